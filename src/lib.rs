@@ -1,1 +1,13 @@
-//! x
+//! Partner Warden: a reason to look comes in, the tenant's real state is read, the policy
+//! decides, access is taken away or a ticket opened, and the access is proven gone.
+//!
+//! The pipeline, in reading order:
+//!
+//! 1. [`wire`]: bytes from a stranger become a `Verified<Signal>`, or a reasoned reject.
+//! 2. [`domain`]: signal, facts, findings, plan, case and record; pure decisions.
+//! 3. [`ports`]: what the pipeline asks of the world, one trait for each permission.
+//! 4. [`pipeline`]: the one place where the stages meet.
+//! 5. [`adapters`]: Microsoft Graph, ticket sinks, queue and ledger.
+//! 6. [`http`]: the router in front; [`serve`]: one process that runs all of it.
+
+pub mod domain;

@@ -1,0 +1,364 @@
+//! A case: what is the matter with one partner in one tenant, from the first finding to the end.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::finding::{Finding, Severity};
+use super::grant::Grant;
+use super::id::{Sha256Hex, SinkName, StepId, TenantId};
+use super::plan::{PlannedCase, Step, StepState, Verdict};
+use super::policy::Mode;
+use super::roster::AffectedPartner;
+use super::ticket::Ticket;
+
+/// What is the matter with one partner in one tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Case {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Its name.
+    pub tenant_name: String,
+    /// The partner.
+    pub partner: AffectedPartner,
+    /// How many cases about the two were closed before this one.
+    pub episode: u32,
+    /// The ceiling in force at the last look.
+    pub mode: Mode,
+    /// One row for each thing found.
+    pub rows: Vec<Row>,
+    /// Whom to tell.
+    pub sinks: BTreeSet<SinkName>,
+    /// What they were told so far.
+    pub tickets: Vec<Ticket>,
+}
+
+/// One thing found, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    /// The grant's key, or the finding's where there is no grant.
+    pub key: Sha256Hex,
+    /// What the rules say of it.
+    pub findings: Vec<Finding>,
+    /// What was done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepRow>,
+    /// Whether it still stands.
+    pub open: bool,
+}
+
+/// A step and how far it has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepRow {
+    /// The step.
+    pub id: StepId,
+    /// What it does, with names.
+    pub summary: String,
+    /// How far it has come.
+    pub state: StepState,
+    /// What was said about that: by a guardrail, by Graph.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Graph's `request-id` of the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// When the call was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acted_at: Option<Timestamp>,
+    /// When it was seen to be gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_at: Option<Timestamp>,
+    /// How a person does the same.
+    pub by_hand: String,
+    /// Whether this access had been taken away before and came back.
+    pub reappeared: bool,
+}
+
+/// How a call, or the decision not to make one, ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// How far the step has come.
+    pub state: StepState,
+    /// What was said about that.
+    pub detail: Option<String>,
+    /// Graph's `request-id` of the call.
+    pub request_id: Option<String>,
+    /// When the call was answered.
+    pub acted_at: Option<Timestamp>,
+}
+
+impl Outcome {
+    /// The outcome of a step that is not carried out now; nothing for one that is.
+    pub fn of_verdict(verdict: &Verdict) -> Option<Self> {
+        let (state, detail) = match verdict {
+            Verdict::CarryOut => return None,
+            Verdict::AwaitApproval => (StepState::AwaitingApproval, None),
+            Verdict::Held(reason) => (StepState::Held, Some(reason.clone())),
+            Verdict::Already(state) => (*state, None),
+        };
+        Some(Self { state, detail, request_id: None, acted_at: None })
+    }
+}
+
+impl Case {
+    /// A new case.
+    pub fn open(tenant: TenantId, tenant_name: &str, partner: AffectedPartner, mode: Mode) -> Self {
+        Self {
+            tenant,
+            tenant_name: tenant_name.to_owned(),
+            partner,
+            episode: 0,
+            mode,
+            rows: Vec::new(),
+            sinks: BTreeSet::new(),
+            tickets: Vec::new(),
+        }
+    }
+
+    /// Whether anything in it still stands.
+    pub fn is_open(&self) -> bool {
+        self.rows.iter().any(|row| row.open)
+    }
+
+    /// The rows that still stand, or all of them once none does.
+    pub fn rows_to_show(&self) -> impl Iterator<Item = &Row> {
+        let open = self.is_open();
+        self.rows.iter().filter(move |row| row.open || !open || row.step.is_some())
+    }
+
+    /// How bad it is: the worst of what stands, and critical where a step did not work out.
+    pub fn severity(&self) -> Severity {
+        let failed = self.rows.iter().filter(|row| row.open).any(|row| {
+            row.step.as_ref().is_some_and(|step| {
+                step.reappeared || matches!(step.state, StepState::Refused | StepState::Unverified)
+            })
+        });
+        let findings = self.rows_to_show().flat_map(|row| &row.findings);
+        let worst = findings.map(|finding| finding.severity).max().unwrap_or(Severity::Info);
+        if failed { Severity::Critical } else { worst }
+    }
+
+    /// Takes in what a look found. `outcome` says how each of its steps ended.
+    ///
+    /// What a complete look no longer finds is closed. What an incomplete look does not find may
+    /// only be unread, and stays.
+    pub fn look(
+        &mut self,
+        planned: PlannedCase,
+        complete: bool,
+        now: Timestamp,
+        outcome: impl Fn(&Step) -> Outcome,
+    ) {
+        if !self.is_open() && !planned.findings.is_empty() {
+            self.begin_again();
+        }
+        self.partner = planned.partner;
+        self.sinks.extend(planned.sinks);
+        let seen = rows(planned.findings, &planned.steps, outcome);
+        for row in &mut self.rows {
+            if complete && row.open && !seen.iter().any(|new| new.key == row.key) {
+                row.close(now);
+            }
+        }
+        for new in seen {
+            match self.rows.iter_mut().find(|row| row.key == new.key) {
+                Some(row) => row.replace(new),
+                None => self.rows.push(new),
+            }
+        }
+    }
+
+    /// Takes in that the access of a step was seen to be gone.
+    pub fn verified(&mut self, step: &StepId, now: Timestamp) {
+        if let Some(row) = self.row_of(step) {
+            row.close(now);
+        }
+    }
+
+    /// Takes in that the access of a step is still there after the last look.
+    pub fn unverified(&mut self, step: &StepId, detail: &str) {
+        if let Some(step) = self.row_of(step).and_then(|row| row.step.as_mut()) {
+            step.state = StepState::Unverified;
+            step.detail = Some(detail.to_owned());
+        }
+    }
+
+    fn row_of(&mut self, id: &StepId) -> Option<&mut Row> {
+        self.rows.iter_mut().find(|row| row.step.as_ref().is_some_and(|step| step.id == *id))
+    }
+
+    fn begin_again(&mut self) {
+        if !self.rows.is_empty() {
+            self.episode += 1;
+        }
+        self.rows.clear();
+        self.tickets.clear();
+        self.sinks.clear();
+    }
+}
+
+impl Row {
+    fn close(&mut self, now: Timestamp) {
+        self.open = false;
+        if let Some(step) = &mut self.step {
+            step.state = StepState::Verified;
+            step.verified_at = Some(now);
+        }
+    }
+
+    /// The newer view of the same thing. What a step's call said is kept.
+    fn replace(&mut self, new: Self) {
+        let old = std::mem::replace(self, new);
+        if let (Some(new), Some(old)) = (&mut self.step, old.step)
+            && new.id == old.id
+            && new.acted_at.is_none()
+        {
+            new.detail = new.detail.take().or(old.detail);
+            new.request_id = old.request_id;
+            new.acted_at = old.acted_at;
+        }
+    }
+}
+
+fn rows(findings: Vec<Finding>, steps: &[Step], outcome: impl Fn(&Step) -> Outcome) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for finding in findings {
+        let key = finding.grant.as_ref().map_or_else(|| finding.key(), Grant::key);
+        match rows.iter_mut().find(|row| row.key == key) {
+            Some(row) => row.findings.push(finding),
+            None => rows.push(Row { key, findings: vec![finding], step: None, open: true }),
+        }
+    }
+    for step in steps {
+        if let Some(row) = rows.iter_mut().find(|row| row.key == step.grant.key()) {
+            row.step = Some(step_row(step, outcome(step)));
+        }
+    }
+    rows
+}
+
+fn step_row(step: &Step, outcome: Outcome) -> StepRow {
+    StepRow {
+        id: step.id.clone(),
+        summary: step.summary(),
+        state: outcome.state,
+        detail: outcome.detail,
+        request_id: outcome.request_id,
+        acted_at: outcome.acted_at,
+        verified_at: None,
+        by_hand: step.by_hand(),
+        reappeared: step.episode > 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::finding::testing::{Case as Given, noon};
+    use crate::domain::plan::{Circumstances, History, plan};
+
+    fn planned(given: &Given) -> PlannedCase {
+        let policy = given.policy();
+        let tenant = &policy.roster.tenants[0];
+        let history = History::default();
+        let about = Circumstances {
+            policy: &policy,
+            tenant,
+            history: &history,
+            own_apps: &[],
+            now: noon(),
+        };
+        plan(&given.facts, about).cases.into_iter().next().unwrap_or_else(|| PlannedCase {
+            partner: AffectedPartner::unknown(),
+            findings: Vec::new(),
+            steps: Vec::new(),
+            sinks: BTreeSet::new(),
+        })
+    }
+
+    fn given() -> Given {
+        Given::new()
+            .with_policy("respond: {role-not-allowed: {do: revoke}}")
+            .member("Megan", "Global Administrator")
+    }
+
+    fn case() -> Case {
+        let tenant = "11111111-1111-1111-1111-111111111111".parse().unwrap();
+        Case::open(tenant, "Woodgrove", AffectedPartner::unknown(), Mode::Enforce)
+    }
+
+    fn revoked(_: &Step) -> Outcome {
+        let state = StepState::Revoked;
+        Outcome { state, detail: None, request_id: Some("r-1".into()), acted_at: Some(noon()) }
+    }
+
+    #[test]
+    fn a_row_closes_when_a_complete_look_no_longer_finds_it() {
+        let mut case = case();
+        case.look(planned(&given().foreign_group("A", "Reports Reader")), true, noon(), revoked);
+        assert!(case.is_open());
+        assert_eq!(case.rows.len(), 1);
+        case.look(planned(&given()), false, noon(), revoked);
+        assert!(case.is_open(), "an incomplete look proves nothing");
+        case.look(planned(&given()), true, noon(), revoked);
+        assert!(!case.is_open());
+        assert_eq!(case.rows[0].step.as_ref().unwrap().state, StepState::Verified);
+    }
+
+    #[test]
+    fn verification_closes_the_row_of_its_step_and_no_other() {
+        let given =
+            given().foreign_group("A", "Reports Reader").foreign_group("B", "Search Editor");
+        let mut case = case();
+        let planned = planned(&given);
+        let first = planned.steps[0].id.clone();
+        case.look(planned, true, noon(), revoked);
+        case.verified(&first, noon());
+        assert_eq!(case.rows.iter().map(|row| row.open).collect::<Vec<_>>(), [false, true]);
+        assert!(case.is_open());
+    }
+
+    #[test]
+    fn access_that_stays_makes_the_case_critical() {
+        let mut case = case();
+        let planned = planned(&given().foreign_group("A", "Reports Reader"));
+        let step = planned.steps[0].id.clone();
+        case.look(planned, true, noon(), revoked);
+        assert_eq!(case.severity(), Severity::High);
+        case.unverified(&step, "still there after an hour");
+        assert_eq!(case.severity(), Severity::Critical);
+        assert!(case.is_open());
+    }
+
+    #[test]
+    fn what_a_call_said_survives_the_next_look() {
+        let mut case = case();
+        let given = given().foreign_group("A", "Reports Reader");
+        case.look(planned(&given), true, noon(), revoked);
+        case.look(planned(&given), true, noon(), |_| Outcome {
+            state: StepState::Revoked,
+            detail: None,
+            request_id: None,
+            acted_at: None,
+        });
+        let step = case.rows[0].step.as_ref().unwrap();
+        assert_eq!(step.request_id.as_deref(), Some("r-1"));
+        assert_eq!(step.acted_at, Some(noon()));
+    }
+
+    #[test]
+    fn a_closed_case_that_comes_back_is_a_new_episode() {
+        let mut case = case();
+        let given = given().foreign_group("A", "Reports Reader");
+        case.look(planned(&given), true, noon(), revoked);
+        let step = case.rows[0].step.as_ref().unwrap().id.clone();
+        case.verified(&step, noon());
+        case.look(planned(&given), true, noon(), revoked);
+        assert_eq!(case.episode, 1);
+        assert!(case.is_open());
+    }
+}

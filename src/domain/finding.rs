@@ -1,0 +1,262 @@
+//! Facts and policy to Findings: what is wrong, in words.
+//!
+//! Each finding is one file with its rule, its texts and its tests, listed in [`RULES`].
+
+mod guest_with_role;
+mod privileged_role;
+mod role_not_allowed;
+#[cfg(test)]
+pub(crate) mod testing;
+mod unclassified_principal;
+mod unlisted_partner;
+mod unreadable;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::facts::Facts;
+use super::grant::{Grant, grants};
+use super::id::Sha256Hex;
+use super::policy::Policy;
+use super::roster::{AffectedPartner, Tenant};
+
+/// Every rule there is, in the order of reports.
+const RULES: &[&Rule] = &[
+    &privileged_role::RULE,
+    &role_not_allowed::RULE,
+    &unlisted_partner::RULE,
+    &guest_with_role::RULE,
+    &unclassified_principal::RULE,
+    &unreadable::RULE,
+];
+
+/// Names a policy may already use, for findings this version does not look for.
+pub const RESERVED: &[&str] = &[
+    "role-via-group",
+    "standing-access",
+    "dedicated-account-drift",
+    "mfa-not-enforced",
+    "mfa-exempted",
+    "inbound-trust",
+    "partner-app-privileged",
+    "allowance-expired",
+    "support-access-lingering",
+    "reappeared",
+    "gdap-global-administrator",
+    "gdap-auto-extend",
+    "gdap-too-long",
+    "gdap-role-not-allowed",
+    "dap-active",
+];
+
+/// The name of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingName {
+    /// A partner holds a privileged role the policy does not allow.
+    PrivilegedRole,
+    /// A partner holds a role the policy does not allow.
+    RoleNotAllowed,
+    /// A partner the policy does not name has power or a relationship.
+    UnlistedPartner,
+    /// A partner's guest account holds a role the policy does not allow.
+    GuestWithRole,
+    /// It cannot be told who holds a role.
+    UnclassifiedPrincipal,
+    /// A part of the tenant could not be read.
+    Unreadable,
+}
+
+impl FindingName {
+    /// The name as policies write it.
+    pub fn as_str(self) -> &'static str {
+        self.rule().name_text
+    }
+
+    /// The finding a policy means by `text`.
+    pub fn from_text(text: &str) -> Option<Self> {
+        RULES.iter().find(|rule| rule.name_text == text).map(|rule| rule.name)
+    }
+
+    /// Its rule.
+    pub fn rule(self) -> &'static Rule {
+        match self {
+            Self::PrivilegedRole => &privileged_role::RULE,
+            Self::RoleNotAllowed => &role_not_allowed::RULE,
+            Self::UnlistedPartner => &unlisted_partner::RULE,
+            Self::GuestWithRole => &guest_with_role::RULE,
+            Self::UnclassifiedPrincipal => &unclassified_principal::RULE,
+            Self::Unreadable => &unreadable::RULE,
+        }
+    }
+}
+
+impl fmt::Display for FindingName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// To be looked at some day.
+    Low,
+    /// To be mended in the normal course of work.
+    Medium,
+    /// To be mended today.
+    High,
+    /// To be mended now.
+    Critical,
+}
+
+impl Severity {
+    /// The name as reports and tickets write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// A rule: what it looks for and what it says.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its name.
+    pub name: FindingName,
+    name_text: &'static str,
+    /// How bad what it finds is.
+    pub severity: Severity,
+    /// Why it matters, in a sentence or two.
+    pub why: &'static str,
+    /// How to mend it by hand.
+    pub mend: &'static str,
+    /// Microsoft's page on the matter.
+    pub page: &'static str,
+    check: fn(&View<'_>) -> Vec<Finding>,
+}
+
+/// One thing that breaks the policy, or that could not be seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// Which rule says so.
+    pub finding: FindingName,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Whom it is about.
+    pub partner: AffectedPartner,
+    /// What it is about: a principal, a partner's entry, a part that was not read.
+    pub subject: String,
+    /// The role, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// What is the matter, in one sentence with names.
+    pub text: String,
+    /// The grant it is about, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Grant>,
+    /// Whether what was read proves it. What is not proven is never acted on.
+    pub certain: bool,
+}
+
+impl Finding {
+    /// What stays the same from one look to the next as long as it is the same finding.
+    pub fn key(&self) -> Sha256Hex {
+        let grant = self.grant.as_ref().map(Grant::key);
+        let about = grant.as_ref().map_or(self.subject.as_str(), Sha256Hex::as_str);
+        Sha256Hex::of_fields(&[self.finding.as_str(), &self.partner.key(), about])
+    }
+}
+
+/// What the rules look at: the facts of one tenant with everything derived from them once.
+struct View<'a> {
+    facts: &'a Facts,
+    tenant: &'a Tenant,
+    /// Every grant of a partner.
+    grants: &'a [Grant],
+    /// Grants that no allowance and no exception covers.
+    open: Vec<&'a Grant>,
+}
+
+/// The findings of one tenant, most severe first.
+///
+/// Says nothing of a tenant the policy does not name.
+pub fn findings(facts: &Facts, tenant: &Tenant, policy: &Policy, now: Timestamp) -> Vec<Finding> {
+    let grants = grants(facts, tenant);
+    let open = grants
+        .iter()
+        .filter(|grant| !grant.is_allowed(tenant, now) && !is_excepted(grant, tenant, policy, now))
+        .collect();
+    let view = View { facts, tenant, grants: &grants, open };
+    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.check)(&view)).collect();
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    findings
+}
+
+fn is_excepted(grant: &Grant, tenant: &Tenant, policy: &Policy, now: Timestamp) -> bool {
+    let (Some(partner), Some(role)) = (grant.partner.id, grant.role.template_id) else {
+        return false;
+    };
+    policy.exception(tenant.id, partner, role, now).is_some()
+}
+
+/// The nearest name of a finding, for a name that is none.
+pub fn nearest(text: &str) -> Option<&'static str> {
+    RULES
+        .iter()
+        .map(|rule| rule.name_text)
+        .chain(RESERVED.iter().copied())
+        .map(|name| (strsim::damerau_levenshtein(name, text), name))
+        .filter(|(distance, name)| *distance <= name.len() / 3)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// A finding about a grant.
+fn about_grant(rule: &Rule, grant: &Grant, text: String) -> Finding {
+    Finding {
+        finding: rule.name,
+        severity: rule.severity,
+        partner: grant.partner.clone(),
+        subject: grant.holder(),
+        role: Some(grant.role.name.clone()),
+        text,
+        grant: Some(grant.clone()),
+        certain: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_is_complete_and_found_by_its_name() {
+        for rule in RULES {
+            assert_eq!(FindingName::from_text(rule.name_text), Some(rule.name));
+            assert_eq!(rule.name.rule().name, rule.name);
+            let json = serde_json::to_string(&rule.name).unwrap();
+            assert_eq!(json, format!("\"{}\"", rule.name_text));
+            assert!(!RESERVED.contains(&rule.name_text), "{} is no longer reserved", rule.name);
+            assert!(rule.why.len() > 40 && rule.mend.len() > 40, "{} says too little", rule.name);
+            assert!(rule.page.starts_with("https://learn.microsoft.com/"), "{}", rule.name);
+        }
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_finds_the_nearest_name() {
+        assert_eq!(nearest("priviledged-role"), Some("privileged-role"));
+        assert_eq!(nearest("mfa-not-enforce"), Some("mfa-not-enforced"));
+        assert_eq!(nearest("something"), None);
+    }
+}

@@ -1,0 +1,240 @@
+//! What is allowed, and what to do about the rest: the policy file, read and checked.
+
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use indexmap::IndexMap;
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::finding::{FindingName, Severity};
+use super::id::{PartnerId, Sha256Hex, SinkName, TenantId};
+use super::role::RoleTemplateId;
+use super::roster::{AccountName, Roster};
+
+/// A checked policy. Everything in it resolves.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The digest of the file's bytes; records name the policy by it.
+    pub hash: Sha256Hex,
+    /// The ceiling over every response.
+    pub mode: Mode,
+    /// The tenants and partners it knows.
+    pub roster: Roster,
+    /// Grants that are let pass for a time.
+    pub exceptions: Vec<Exception>,
+    /// What is never done, whatever the findings.
+    pub guardrails: Guardrails,
+    /// Where tickets go, in the order of the file.
+    pub tickets: IndexMap<SinkName, Sink>,
+    respond: BTreeMap<FindingName, Response>,
+}
+
+/// The ceiling over every response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Nothing is written to Graph; every write is described instead.
+    #[default]
+    Observe,
+    /// A person decides about every write.
+    Approve,
+    /// Responses are carried out as written.
+    Enforce,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Observe => "observe",
+            Self::Approve => "approve",
+            Self::Enforce => "enforce",
+        })
+    }
+}
+
+/// What to do about a finding, from the weakest to the strongest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Do {
+    /// Nothing.
+    Ignore,
+    /// Keep a record.
+    Record,
+    /// Open a ticket.
+    Ticket,
+    /// Open a ticket and revoke once a person has agreed.
+    Approve,
+    /// Block the partner by conditional access.
+    Quarantine,
+    /// Take the access away.
+    Revoke,
+}
+
+/// What to do about a finding, and whom to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// What to do.
+    pub act: Do,
+    /// Whom to tell, where the policy says so.
+    pub ticket: Option<SinkName>,
+}
+
+/// Roles that may be held, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Allowance {
+    /// The roles, by template id (for custom roles, by definition id).
+    pub roles: BTreeSet<RoleTemplateId>,
+    /// The end of the allowance.
+    pub until: Option<Timestamp>,
+}
+
+impl Allowance {
+    /// An allowance of nothing.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// Whether `role` may be held at `now`.
+    pub fn covers(&self, role: RoleTemplateId, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until) && self.roles.contains(&role)
+    }
+}
+
+/// A grant that is let pass until a moment, for a reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// The one tenant it is for, or every tenant.
+    pub tenant: Option<TenantId>,
+    /// The partner it is for.
+    pub partner: PartnerId,
+    /// The role it is for.
+    pub role: RoleTemplateId,
+    /// Its end.
+    pub until: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// The change or ticket that stands behind it.
+    pub ticket: Option<String>,
+}
+
+/// What is never done, whatever the findings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guardrails {
+    /// Accounts from which nothing is ever taken.
+    pub protected: Vec<AccountName>,
+    /// Most revocations in one tenant within [`Guardrails::per`].
+    pub max_revocations: u32,
+    /// The window of [`Guardrails::max_revocations`].
+    pub per: SignedDuration,
+}
+
+impl Default for Guardrails {
+    /// Nobody is protected by name, and 50 revocations an hour are the most.
+    fn default() -> Self {
+        Self { protected: Vec::new(), max_revocations: 50, per: SignedDuration::from_hours(1) }
+    }
+}
+
+/// Where tickets go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sink {
+    /// A POST signed by Standard Webhooks.
+    Webhook {
+        /// Where to.
+        url: Url,
+    },
+}
+
+/// One thing wrong with a policy, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, from 1; 0 where it is not known.
+    pub line: u64,
+    /// The column, from 1.
+    pub column: u64,
+    /// What is wrong and how to mend it.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "{}:{}: ", self.line, self.column)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// A policy that was read, with what its author should know.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The policy.
+    pub policy: Policy,
+    /// What is accepted but has no effect, or less than it seems.
+    pub warnings: Vec<Problem>,
+}
+
+impl Policy {
+    /// Reads a policy file. All problems that can be told at once are told at once.
+    pub fn parse(text: &str) -> Result<Checked, Vec<Problem>> {
+        read::policy(text)
+    }
+
+    /// The response to a finding: the policy's, else by severity a ticket or a record.
+    pub fn response(&self, finding: FindingName, severity: Severity) -> Response {
+        self.respond.get(&finding).cloned().unwrap_or(Response {
+            act: if severity >= Severity::High { Do::Ticket } else { Do::Record },
+            ticket: None,
+        })
+    }
+
+    /// The sink for a response that names none: the first of the file.
+    pub fn default_sink(&self) -> Option<&SinkName> {
+        self.tickets.keys().next()
+    }
+
+    /// The exception that lets this grant pass at `now`.
+    pub fn exception(
+        &self,
+        tenant: TenantId,
+        partner: PartnerId,
+        role: RoleTemplateId,
+        now: Timestamp,
+    ) -> Option<&Exception> {
+        self.exceptions.iter().find(|exception| {
+            exception.partner == partner
+                && exception.role == role
+                && now < exception.until
+                && exception.tenant.is_none_or(|only| only == tenant)
+        })
+    }
+}
+
+/// Reads `PT15M`, `P180D`, `1h`; days have 24 hours. Months and years are refused, since their
+/// length varies, and so is what is not positive.
+pub fn duration(text: &str) -> Option<SignedDuration> {
+    let span: Span = text.trim().parse().ok()?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    duration.is_positive().then_some(duration)
+}
+
+/// Whether what is sent to `url` cannot be read on the way: `https`, or plain `http` to this
+/// machine.
+pub fn is_protected(url: &Url) -> bool {
+    match url.scheme() {
+        "https" => true,
+        "http" => match url.host() {
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
+        },
+        _ => false,
+    }
+}

@@ -1,0 +1,155 @@
+//! The tenants and partners the policy knows.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{PartnerId, PrincipalId, TenantId};
+use super::policy::Allowance;
+
+/// Every tenant the policy names, in its order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Roster {
+    /// The tenants.
+    pub tenants: Vec<Tenant>,
+}
+
+/// A guarded tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// The name people know it by.
+    pub name: String,
+    /// The partners it has dealings with.
+    pub partners: Vec<Partner>,
+    /// What any other partner may hold.
+    pub unlisted: Allowance,
+}
+
+/// A partner the policy names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partner {
+    /// Its own tenant.
+    pub id: PartnerId,
+    /// The name people know it by.
+    pub name: String,
+    /// Domains that mark guest accounts as this partner's, in lower case.
+    pub domains: Vec<String>,
+    /// Accounts of the guarded tenant that were given to this partner.
+    pub accounts: Vec<AccountName>,
+    /// What it may hold.
+    pub allow: Allowance,
+}
+
+/// An account as a policy names it: by user principal name or by object id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountName(String);
+
+impl AccountName {
+    /// The name as given, without regard to case.
+    pub fn new(text: &str) -> Self {
+        Self(text.trim().to_lowercase())
+    }
+
+    /// Whether it means the principal with this id and, if it has one, user principal name.
+    pub fn means(&self, id: &PrincipalId, user_principal_name: Option<&str>) -> bool {
+        self.0 == id.as_str() || user_principal_name.is_some_and(|upn| upn.to_lowercase() == self.0)
+    }
+}
+
+/// Whom a finding, a case or a ticket is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AffectedPartner {
+    /// The partner's tenant, or nothing where it could not be told.
+    pub id: Option<PartnerId>,
+    /// The name to show.
+    pub name: String,
+    /// Whether the policy names it.
+    pub listed: bool,
+}
+
+impl AffectedPartner {
+    /// For what cannot be laid at a partner's door.
+    pub fn unknown() -> Self {
+        Self { id: None, name: "no known partner".to_owned(), listed: false }
+    }
+
+    /// The part of a case's key that stands for the partner.
+    pub fn key(&self) -> String {
+        self.id.map_or_else(|| "unknown".to_owned(), |id| id.to_string())
+    }
+}
+
+impl Roster {
+    /// The tenant with this id.
+    pub fn tenant(&self, id: TenantId) -> Option<&Tenant> {
+        self.tenants.iter().find(|tenant| tenant.id == id)
+    }
+}
+
+impl Tenant {
+    /// The partner with this id.
+    pub fn partner(&self, id: PartnerId) -> Option<&Partner> {
+        self.partners.iter().find(|partner| partner.id == id)
+    }
+
+    /// The partner that owns `domain` or a domain above it.
+    pub fn partner_of_domain(&self, domain: &str) -> Option<&Partner> {
+        let domain = domain.trim_end_matches('.').to_lowercase();
+        self.partners.iter().find(|partner| {
+            partner.domains.iter().any(|own| {
+                domain == *own
+                    || domain.strip_suffix(own.as_str()).is_some_and(|rest| rest.ends_with('.'))
+            })
+        })
+    }
+
+    /// The partner to whom this account of the tenant was given.
+    pub fn partner_of_account(&self, id: &PrincipalId, upn: Option<&str>) -> Option<&Partner> {
+        self.partners.iter().find(|p| p.accounts.iter().any(|account| account.means(id, upn)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant() -> Tenant {
+        Tenant {
+            id: "11111111-1111-1111-1111-111111111111".parse().unwrap(),
+            name: "Woodgrove".into(),
+            partners: vec![Partner {
+                id: "22222222-2222-2222-2222-222222222222".parse().unwrap(),
+                name: "Contoso Reseller".into(),
+                domains: vec!["contoso-reseller.example".into()],
+                accounts: vec![AccountName::new("Svc-Contoso@Woodgrove.example")],
+                allow: Allowance::nothing(),
+            }],
+            unlisted: Allowance::nothing(),
+        }
+    }
+
+    #[test]
+    fn a_domain_belongs_to_the_partner_and_so_do_those_below_it() {
+        for (domain, belongs) in [
+            ("contoso-reseller.example", true),
+            ("CONTOSO-reseller.example.", true),
+            ("mail.contoso-reseller.example", true),
+            ("notcontoso-reseller.example", false),
+            ("contoso-reseller.example.evil.example", false),
+            ("example", false),
+            ("", false),
+        ] {
+            assert_eq!(tenant().partner_of_domain(domain).is_some(), belongs, "{domain}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_named_by_upn_or_id() {
+        let id = PrincipalId::new("ABC");
+        assert!(tenant().partner_of_account(&id, Some("svc-contoso@woodgrove.example")).is_some());
+        assert!(tenant().partner_of_account(&id, Some("svc-contoso2@woodgrove.example")).is_none());
+        assert!(tenant().partner_of_account(&id, None).is_none());
+        assert!(AccountName::new("aBc").means(&id, None));
+    }
+}

@@ -1,0 +1,373 @@
+//! A case as a ticket: what to say, when to say it, and when to be silent.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::case::{Case, StepRow};
+use super::facts::Gap;
+use super::finding::{Finding, FindingName, Rule, Severity};
+use super::id::{Sha256Hex, SinkName, TenantId};
+use super::plan::StepState;
+use super::policy::Mode;
+use super::text;
+
+/// Most findings and steps written out in one ticket; the rest is counted.
+const ROWS_MAX: usize = 50;
+
+/// What a sink was told about a case so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ticket {
+    /// The sink.
+    pub sink: SinkName,
+    /// The ticket's key there: the same for as long as the case is open.
+    pub key: String,
+    /// How many messages were sent.
+    pub sequence: u32,
+    /// The digest of what was said last.
+    pub said: Sha256Hex,
+    /// Whether it is open there.
+    pub open: bool,
+}
+
+/// What a message does to the ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MessageKind {
+    /// The first about a case.
+    #[serde(rename = "ticket.opened")]
+    Opened,
+    /// Something changed.
+    #[serde(rename = "ticket.updated")]
+    Updated,
+    /// Nothing of it stands any more.
+    #[serde(rename = "ticket.closed")]
+    Closed,
+}
+
+/// One message to one sink. Serialised, it is the body of the generic webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The sink.
+    #[serde(skip)]
+    pub sink: Option<SinkName>,
+    /// The same for every attempt to deliver it; the receiver's key against repetition.
+    #[serde(skip)]
+    pub id: String,
+    /// What it does to the ticket.
+    #[serde(rename = "type")]
+    pub kind: MessageKind,
+    /// When it was decided to send it.
+    pub timestamp: Timestamp,
+    /// What it says.
+    pub data: Content,
+}
+
+/// What a ticket says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Content {
+    /// The ticket's key.
+    pub key: String,
+    /// One line.
+    pub title: String,
+    /// The whole story, as plain text.
+    pub body: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The tenant.
+    pub tenant: Party,
+    /// The partner; its id is null where it is not known.
+    pub partner: Party,
+    /// What was found.
+    pub findings: Vec<FindingLine>,
+    /// What was done about it.
+    pub steps: Vec<StepLine>,
+    /// The record that proves it.
+    pub record: String,
+}
+
+/// A tenant or partner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Party {
+    /// Its tenant id.
+    pub id: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+/// A finding as tickets and reports list it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingLine {
+    /// The finding.
+    pub finding: FindingName,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The partner.
+    pub partner: Party,
+    /// Whom or what it is about.
+    pub subject: String,
+    /// The role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// The sentence.
+    pub text: String,
+    /// Whether it still stands.
+    pub open: bool,
+}
+
+/// A step as tickets list it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepLine {
+    /// The step's id.
+    pub id: String,
+    /// What it does.
+    pub summary: String,
+    /// How far it has come.
+    pub state: StepState,
+    /// What was said about that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Graph's `request-id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// How a person does the same.
+    pub by_hand: String,
+}
+
+/// What is to be said now about a case, and notes in the case that it was said.
+pub fn messages(case: &mut Case, record: &str, now: Timestamp) -> Vec<Message> {
+    let mut messages = Vec::new();
+    for sink in case.sinks.clone() {
+        let at = case.tickets.iter().position(|ticket| ticket.sink == sink);
+        let mut ticket = at.map_or_else(|| unsaid(case, &sink), |at| case.tickets[at].clone());
+        let content = content(case, &ticket.key, record);
+        let said = digest(&content);
+        let mut say = |kind, ticket: &mut Ticket| {
+            ticket.sequence += 1;
+            messages.push(Message {
+                sink: Some(sink.clone()),
+                id: format!("{}-{}", ticket.key, ticket.sequence),
+                kind,
+                timestamp: now,
+                data: content.clone(),
+            });
+        };
+        if ticket.sequence == 0 {
+            say(MessageKind::Opened, &mut ticket);
+        } else if ticket.open && case.is_open() && ticket.said != said {
+            say(MessageKind::Updated, &mut ticket);
+        }
+        if ticket.open && !case.is_open() {
+            say(MessageKind::Closed, &mut ticket);
+            ticket.open = false;
+        }
+        ticket.said = said;
+        match at {
+            Some(at) => case.tickets[at] = ticket,
+            None => case.tickets.push(ticket),
+        }
+    }
+    messages
+}
+
+fn unsaid(case: &Case, sink: &SinkName) -> Ticket {
+    let digest = Sha256Hex::of_fields(&[
+        "ticket-key/v1",
+        &sink.0,
+        &case.tenant.to_string(),
+        &case.partner.key(),
+        &case.episode.to_string(),
+    ]);
+    let key = format!("pw1-{}", digest.as_str().get(..26).unwrap_or_default());
+    Ticket { sink: sink.clone(), key, sequence: 0, said: Sha256Hex::of(b""), open: true }
+}
+
+/// The digest of what a reader would notice: the record's number alone is no news.
+fn digest(content: &Content) -> Sha256Hex {
+    let worth_saying = Content { record: String::new(), ..content.clone() };
+    Sha256Hex::of(serde_json::to_string(&worth_saying).unwrap_or_default().as_bytes())
+}
+
+fn content(case: &Case, key: &str, record: &str) -> Content {
+    let findings: Vec<FindingLine> = case
+        .rows_to_show()
+        .flat_map(|row| row.findings.iter().map(|finding| line(finding, row.open)))
+        .take(ROWS_MAX)
+        .collect();
+    let steps: Vec<StepLine> = case
+        .rows_to_show()
+        .filter_map(|row| row.step.as_ref())
+        .take(ROWS_MAX)
+        .map(step_line)
+        .collect();
+    Content {
+        key: key.to_owned(),
+        title: title(case),
+        body: body(case),
+        severity: case.severity(),
+        tenant: Party { id: Some(case.tenant.to_string()), name: case.tenant_name.clone() },
+        partner: partner(case),
+        findings,
+        steps,
+        record: record.to_owned(),
+    }
+}
+
+fn partner(case: &Case) -> Party {
+    Party { id: case.partner.id.map(|id| id.to_string()), name: case.partner.name.clone() }
+}
+
+/// A finding as reports list it.
+pub fn line(finding: &Finding, open: bool) -> FindingLine {
+    FindingLine {
+        finding: finding.finding,
+        severity: finding.severity,
+        partner: Party {
+            id: finding.partner.id.map(|id| id.to_string()),
+            name: finding.partner.name.clone(),
+        },
+        subject: finding.subject.clone(),
+        role: finding.role.clone(),
+        text: finding.text.clone(),
+        open,
+    }
+}
+
+fn step_line(step: &StepRow) -> StepLine {
+    StepLine {
+        id: step.id.0.as_str().to_owned(),
+        summary: step.summary.clone(),
+        state: step.state,
+        detail: step.detail.clone(),
+        request_id: step.request_id.clone(),
+        by_hand: step.by_hand.clone(),
+    }
+}
+
+fn title(case: &Case) -> String {
+    let roles: Vec<&str> = {
+        let findings = case.rows_to_show().flat_map(|row| &row.findings);
+        let mut roles: Vec<&str> = findings.filter_map(|f| f.role.as_deref()).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        roles.retain(|role| seen.insert(*role));
+        roles
+    };
+    let stands = || case.rows.iter().filter(|row| row.open);
+    let states = || stands().filter_map(|row| row.step.as_ref());
+    let what = match roles.as_slice() {
+        [] if case.partner.id.is_none() => "could not be read whole".to_owned(),
+        [] => format!("relationship with {}", case.partner.name),
+        [role] => format!("{} holds {role}", case.partner.name),
+        [role, rest @ ..] => {
+            let more = text::count(rest.len(), "more role");
+            format!("{} holds {role} and {more}", case.partner.name)
+        }
+    };
+    let lead = if states().any(|step| step.state == StepState::Refused) {
+        "Microsoft refused to remove access: "
+    } else if states().any(|step| step.state == StepState::Unverified) {
+        "Removed access is still there: "
+    } else if states().any(|step| step.reappeared) {
+        "Removed access came back: "
+    } else if !case.is_open() {
+        "Resolved: "
+    } else {
+        ""
+    };
+    format!("{}: {lead}{what}", case.tenant_name)
+}
+
+fn body(case: &Case) -> String {
+    let mut body = String::new();
+    let rows: Vec<_> = case.rows_to_show().collect();
+    let mut rules: Vec<&'static Rule> = Vec::new();
+    body.push_str("What was found\n");
+    for finding in rows.iter().flat_map(|row| &row.findings).take(ROWS_MAX) {
+        let severity = finding.severity.as_str();
+        // Writing to a String cannot fail.
+        let _ = writeln!(body, "- {} ({severity}): {}", finding.finding, finding.text);
+        if !rules.iter().any(|rule| rule.name == finding.finding) {
+            rules.push(finding.finding.rule());
+        }
+    }
+    let found: usize = rows.iter().map(|row| row.findings.len()).sum();
+    if found > ROWS_MAX {
+        let _ = writeln!(body, "- and {} more", found - ROWS_MAX);
+    }
+    let steps: Vec<&StepRow> = rows.iter().filter_map(|row| row.step.as_ref()).collect();
+    body.push_str("\nWhat was done\n");
+    if steps.is_empty() {
+        body.push_str(if case.is_open() {
+            "- Nothing was changed; the policy asks for a ticket only.\n"
+        } else {
+            "- Nothing was changed by Partner Warden; what was found is no longer there.\n"
+        });
+    }
+    for step in steps.iter().take(ROWS_MAX) {
+        let _ = writeln!(body, "- {}", told(step, case.mode));
+        if needs_a_hand(step.state) {
+            let _ = writeln!(body, "  By hand: {}", step.by_hand);
+        }
+    }
+    for rule in rules {
+        let _ = write!(
+            body,
+            "\nAbout {}\n{}\nMend: {}\n{}\n",
+            rule.name, rule.why, rule.mend, rule.page
+        );
+    }
+    body
+}
+
+fn needs_a_hand(state: StepState) -> bool {
+    match state {
+        StepState::Described
+        | StepState::AwaitingApproval
+        | StepState::Held
+        | StepState::Refused
+        | StepState::Unverified => true,
+        StepState::Intended | StepState::Revoked | StepState::Verified => false,
+    }
+}
+
+fn told(step: &StepRow, mode: Mode) -> String {
+    let summary = &step.summary;
+    let detail = step.detail.as_deref().map_or_else(String::new, |detail| format!(": {detail}"));
+    let again = if step.reappeared { " It had been taken away before and came back." } else { "" };
+    match step.state {
+        StepState::Described => {
+            format!("Would {summary}, but mode {mode} changes nothing{detail}.{again}")
+        }
+        StepState::AwaitingApproval => {
+            format!("Waits for a person to agree: {summary}{detail}.{again}")
+        }
+        StepState::Held => format!("Held back: {summary}{detail}.{again}"),
+        StepState::Intended => {
+            format!("Begun, outcome not known yet: {summary}{detail}; it is tried again.{again}")
+        }
+        StepState::Revoked => {
+            format!("Done: {summary}. Not yet seen to be gone; it is read again.{again}")
+        }
+        StepState::Verified if step.acted_at.is_some() => {
+            format!("Done: {summary}. Read again and seen to be gone.{again}")
+        }
+        StepState::Verified => format!("No longer there: {summary}.{again}"),
+        StepState::Refused => format!("Refused by Microsoft Graph: {summary}{detail}.{again}"),
+        StepState::Unverified => {
+            format!("Done, yet still there: {summary}{detail}.{again}")
+        }
+    }
+}
+
+/// The words for what could not be read, for logs.
+pub fn gaps(gaps: &[Gap]) -> String {
+    gaps.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// The tenant as reports name it.
+pub fn tenant(id: TenantId, name: &str) -> Party {
+    Party { id: Some(id.to_string()), name: name.to_owned() }
+}
