@@ -10,6 +10,7 @@ pub mod policy;
 pub mod record;
 pub mod role;
 pub mod roster;
+pub mod secret;
 pub mod signal;
 pub mod text;
 pub mod ticket;

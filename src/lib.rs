@@ -11,3 +11,5 @@
 //! 6. [`http`]: the router in front; [`serve`]: one process that runs all of it.
 
 pub mod domain;
+pub mod ports;
+pub mod wire;

@@ -1,0 +1,304 @@
+//! What the pipeline asks of the world. One trait for each permission: whoever holds no `Revoke…`
+//! cannot revoke.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::case::{Case, Outcome};
+use crate::domain::facts::{DirectoryObject, PartnerEntry, RoleAssignment, RoleDefinition, User};
+use crate::domain::id::{AssignmentId, PartnerId, PrincipalId, StepId, TenantId};
+use crate::domain::plan::{History, Plan, Step};
+use crate::domain::record::Record;
+use crate::domain::signal::{Envelope, Signal, Subject};
+use crate::domain::ticket::Message;
+use crate::wire::Verified;
+
+/// Why something asked of the world did not come about.
+#[derive(Debug, thiserror::Error)]
+#[error("{said}")]
+pub struct PortError {
+    /// What can be done about it.
+    pub kind: Failure,
+    /// What was said, in words fit to show: no payload, no token, no secret.
+    pub said: String,
+    /// What lies beneath.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The kinds of failure, by what can be done about them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// It may work later.
+    Transient,
+    /// It will work after this time.
+    Throttled(Option<Duration>),
+    /// Somebody has to grant a permission or mend a credential.
+    Denied,
+    /// What was asked for does not exist.
+    Gone,
+    /// The other side understood and says no; asking again gives the same answer.
+    Refused,
+    /// The answer makes no sense.
+    Unintelligible,
+}
+
+impl PortError {
+    /// An error of a kind, in words.
+    pub fn new(kind: Failure, said: impl Into<String>) -> Self {
+        Self { kind, said: said.into(), source: None }
+    }
+
+    /// With what lies beneath it.
+    #[must_use]
+    pub fn because(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+}
+
+/// The error with everything beneath it, for the one place where it is logged.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        use fmt::Write as _;
+        // Writing to a String cannot fail.
+        let _ = write!(text, ": {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// The items of a collection as far as they could be read, and why not all of them.
+#[derive(Debug)]
+pub struct Listed<T> {
+    /// What was read.
+    pub items: Vec<T>,
+    /// Why it may not be everything.
+    pub failure: Option<PortError>,
+}
+
+/// The time.
+pub trait Clock: Send + Sync {
+    /// The present moment.
+    fn now(&self) -> Timestamp;
+}
+
+/// `RoleManagement.Read.Directory`: who holds which role, and which roles there are.
+#[async_trait]
+pub trait ReadRoles: Send + Sync {
+    /// Every directory role assignment.
+    async fn assignments(&self, tenant: TenantId) -> Listed<RoleAssignment>;
+    /// The role assignments of one principal.
+    async fn assignments_of(
+        &self,
+        tenant: TenantId,
+        principal: &PrincipalId,
+    ) -> Result<Vec<RoleAssignment>, PortError>;
+    /// Every role definition. Nothing where this cloud does not offer them.
+    async fn definitions(&self, tenant: TenantId) -> Listed<RoleDefinition>;
+}
+
+/// `Directory.Read.All`: what kind of objects principals are.
+#[async_trait]
+pub trait ReadObjects: Send + Sync {
+    /// The objects with these ids. Those that do not exist are left out.
+    async fn objects(
+        &self,
+        tenant: TenantId,
+        ids: &[PrincipalId],
+    ) -> Listed<(PrincipalId, DirectoryObject)>;
+}
+
+/// `User.Read.All`: which accounts are guests.
+#[async_trait]
+pub trait ReadGuests: Send + Sync {
+    /// Every guest account.
+    async fn guests(&self, tenant: TenantId) -> Listed<(PrincipalId, User)>;
+}
+
+/// `Policy.Read.All`: which partners the cross-tenant access policy names.
+#[async_trait]
+pub trait ReadPartnerEntries: Send + Sync {
+    /// Every partner entry.
+    async fn partner_entries(&self, tenant: TenantId) -> Listed<PartnerEntry>;
+}
+
+/// `CrossTenantInformation.ReadBasic.All`: what another tenant calls itself.
+#[async_trait]
+pub trait ReadTenantNames: Send + Sync {
+    /// The name, where it can be had. It decides nothing, so failing is nothing either.
+    async fn tenant_name(&self, tenant: TenantId, other: PartnerId) -> Option<String>;
+}
+
+/// `RoleManagement.ReadWrite.Directory`: take a role assignment away.
+#[async_trait]
+pub trait RevokeRoleAssignment: Send + Sync {
+    /// Takes it away. One that is already gone counts as taken away.
+    ///
+    /// # Errors
+    /// [`Failure::Transient`] and [`Failure::Throttled`] leave it unknown whether it was done.
+    /// A refusal is no error but an [`Outcome`].
+    async fn revoke(&self, step: &Step, tenant: TenantId, id: &AssignmentId)
+    -> Result<Outcome, PortError>;
+}
+
+/// Put a signal where it survives.
+#[async_trait]
+pub trait Enqueue: Send + Sync {
+    /// Durable when this returns.
+    async fn enqueue(&self, signals: Vec<Verified<Signal>>) -> Result<(), PortError>;
+}
+
+/// Signals that one look will satisfy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// The tenant to look at.
+    pub tenant: TenantId,
+    /// What is waiting, by subject.
+    pub waiting: Vec<Waiting>,
+}
+
+/// Signals about one subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The subject.
+    pub subject: Subject,
+    /// How many signals there have been when this was claimed; the queue's own mark.
+    pub generation: i64,
+    /// How many of them no look has satisfied yet.
+    pub signals: u64,
+    /// Whether this is the later look that catches what Graph had not replicated at the first.
+    pub settling: bool,
+    /// The first of them.
+    pub first: Option<Envelope>,
+    /// How often it was claimed without being completed.
+    pub attempts: u32,
+}
+
+/// What to do with a claimed look afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settle {
+    /// Look once more after this time.
+    After(SignedDuration),
+    /// Once was enough.
+    No,
+}
+
+/// The waiting signals, seen from the worker.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Claims everything due for one tenant that nobody else has claimed. What is not completed
+    /// within `lease` becomes visible again.
+    async fn claim(&self, now: Timestamp, lease: SignedDuration)
+    -> Result<Option<Look>, PortError>;
+    /// The look was made at a complete snapshot read after the claim.
+    async fn complete(&self, look: &Look, now: Timestamp, settle: Settle)
+    -> Result<(), PortError>;
+    /// The look did not succeed; try again at `due`. What was tried too often is buried instead.
+    async fn retry(&self, look: &Look, due: Timestamp, why: &str) -> Result<(), PortError>;
+    /// When something will be due, if anything waits.
+    async fn next_due(&self) -> Result<Option<Timestamp>, PortError>;
+}
+
+/// A step whose effect is to be read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueVerification {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The key of the partner's case.
+    pub partner_key: String,
+    /// The step.
+    pub step: Step,
+    /// How many times it was read again so far.
+    pub attempt: u32,
+}
+
+/// What one look leaves behind.
+#[derive(Debug)]
+pub struct Conclusion {
+    /// Cases as they now stand, each with its record and the messages about it. A case that did
+    /// not change has no record.
+    pub cases: Vec<(Case, Option<Record>, Vec<Message>)>,
+}
+
+/// What a verification leaves behind.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The access is gone.
+    Gone,
+    /// It is still there; read again at this time.
+    Again(Timestamp),
+    /// It is still there after the last time.
+    StillThere,
+}
+
+/// The memory of what was intended, done and proven.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// What was done in a tenant: the last step for each grant, and the number of revocations
+    /// since `since`.
+    async fn history(&self, tenant: TenantId, since: Timestamp) -> Result<History, PortError>;
+    /// The cases of a tenant that are open, or closed and the last about their partner.
+    async fn cases(&self, tenant: TenantId) -> Result<Vec<Case>, PortError>;
+    /// Writes down what is about to be done, before it is done, and when to read it again should
+    /// the outcome never be written.
+    async fn intend(&self, plan: &Plan, now: Timestamp) -> Result<(), PortError>;
+    /// Writes down how a step ended.
+    async fn settle(&self, tenant: TenantId, step: &Step, outcome: &Outcome)
+    -> Result<(), PortError>;
+    /// Writes down what a look leaves behind: all of it or nothing.
+    async fn conclude(&self, conclusion: Conclusion) -> Result<(), PortError>;
+    /// Steps of a tenant whose effect is due to be read again; of any tenant if none is named.
+    async fn due_verifications(&self, now: Timestamp) -> Result<Vec<DueVerification>, PortError>;
+    /// When the next verification will be due, if any waits.
+    async fn next_verification(&self) -> Result<Option<Timestamp>, PortError>;
+    /// Writes down how a verification ended, with the case it changed.
+    async fn verified(
+        &self,
+        step: &StepId,
+        verdict: Verdict,
+        conclusion: Conclusion,
+    ) -> Result<(), PortError>;
+}
+
+/// A message waiting to be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its place in the outbox.
+    pub number: i64,
+    /// The sink's name.
+    pub sink: crate::domain::id::SinkName,
+    /// The message's id, the same for every attempt.
+    pub id: String,
+    /// The body, byte for byte the same for every attempt.
+    pub body: String,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// Messages waiting to be delivered.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// The first waiting message of each ticket that is due, since a ticket's messages are
+    /// delivered in order.
+    async fn due(&self, now: Timestamp) -> Result<Vec<Delivery>, PortError>;
+    /// It was accepted.
+    async fn delivered(&self, number: i64) -> Result<(), PortError>;
+    /// It was not; try again at `due`, or never if nothing.
+    async fn failed(&self, number: i64, due: Option<Timestamp>, why: &str)
+    -> Result<(), PortError>;
+    /// When something will be due, if anything waits.
+    async fn next_delivery(&self) -> Result<Option<Timestamp>, PortError>;
+}
+
+/// Tell a ticket system.
+#[async_trait]
+pub trait SendTicket: Send + Sync {
+    /// Delivers one message. An error leaves it unknown whether it arrived.
+    async fn send(&self, delivery: &Delivery, now: Timestamp) -> Result<(), PortError>;
+}

@@ -1,0 +1,144 @@
+//! Bytes from a stranger to a verified Signal, or to a reasoned reject. One file for each sender.
+//!
+//! Everything here is pure: bytes, headers, keys and the time come in as arguments.
+
+pub mod audit;
+pub mod graph;
+pub mod schedule;
+pub mod standard_webhooks;
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::domain::signal::Signal;
+
+/// Most bytes of a body that is read.
+pub const BODY_MAX: usize = 1024 * 1024;
+
+/// Something whose authenticity was checked. It can be made under [`crate::wire`] only, so that
+/// what takes a `Verified<Signal>` cannot be handed anything else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified<T>(T);
+
+impl<T> Verified<T> {
+    fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// What was verified.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> AsRef<T> for Verified<T> {
+    fn as_ref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// What became of one request.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// The reasons to look that it brought.
+    pub signals: Vec<Verified<Signal>>,
+    /// Why some of its items were turned away.
+    pub rejects: Vec<Reject>,
+    /// Genuine items that have nothing to do with partners.
+    pub irrelevant: usize,
+}
+
+/// Why a request or an item was turned away. Never carries what was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reject {
+    /// A header or parameter that proves authenticity is missing.
+    Missing(&'static str),
+    /// Nobody has configured the key that would prove authenticity.
+    NoKey(&'static str),
+    /// The proof of authenticity is wrong.
+    NotAuthentic(&'static str),
+    /// The request is from too long ago, or from the future.
+    Stale,
+    /// The tenant is none of the policy's.
+    UnknownTenant,
+    /// It cannot be understood; says where.
+    Malformed {
+        /// A JSON path.
+        path: String,
+        /// What is wrong there.
+        what: String,
+    },
+    /// It is larger than is read.
+    TooLarge,
+    /// A kind of item that this version cannot verify.
+    Unsupported(&'static str),
+}
+
+impl Reject {
+    /// The HTTP status for a request that is turned away as a whole.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Missing(_) | Self::NoKey(_) | Self::NotAuthentic(_) | Self::Stale => 401,
+            Self::Malformed { .. } | Self::UnknownTenant | Self::Unsupported(_) => 400,
+            Self::TooLarge => 413,
+        }
+    }
+
+    /// The reason by which rejects are counted.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "missing-proof",
+            Self::NoKey(_) => "no-key",
+            Self::NotAuthentic(_) => "not-authentic",
+            Self::Stale => "stale",
+            Self::UnknownTenant => "unknown-tenant",
+            Self::Malformed { .. } => "malformed",
+            Self::TooLarge => "too-large",
+            Self::Unsupported(_) => "unsupported",
+        }
+    }
+}
+
+impl fmt::Display for Reject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(what) => write!(f, "{what} is missing"),
+            Self::NoKey(what) => write!(f, "nothing is accepted here until {what} is configured"),
+            Self::NotAuthentic(what) => write!(f, "{what} does not verify"),
+            Self::Stale => f.write_str("webhook-timestamp is more than 5 minutes off"),
+            Self::UnknownTenant => f.write_str("the tenant is not in the policy"),
+            Self::Malformed { path, what } => write!(f, "{path}: {what}"),
+            Self::TooLarge => write!(f, "the body is larger than {BODY_MAX} bytes"),
+            Self::Unsupported(what) => write!(f, "{what} cannot be verified by this version"),
+        }
+    }
+}
+
+impl std::error::Error for Reject {}
+
+fn not_json(error: &serde_json::Error) -> Reject {
+    // serde_json's own text may quote the input; the position is all that is told.
+    Reject::Malformed {
+        path: "$".to_owned(),
+        what: format!("not JSON at line {}, column {}", error.line(), error.column()),
+    }
+}
+
+/// An object of the expected shape. What is wrong with it is told by its path, not quoted.
+fn shaped<T: serde::de::DeserializeOwned>(prefix: &str, value: Value) -> Result<T, Reject> {
+    if !value.is_object() {
+        return Err(Reject::Malformed { path: prefix.to_owned(), what: "not an object".into() });
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let inner = error.path().to_string();
+        let path = if inner == "." { prefix.to_owned() } else { format!("{prefix}.{inner}") };
+        let text = error.inner().to_string();
+        let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+        let what = match missing {
+            Some(field) => format!("the field {field} is missing"),
+            None => "not of the expected type".to_owned(),
+        };
+        Reject::Malformed { path, what }
+    })
+}
