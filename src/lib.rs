@@ -12,4 +12,7 @@
 
 pub mod domain;
 pub mod ports;
+pub mod pipeline;
+pub mod adapters;
+pub mod http;
 pub mod wire;

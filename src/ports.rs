@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::case::{Case, Outcome};
 use crate::domain::facts::{DirectoryObject, PartnerEntry, RoleAssignment, RoleDefinition, User};
 use crate::domain::id::{AssignmentId, PartnerId, PrincipalId, StepId, TenantId};
-use crate::domain::plan::{History, Plan, Step};
+use crate::domain::plan::{History, Step};
 use crate::domain::record::Record;
 use crate::domain::signal::{Envelope, Signal, Subject};
 use crate::domain::ticket::Message;
@@ -171,7 +171,7 @@ pub struct Waiting {
     /// How many signals there have been when this was claimed; the queue's own mark.
     pub generation: i64,
     /// How many of them no look has satisfied yet.
-    pub signals: u64,
+    pub signals: u32,
     /// Whether this is the later look that catches what Graph had not replicated at the first.
     pub settling: bool,
     /// The first of them.
@@ -192,10 +192,14 @@ pub enum Settle {
 /// The waiting signals, seen from the worker.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Claims everything due for one tenant that nobody else has claimed. What is not completed
-    /// within `lease` becomes visible again.
-    async fn claim(&self, now: Timestamp, lease: SignedDuration)
-    -> Result<Option<Look>, PortError>;
+    /// Claims everything due for one tenant that nobody else has claimed and that is not in
+    /// `busy`. What is not completed within `lease` becomes visible again.
+    async fn claim(
+        &self,
+        now: Timestamp,
+        lease: SignedDuration,
+        busy: &[TenantId],
+    ) -> Result<Option<Look>, PortError>;
     /// The look was made at a complete snapshot read after the claim.
     async fn complete(&self, look: &Look, now: Timestamp, settle: Settle)
     -> Result<(), PortError>;
@@ -226,9 +230,9 @@ pub struct Conclusion {
     pub cases: Vec<(Case, Option<Record>, Vec<Message>)>,
 }
 
-/// What a verification leaves behind.
-#[derive(Debug)]
-pub enum Verdict {
+/// What reading again after a step showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
     /// The access is gone.
     Gone,
     /// It is still there; read again at this time.
@@ -245,15 +249,22 @@ pub trait Ledger: Send + Sync {
     async fn history(&self, tenant: TenantId, since: Timestamp) -> Result<History, PortError>;
     /// The cases of a tenant that are open, or closed and the last about their partner.
     async fn cases(&self, tenant: TenantId) -> Result<Vec<Case>, PortError>;
-    /// Writes down what is about to be done, before it is done, and when to read it again should
-    /// the outcome never be written.
-    async fn intend(&self, plan: &Plan, now: Timestamp) -> Result<(), PortError>;
-    /// Writes down how a step ended.
+    /// Writes down what is about to be done, before it is done: the steps, and the cases they
+    /// belong to. A step whose outcome is never written is read again after `check_at`.
+    async fn intend(
+        &self,
+        steps: &[&Step],
+        cases: &[Case],
+        now: Timestamp,
+        check_at: Timestamp,
+    ) -> Result<(), PortError>;
+    /// Writes down how the call of a step ended. One that Graph took is due to be read again at
+    /// once.
     async fn settle(&self, tenant: TenantId, step: &Step, outcome: &Outcome)
     -> Result<(), PortError>;
     /// Writes down what a look leaves behind: all of it or nothing.
     async fn conclude(&self, conclusion: Conclusion) -> Result<(), PortError>;
-    /// Steps of a tenant whose effect is due to be read again; of any tenant if none is named.
+    /// Steps whose effect is due to be read again, the longest due first; 100 at the most.
     async fn due_verifications(&self, now: Timestamp) -> Result<Vec<DueVerification>, PortError>;
     /// When the next verification will be due, if any waits.
     async fn next_verification(&self) -> Result<Option<Timestamp>, PortError>;
@@ -261,7 +272,7 @@ pub trait Ledger: Send + Sync {
     async fn verified(
         &self,
         step: &StepId,
-        verdict: Verdict,
+        proof: Proof,
         conclusion: Conclusion,
     ) -> Result<(), PortError>;
 }

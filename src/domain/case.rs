@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::finding::{Finding, Severity};
 use super::grant::Grant;
 use super::id::{Sha256Hex, SinkName, StepId, TenantId};
-use super::plan::{PlannedCase, Step, StepState, Verdict};
+use super::plan::{Plan, PlannedCase, Step, StepState, Verdict};
 use super::policy::Mode;
 use super::roster::AffectedPartner;
 use super::ticket::Ticket;
@@ -172,6 +172,16 @@ impl Case {
         }
     }
 
+    /// Takes in how the call of a step ended.
+    pub fn settle(&mut self, step: &StepId, outcome: &Outcome) {
+        if let Some(step) = self.row_of(step).and_then(|row| row.step.as_mut()) {
+            step.state = outcome.state;
+            step.detail.clone_from(&outcome.detail);
+            step.request_id.clone_from(&outcome.request_id);
+            step.acted_at = outcome.acted_at;
+        }
+    }
+
     /// Takes in that the access of a step was seen to be gone.
     pub fn verified(&mut self, step: &StepId, now: Timestamp) {
         if let Some(row) = self.row_of(step) {
@@ -199,6 +209,44 @@ impl Case {
         self.tickets.clear();
         self.sinks.clear();
     }
+}
+
+/// The cases of a tenant after a look: those there were and those the plan opens. Steps to be
+/// carried out stand as [`StepState::Intended`].
+pub fn after_look(before: &[Case], plan: &Plan, complete: bool, now: Timestamp) -> Vec<Case> {
+    let mut planned = plan.cases.clone();
+    let mut take = |key: &str| {
+        let at = planned.iter().position(|case| case.partner.key() == key)?;
+        Some(planned.remove(at))
+    };
+    let mut cases: Vec<Case> = before.to_vec();
+    for case in &mut cases {
+        let planned = take(&case.partner.key()).unwrap_or_else(|| PlannedCase {
+            partner: case.partner.clone(),
+            findings: Vec::new(),
+            steps: Vec::new(),
+            sinks: BTreeSet::new(),
+        });
+        case.mode = plan.mode;
+        case.look(planned, complete, now, intended);
+    }
+    for planned in planned {
+        let partner = planned.partner.clone();
+        let mut case = Case::open(plan.tenant, &plan.tenant_name, partner, plan.mode);
+        case.look(planned, complete, now, intended);
+        cases.push(case);
+    }
+    cases
+}
+
+fn intended(step: &Step) -> Outcome {
+    let begun = Outcome {
+        state: StepState::Intended,
+        detail: None,
+        request_id: None,
+        acted_at: None,
+    };
+    Outcome::of_verdict(&step.verdict).unwrap_or(begun)
 }
 
 impl Row {

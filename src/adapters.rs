@@ -1,0 +1,9 @@
+//! The ports, connected to the world.
+
+pub mod clock;
+pub mod http;
+pub mod graph;
+pub mod recorder;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+pub mod webhook;

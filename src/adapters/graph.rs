@@ -1,0 +1,140 @@
+//! Microsoft Graph, spoken to as an application.
+
+mod auth;
+mod read;
+mod revoke;
+
+use std::sync::Arc;
+
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+use self::auth::Tokens;
+pub use self::auth::Credential;
+use self::revoke::Revoker;
+use super::http::{Answer, Http};
+use crate::domain::id::TenantId;
+use crate::domain::secret::Secret;
+use crate::domain::text;
+use crate::ports::{Clock, Failure, PortError};
+
+/// Whom errors speak of.
+const WHOM: &str = "Microsoft Graph";
+
+/// A connection to Microsoft Graph for every tenant the application is allowed into.
+#[derive(Clone)]
+pub struct Graph {
+    http: Http,
+    origin: Url,
+    tokens: Arc<Tokens>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Graph {
+    /// Connects to `origin` (such as `https://graph.microsoft.com`), signing in at `login`.
+    pub fn new(
+        http: Http,
+        origin: Url,
+        login: Url,
+        credential: Credential,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let tokens =
+            Arc::new(Tokens::new(http.clone(), &origin, login, credential, Arc::clone(&clock)));
+        Self { http, origin, tokens, clock }
+    }
+
+    /// The same connection with the power to revoke.
+    pub fn revoker(&self) -> Revoker {
+        Revoker(self.clone())
+    }
+
+    fn url(&self, path: &str) -> Result<Url, PortError> {
+        self.origin.join(path).map_err(|error| {
+            PortError::new(Failure::Unintelligible, format!("no url can be made of {path}"))
+                .because(error)
+        })
+    }
+
+    /// Sends a request with the tenant's token; with a fresh one if the first is not accepted.
+    async fn send(
+        &self,
+        tenant: TenantId,
+        request: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<Answer, PortError> {
+        let mut fresh = false;
+        loop {
+            let token: Secret = self.tokens.token(tenant).await?;
+            let send = self.http.send(WHOM, |client| request(client).bearer_auth(token.expose()));
+            let answer = send.await?;
+            if answer.status != StatusCode::UNAUTHORIZED || fresh {
+                return Ok(answer);
+            }
+            self.tokens.forget(tenant);
+            fresh = true;
+        }
+    }
+
+    /// Sends a request whose answer is JSON.
+    async fn json(
+        &self,
+        tenant: TenantId,
+        method: Method,
+        url: &Url,
+        body: Option<&Value>,
+    ) -> Result<Value, PortError> {
+        let answer = self
+            .send(tenant, |client| {
+                let request = client.request(method.clone(), url.clone());
+                match body {
+                    Some(body) => request.json(body),
+                    None => request,
+                }
+            })
+            .await?;
+        if !answer.status.is_success() {
+            return Err(refusal(&answer));
+        }
+        serde_json::from_slice(&answer.body).map_err(|error| {
+            PortError::new(Failure::Unintelligible, format!("{WHOM} answered with no JSON"))
+                .because(error)
+        })
+    }
+}
+
+/// What Graph says when it says no.
+///
+/// Source: Microsoft Graph documentation, "Microsoft Graph error responses and resource types".
+fn refusal(answer: &Answer) -> PortError {
+    let kind = match answer.status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::Denied,
+        StatusCode::NOT_FOUND | StatusCode::GONE => Failure::Gone,
+        status if status.is_client_error() => Failure::Refused,
+        _ => Failure::Unintelligible,
+    };
+    PortError::new(kind, format!("{WHOM} answered {}", said(answer)))
+}
+
+/// `403 Authorization_RequestDenied: Insufficient privileges …`.
+fn said(answer: &Answer) -> String {
+    #[derive(Deserialize)]
+    struct Body {
+        error: Inner,
+    }
+    #[derive(Deserialize)]
+    struct Inner {
+        code: Option<String>,
+        message: Option<String>,
+    }
+    let status = answer.status.as_u16();
+    match serde_json::from_slice::<Body>(&answer.body) {
+        Ok(Body { error: Inner { code: Some(code), message } }) => {
+            let message = text::foreign(&message.unwrap_or_default());
+            let colon = if message.is_empty() { "" } else { ": " };
+            format!("{status} {}{colon}{}", text::foreign(&code), message.trim_end_matches('.'))
+        }
+        _ => status.to_string(),
+    }
+}

@@ -1,0 +1,173 @@
+//! The one HTTP client: time limits, bounded bodies, no redirects, patience with a busy server.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable as _};
+use bytes::Bytes;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy as Redirects;
+use reqwest::{RequestBuilder, StatusCode};
+
+use crate::ports::{Failure, PortError};
+
+/// Most bytes of an answer that are read. A page of Graph is far below it.
+const ANSWER_MAX: usize = 16 * 1024 * 1024;
+
+/// How long to wait, and how often to try.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Until a connection stands.
+    pub connect: Duration,
+    /// Until the whole answer is there.
+    pub total: Duration,
+    /// The first pause; each further one is twice as long, with jitter.
+    pub first_pause: Duration,
+    /// The longest pause, and the longest `Retry-After` that is waited for on the spot.
+    pub longest_pause: Duration,
+    /// How often a request is repeated.
+    pub retries: usize,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            total: Duration::from_secs(30),
+            first_pause: Duration::from_millis(500),
+            longest_pause: Duration::from_secs(20),
+            retries: 4,
+        }
+    }
+}
+
+/// The client. Clones share connections.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: reqwest::Client,
+    patience: Patience,
+}
+
+/// An answer that was read to its end.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// A header's value, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+        Some(Duration::from_secs(seconds))
+    }
+}
+
+impl Http {
+    /// A client.
+    ///
+    /// # Errors
+    /// When the system offers no TLS certificates to trust.
+    pub fn new(patience: Patience) -> Result<Self, reqwest::Error> {
+        #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+        let client = reqwest::Client::builder()
+            .connect_timeout(patience.connect)
+            .timeout(patience.total)
+            // A redirect would carry a token to whoever the answer names.
+            .redirect(Redirects::none())
+            .user_agent(concat!("partner-warden/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { client, patience })
+    }
+
+    /// Sends a request that may be repeated, and repeats it while the server is busy or broken.
+    ///
+    /// # Errors
+    /// [`Failure::Throttled`] and [`Failure::Transient`] once patience is at an end. Every other
+    /// answer is an answer.
+    pub async fn send(
+        &self,
+        whom: &str,
+        request: impl Fn(&reqwest::Client) -> RequestBuilder,
+    ) -> Result<Answer, PortError> {
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(self.patience.first_pause)
+            .with_max_delay(self.patience.longest_pause)
+            .with_max_times(self.patience.retries)
+            .with_jitter();
+        (|| async { patient(whom, self.once(whom, &request).await?) })
+            .retry(pauses)
+            .sleep(tokio::time::sleep)
+            .when(|error| matches!(error.kind, Failure::Transient | Failure::Throttled(_)))
+            .adjust(|error, pause| match error.kind {
+                // Longer than we wait here: whoever asked is told, and comes back later.
+                Failure::Throttled(Some(after)) if after > self.patience.longest_pause => None,
+                Failure::Throttled(Some(after)) => pause.map(|_| after),
+                Failure::Throttled(None)
+                | Failure::Transient
+                | Failure::Denied
+                | Failure::Gone
+                | Failure::Refused
+                | Failure::Unintelligible => pause,
+            })
+            .await
+    }
+
+    /// Sends a request once.
+    ///
+    /// # Errors
+    /// [`Failure::Transient`] when there is no answer; whether the request arrived is not known
+    /// then. [`Failure::Unintelligible`] when the answer is too large.
+    pub async fn once(
+        &self,
+        whom: &str,
+        request: impl Fn(&reqwest::Client) -> RequestBuilder,
+    ) -> Result<Answer, PortError> {
+        let no_answer = |error: reqwest::Error| {
+            let what = if error.is_timeout() {
+                "did not answer in time"
+            } else if error.is_connect() {
+                "cannot be reached"
+            } else {
+                "broke off the answer"
+            };
+            // The url may carry a secret, such as a webhook's path.
+            let error = error.without_url();
+            PortError::new(Failure::Transient, format!("{whom} {what}")).because(error)
+        };
+        let mut response = request(&self.client).send().await.map_err(no_answer)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
+            if body.len() + chunk.len() > ANSWER_MAX {
+                let said = format!("{whom} answered with more than {ANSWER_MAX} bytes");
+                return Err(PortError::new(Failure::Unintelligible, said));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, headers, body: body.into() })
+    }
+}
+
+fn patient(whom: &str, answer: Answer) -> Result<Answer, PortError> {
+    let said = format!("{whom} answered {}", answer.status.as_u16());
+    match answer.status {
+        StatusCode::TOO_MANY_REQUESTS => {
+            Err(PortError::new(Failure::Throttled(answer.retry_after()), said))
+        }
+        StatusCode::SERVICE_UNAVAILABLE if answer.retry_after().is_some() => {
+            Err(PortError::new(Failure::Throttled(answer.retry_after()), said))
+        }
+        status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+            Err(PortError::new(Failure::Transient, said))
+        }
+        _ => Ok(answer),
+    }
+}

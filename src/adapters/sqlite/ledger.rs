@@ -1,0 +1,256 @@
+//! The ledger: intents, outcomes, cases and the chain of records.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::{Sqlite, from_json, from_text, json, millis, optional, outbox, timestamp};
+use crate::domain::case::{Case, Outcome};
+use crate::domain::id::{StepId, TenantId};
+use crate::domain::plan::{History, PastStep, Step, StepState};
+use crate::domain::record::{Record, link};
+use crate::ports::{Conclusion, DueVerification, Ledger, PortError, Proof};
+
+/// Most verifications handed out at once.
+const DUE_MAX: i64 = 100;
+
+#[async_trait]
+impl Ledger for Sqlite {
+    async fn history(&self, tenant: TenantId, since: Timestamp) -> Result<History, PortError> {
+        let tenant = tenant.to_string();
+        self.run(move |db| history(db, &tenant, millis(since))).await
+    }
+
+    async fn cases(&self, tenant: TenantId) -> Result<Vec<Case>, PortError> {
+        let tenant = tenant.to_string();
+        self.run(move |db| {
+            let mut statement =
+                db.prepare_cached("SELECT state FROM cases WHERE tenant = ?1 ORDER BY partner")?;
+            let rows = statement.query_map([tenant], |row| from_json(&row.get::<_, String>(0)?))?;
+            rows.collect()
+        })
+        .await
+    }
+
+    async fn intend(
+        &self,
+        steps: &[&Step],
+        cases: &[Case],
+        now: Timestamp,
+        check_at: Timestamp,
+    ) -> Result<(), PortError> {
+        let steps: Vec<(Step, Option<TenantId>)> = steps
+            .iter()
+            .map(|step| ((*step).clone(), cases.first().map(|case| case.tenant)))
+            .collect();
+        let cases = cases.to_vec();
+        self.run(move |db| {
+            cases.iter().try_for_each(|case| put_case(db, case))?;
+            steps.iter().try_for_each(|(step, tenant)| match tenant {
+                Some(tenant) => intend(db, *tenant, step, now, check_at),
+                None => Ok(()),
+            })
+        })
+        .await
+    }
+
+    async fn settle(
+        &self,
+        tenant: TenantId,
+        step: &Step,
+        outcome: &Outcome,
+    ) -> Result<(), PortError> {
+        let (tenant, id) = (tenant.to_string(), step.id.clone());
+        let outcome = outcome.clone();
+        self.run(move |db| {
+            let acted = outcome.acted_at.map(millis);
+            // What Graph took is read again at once; what it refused stays as it is.
+            let verify = (outcome.state == StepState::Revoked).then_some(0_i64);
+            db.execute(
+                "UPDATE steps SET state = ?3, acted_at = ?4, outcome = ?5, verify_due = ?6,
+                        verify_attempt = 0
+                 WHERE id = ?2 AND tenant = ?1",
+                params![
+                    tenant,
+                    id.0.as_str(),
+                    outcome.state.as_str(),
+                    acted.filter(|_| outcome.state == StepState::Revoked),
+                    outcome.detail,
+                    verify
+                ],
+            )
+            .map(drop)
+        })
+        .await
+    }
+
+    async fn conclude(&self, conclusion: Conclusion) -> Result<(), PortError> {
+        self.run(move |db| conclude(db, &conclusion)).await
+    }
+
+    async fn due_verifications(&self, now: Timestamp) -> Result<Vec<DueVerification>, PortError> {
+        self.run(move |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT tenant, partner, step, verify_attempt FROM steps
+                 WHERE verify_due <= ?1 ORDER BY verify_due LIMIT ?2",
+            )?;
+            let rows = statement.query_map([millis(now), DUE_MAX], |row| {
+                Ok(DueVerification {
+                    tenant: from_text(row.get(0)?)?,
+                    partner_key: row.get(1)?,
+                    step: from_json(&row.get::<_, String>(2)?)?,
+                    attempt: row.get(3)?,
+                })
+            })?;
+            rows.collect()
+        })
+        .await
+    }
+
+    async fn next_verification(&self) -> Result<Option<Timestamp>, PortError> {
+        self.run(|db| {
+            db.query_row("SELECT MIN(verify_due) FROM steps", [], |row| row.get::<_, Option<i64>>(0))
+        })
+        .await
+        .map(|due| due.map(timestamp))
+    }
+
+    async fn verified(
+        &self,
+        step: &StepId,
+        proof: Proof,
+        conclusion: Conclusion,
+    ) -> Result<(), PortError> {
+        let step = step.clone();
+        self.run(move |db| {
+            let (state, due) = match proof {
+                Proof::Gone => (Some(StepState::Verified), None),
+                Proof::Again(due) => (None, Some(millis(due))),
+                Proof::StillThere => (Some(StepState::Unverified), None),
+            };
+            db.execute(
+                "UPDATE steps SET state = COALESCE(?2, state), verify_due = ?3,
+                        verify_attempt = verify_attempt + 1
+                 WHERE id = ?1",
+                params![step.0.as_str(), state.map(StepState::as_str), due],
+            )?;
+            conclude(db, &conclusion)
+        })
+        .await
+    }
+}
+
+fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Result<History> {
+    let mut statement = db.prepare_cached(
+        "SELECT grant_key, MAX(episode), state FROM steps WHERE tenant = ?1 GROUP BY grant_key",
+    )?;
+    let rows = statement.query_map([tenant], |row| {
+        let past = PastStep { episode: row.get(1)?, state: from_text(row.get(2)?)? };
+        Ok((from_text(row.get(0)?)?, past))
+    })?;
+    let revocations = db.query_row(
+        "SELECT COUNT(*) FROM steps WHERE tenant = ?1 AND acted_at >= ?2",
+        params![tenant, since],
+        |row| row.get(0),
+    )?;
+    Ok(History { steps: rows.collect::<rusqlite::Result<_>>()?, revocations })
+}
+
+fn put_case(db: &Connection, case: &Case) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO cases VALUES (?1, ?2, ?3)
+         ON CONFLICT (tenant, partner) DO UPDATE SET state = excluded.state",
+    )?
+    .execute(params![case.tenant.to_string(), case.partner.key(), json(case)?])
+    .map(drop)
+}
+
+fn intend(
+    db: &Connection,
+    tenant: TenantId,
+    step: &Step,
+    now: Timestamp,
+    check_at: Timestamp,
+) -> rusqlite::Result<()> {
+    // A step that was begun before is the same step; one that was ended is never begun again.
+    db.prepare_cached(
+        "INSERT INTO steps VALUES (?1, ?2, ?3, ?4, ?5, 'intended', ?6, ?7, NULL, NULL, ?8, 0)
+         ON CONFLICT (id) DO UPDATE SET
+            state = 'intended', verify_due = excluded.verify_due, verify_attempt = 0
+         WHERE state IN ('intended', 'refused')",
+    )?
+    .execute(params![
+        step.id.0.as_str(),
+        tenant.to_string(),
+        step.grant.partner.key(),
+        step.grant.key().as_str(),
+        step.episode,
+        json(step)?,
+        millis(now),
+        millis(check_at)
+    ])
+    .map(drop)
+}
+
+fn conclude(db: &Connection, conclusion: &Conclusion) -> rusqlite::Result<()> {
+    for (case, record, messages) in &conclusion.cases {
+        put_case(db, case)?;
+        for step in case.rows.iter().filter_map(|row| row.step.as_ref()) {
+            if step.state == StepState::Verified {
+                db.prepare_cached(
+                    "UPDATE steps SET state = 'verified', verify_due = NULL WHERE id = ?1",
+                )?
+                .execute([step.id.0.as_str()])?;
+            }
+        }
+        if let Some(record) = record {
+            append(db, record)?;
+        }
+        messages.iter().try_for_each(|message| outbox::put(db, message))?;
+    }
+    Ok(())
+}
+
+/// Adds a record to the chain.
+fn append(db: &Connection, record: &Record) -> rusqlite::Result<()> {
+    let last = db.query_row("SELECT link FROM records ORDER BY sequence DESC LIMIT 1", [], |row| {
+        row.get::<_, String>(0)
+    });
+    let previous = optional(last)?.unwrap_or_default();
+    let text = json(record)?;
+    let link = link(&previous, &text);
+    db.prepare_cached(
+        "INSERT INTO records (id, at, record, previous, link) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![record.id, millis(record.at), text, previous, link.as_str()])
+    .map(drop)
+}
+
+/// A record as the chain holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The record, byte for byte as it was written.
+    pub record: String,
+    /// The link before it.
+    pub previous: String,
+    /// The hash over both.
+    pub link: String,
+}
+
+impl Sqlite {
+    /// The whole chain, oldest first.
+    ///
+    /// # Errors
+    /// [`crate::ports::Failure::Transient`] when the store fails.
+    pub async fn chain(&self) -> Result<Vec<Link>, PortError> {
+        self.run(|db| {
+            let mut statement =
+                db.prepare("SELECT record, previous, link FROM records ORDER BY sequence")?;
+            let rows = statement.query_map([], |row| {
+                Ok(Link { record: row.get(0)?, previous: row.get(1)?, link: row.get(2)? })
+            })?;
+            rows.collect()
+        })
+        .await
+    }
+}

@@ -1,0 +1,184 @@
+//! The router in front: what `serve` and a Lambda function answer alike.
+//!
+//! It verifies and enqueues, and can do nothing else: it holds no way to read Graph or to write.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Router, response::Response};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::json;
+use tracing::{error, info, warn};
+
+use crate::domain::policy::Policy;
+use crate::domain::secret::Secret;
+use crate::domain::signal::Sender;
+use crate::ports::{Clock, Enqueue, chain};
+use crate::wire::standard_webhooks::{Headers, WebhookSecret};
+use crate::wire::{BODY_MAX, Received, Reject, audit, graph};
+
+/// How long a sender may take to hand over a body.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// What the router needs.
+pub struct Front {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The tenants it knows.
+    pub policy: Arc<Policy>,
+    /// The keys of `clientState`: the current one, and the previous one while they are rotated.
+    pub client_state_keys: Vec<Secret>,
+    /// The keys of forwarded audit events, likewise.
+    pub audit_keys: Vec<WebhookSecret>,
+    /// Where signals go.
+    pub enqueue: Arc<dyn Enqueue>,
+}
+
+/// The router, a `tower::Service`.
+pub fn router(front: Front) -> Router {
+    Router::new()
+        .route("/hooks/graph", post(hooks_graph))
+        .route("/hooks/audit", post(hooks_audit))
+        .route("/health", get(health))
+        .with_state(Arc::new(front))
+}
+
+async fn health(State(front): State<Arc<Front>>) -> Response {
+    let body = json!({
+        "status": "ok",
+        "version": env!("CARGO_PKG_VERSION"),
+        "mode": front.policy.mode,
+        "tenants": front.policy.roster.tenants.len(),
+    });
+    json_response(StatusCode::OK, &body)
+}
+
+async fn hooks_graph(
+    State(front): State<Arc<Front>>,
+    uri: Uri,
+    request: Request<Body>,
+) -> Response {
+    match graph::handshake(uri.query().unwrap_or_default()) {
+        Some(Ok(token)) => return echo(token),
+        Some(Err(reject)) => return turned_away(Sender::Graph, &reject),
+        None => {}
+    }
+    let body = match body(Sender::Graph, request).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let (roster, now) = (&front.policy.roster, front.clock.now());
+    let received = graph::receive(&body, &front.client_state_keys, roster, now);
+    take_in(&front, Sender::Graph, received).await
+}
+
+async fn hooks_audit(
+    State(front): State<Arc<Front>>,
+    uri: Uri,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Response {
+    let body = match body(Sender::Audit, request).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let proof = Headers {
+        id: header("webhook-id"),
+        timestamp: header("webhook-timestamp"),
+        signature: header("webhook-signature"),
+    };
+    let tenant = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+        .find(|(name, _)| name == "tenant")
+        .map(|(_, value)| value);
+    let (roster, now) = (&front.policy.roster, front.clock.now());
+    let keys = &front.audit_keys;
+    let received = audit::receive(&body, proof, keys, tenant.as_deref(), roster, now);
+    take_in(&front, Sender::Audit, received).await
+}
+
+/// 202 once the signals are durable.
+async fn take_in(
+    front: &Front,
+    sender: Sender,
+    received: Result<Received, Reject>,
+) -> Response {
+    let received = match received {
+        Ok(received) => received,
+        Err(reject) => return turned_away(sender, &reject),
+    };
+    for reject in &received.rejects {
+        let (sender, reason) = (sender.name(), reject.reason());
+        warn!(sender, reason, "an item was turned away: {reject}");
+    }
+    let (signals, irrelevant) = (received.signals.len(), received.irrelevant);
+    if signals > 0
+        && let Err(error) = front.enqueue.enqueue(received.signals).await
+    {
+        error!(sender = sender.name(), "the queue refuses: {}", chain(&error));
+        let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, "busy", "try again later");
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        return response;
+    }
+    let rejects = received.rejects.len();
+    info!(sender = sender.name(), signals, irrelevant, rejects, "heard");
+    status_only(StatusCode::ACCEPTED)
+}
+
+/// The whole body, unless it is too large or too slow.
+async fn body(sender: Sender, request: Request<Body>) -> Result<Bytes, Response> {
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if announced.and_then(|length| length.parse().ok()).is_some_and(|n: usize| n > BODY_MAX) {
+        return Err(turned_away(sender, &Reject::TooLarge));
+    }
+    let reading = Limited::new(request.into_body(), BODY_MAX).collect();
+    match tokio::time::timeout(BODY_WITHIN, reading).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(turned_away(sender, &Reject::TooLarge))
+        }
+        Ok(Err(_)) => Err(refused(StatusCode::BAD_REQUEST, "broken-off", "the body broke off")),
+        Err(_) => {
+            warn!(sender = sender.name(), reason = "slow", "a request was turned away");
+            let text = "the body took too long to arrive";
+            Err(refused(StatusCode::REQUEST_TIMEOUT, "slow", text))
+        }
+    }
+}
+
+fn turned_away(sender: Sender, reject: &Reject) -> Response {
+    let reason = reject.reason();
+    warn!(sender = sender.name(), reason, "a request was turned away: {reject}");
+    let status = StatusCode::from_u16(reject.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    refused(status, reason, &reject.to_string())
+}
+
+fn refused(status: StatusCode, reason: &str, message: &str) -> Response {
+    json_response(status, &json!({"error": {"reason": reason, "message": message}}))
+}
+
+fn echo(token: String) -> Response {
+    let mut response = Response::new(Body::from(token));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn json_response(status: StatusCode, body: &serde_json::Value) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn status_only(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,241 @@
+//! The one place where the stages meet: read, decide, write down, act, prove.
+
+mod observe;
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tracing::{info, warn};
+
+use crate::domain::case::{Case, Outcome, after_look};
+use crate::domain::plan::{Circumstances, Plan, Step, StepState, Verdict, plan};
+use crate::domain::policy::{Mode, Policy};
+use crate::domain::record::{Record, RecordEvent, Signals, record_id};
+use crate::domain::ticket::messages;
+use crate::ports::{
+    Clock, Conclusion, DueVerification, Ledger, Look, PortError, Proof, ReadGuests, ReadObjects,
+    ReadPartnerEntries, ReadRoles, ReadTenantNames, RevokeRoleAssignment, chain,
+};
+
+/// When the effect of a step is read again, counted from the step.
+pub const READ_AGAIN: [SignedDuration; 5] = [
+    SignedDuration::ZERO,
+    SignedDuration::from_secs(30),
+    SignedDuration::from_mins(2),
+    SignedDuration::from_mins(10),
+    SignedDuration::from_hours(1),
+];
+
+/// A step whose outcome was never written down is read again after this time.
+const OUTCOME_WITHIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// The world as the pipeline sees it.
+pub struct World {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who holds which role.
+    pub roles: Arc<dyn ReadRoles>,
+    /// What principals are.
+    pub objects: Arc<dyn ReadObjects>,
+    /// Which accounts are guests.
+    pub guests: Arc<dyn ReadGuests>,
+    /// Which partners have an entry.
+    pub partner_entries: Arc<dyn ReadPartnerEntries>,
+    /// What other tenants call themselves.
+    pub tenant_names: Arc<dyn ReadTenantNames>,
+    /// The writer: the real one in `enforce`, else one that only describes.
+    pub revoke: Arc<dyn RevokeRoleAssignment>,
+    /// The memory.
+    pub ledger: Arc<dyn Ledger>,
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// The application ids this program signs in with.
+    pub own_apps: Vec<String>,
+    /// When the effect of a step is read again, counted from the step: [`READ_AGAIN`].
+    pub read_again: Vec<SignedDuration>,
+}
+
+/// How a look went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looked {
+    /// All was read and every step has an outcome, or what is missing needs a person.
+    Settled,
+    /// Looking again may tell or do more.
+    LookAgain,
+}
+
+/// Looks at a tenant and does what the policy says.
+///
+/// # Errors
+/// Those of the ledger. Whatever Graph does is part of the outcome.
+pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
+    let Some(tenant) = world.policy.roster.tenant(look.tenant) else {
+        warn!(tenant.id = %look.tenant, "the tenant is no longer in the policy; nothing is done");
+        return Ok(Looked::Settled);
+    };
+    let read_at = world.clock.now();
+    let facts = observe::facts(world, tenant).await;
+    let now = world.clock.now();
+    let window = now - world.policy.guardrails.per;
+    let history = world.ledger.history(tenant.id, window).await?;
+    let (policy, own_apps) = (&world.policy, world.own_apps.as_slice());
+    let about = Circumstances { policy, tenant, history: &history, own_apps, now };
+    let plan = plan(&facts, about);
+    info!(tenant.name, signals = signals(look).count, "{plan}");
+
+    let before = world.ledger.cases(tenant.id).await?;
+    let mut cases = after_look(&before, &plan, facts.is_complete(), now);
+    world.ledger.intend(&writes(&plan), &cases, now, now + OUTCOME_WITHIN).await?;
+    let settled = act(world, &plan, &mut cases).await?;
+
+    let record = |case: &Case| Record {
+        id: record_id(case.tenant, &case.partner.key(), RecordEvent::Looked, now),
+        at: world.clock.now(),
+        event: RecordEvent::Looked,
+        policy: policy.hash.clone(),
+        mode: policy.mode,
+        signals: signals(look),
+        read_at: Some(read_at),
+        gaps: facts.gaps.clone(),
+        case: case.clone(),
+    };
+    world.ledger.conclude(conclusion(world, &before, cases, record)).await?;
+    let readable_later = facts.gaps.iter().any(crate::domain::facts::Gap::may_pass);
+    Ok(if settled && !readable_later { Looked::Settled } else { Looked::LookAgain })
+}
+
+/// The steps that will be written to Graph.
+fn writes(plan: &Plan) -> Vec<&Step> {
+    let carried_out = |step: &&Step| plan.mode == Mode::Enforce && step.verdict == Verdict::CarryOut;
+    plan.cases.iter().flat_map(|case| &case.steps).filter(carried_out).collect()
+}
+
+/// Carries the plan out, to the letter. Says whether every step has an outcome.
+async fn act(world: &World, plan: &Plan, cases: &mut [Case]) -> Result<bool, PortError> {
+    let mut settled = true;
+    for step in plan.cases.iter().flat_map(|case| &case.steps) {
+        if step.verdict != Verdict::CarryOut {
+            continue;
+        }
+        let outcome = match world.revoke.revoke(step, plan.tenant, &step.grant.assignment).await {
+            Ok(outcome) if plan.mode != Mode::Enforce => outcome,
+            Ok(outcome) => {
+                world.ledger.settle(plan.tenant, step, &outcome).await?;
+                outcome
+            }
+            Err(error) => {
+                settled = false;
+                warn!(tenant.name = plan.tenant_name, "{}: {}", step.summary(), chain(&error));
+                let (state, detail) = (StepState::Intended, Some(error.said));
+                Outcome { state, detail, request_id: None, acted_at: None }
+            }
+        };
+        info!(
+            tenant.name = plan.tenant_name,
+            partner.name = step.grant.partner.name,
+            outcome = outcome.state.as_str(),
+            request_id = outcome.request_id,
+            "{}{}",
+            step.summary(),
+            outcome.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}")),
+        );
+        for case in cases.iter_mut() {
+            case.settle(&step.id, &outcome);
+        }
+    }
+    Ok(settled)
+}
+
+/// Reads again what a step was to take away, and writes down whether it is gone.
+///
+/// # Errors
+/// Those of the ledger.
+pub async fn verify(world: &World, due: &DueVerification) -> Result<Proof, PortError> {
+    let now = world.clock.now();
+    let grant = &due.step.grant;
+    let proof = match world.roles.assignments_of(due.tenant, &grant.principal).await {
+        Ok(held) => {
+            let still = held.iter().any(|assignment| {
+                assignment.id == grant.assignment
+                    || (assignment.role_definition_id == grant.role.definition_id
+                        && assignment.directory_scope_id == grant.scope)
+            });
+            if still { again(world, due, now) } else { Proof::Gone }
+        }
+        Err(error) => {
+            warn!(tenant.id = %due.tenant, "cannot read again: {}", chain(&error));
+            again(world, due, now)
+        }
+    };
+    let mut cases = world.ledger.cases(due.tenant).await?;
+    cases.retain(|case| case.partner.key() == due.partner_key);
+    let before = cases.clone();
+    let event = match proof {
+        Proof::Gone => {
+            cases.iter_mut().for_each(|case| case.verified(&due.step.id, now));
+            RecordEvent::Verified
+        }
+        Proof::Again(_) | Proof::StillThere => RecordEvent::Unverified,
+    };
+    if proof == Proof::StillThere {
+        let detail = "it was read again until an hour later and not seen to be gone";
+        cases.iter_mut().for_each(|case| case.unverified(&due.step.id, detail));
+    }
+    let record = |case: &Case| Record {
+        id: record_id(case.tenant, &case.partner.key(), event, now),
+        at: now,
+        event,
+        policy: world.policy.hash.clone(),
+        mode: world.policy.mode,
+        signals: Signals::default(),
+        read_at: Some(now),
+        gaps: Vec::new(),
+        case: case.clone(),
+    };
+    world.ledger.verified(&due.step.id, proof, conclusion(world, &before, cases, record)).await?;
+    let (name, summary) = (&grant.partner.name, due.step.summary());
+    match proof {
+        Proof::Gone => info!(partner.name = name, "seen to be gone: {summary}"),
+        Proof::Again(at) => info!(partner.name = name, %at, "not seen to be gone yet: {summary}"),
+        Proof::StillThere => warn!(partner.name = name, "still there: {summary}"),
+    }
+    Ok(proof)
+}
+
+/// When to read again after reading in vain.
+fn again(world: &World, due: &DueVerification, now: Timestamp) -> Proof {
+    let next = usize::try_from(due.attempt).unwrap_or(usize::MAX).saturating_add(1);
+    match (world.read_again.get(next - 1), world.read_again.get(next)) {
+        (Some(this), Some(next)) => Proof::Again(now + (*next - *this)),
+        _ => Proof::StillThere,
+    }
+}
+
+/// What is left behind of the cases that changed.
+fn conclusion(
+    world: &World,
+    before: &[Case],
+    cases: Vec<Case>,
+    record: impl Fn(&Case) -> Record,
+) -> Conclusion {
+    let changed = cases.into_iter().filter_map(|mut case| {
+        let old = before.iter().find(|old| old.partner.key() == case.partner.key());
+        let changed = old.is_none_or(|old| *old != case);
+        let record_of = record(&case);
+        let messages = messages(&mut case, &record_of.id, world.clock.now());
+        if case.rows.is_empty() || (!changed && messages.is_empty()) {
+            return None;
+        }
+        let record = Record { case: case.clone(), ..record_of };
+        Some((case, Some(record), messages))
+    });
+    Conclusion { cases: changed.collect() }
+}
+
+fn signals(look: &Look) -> Signals {
+    let first = look.waiting.iter().filter_map(|waiting| waiting.first.clone());
+    Signals {
+        count: look.waiting.iter().map(|waiting| u64::from(waiting.signals)).sum(),
+        first: first.map(crate::domain::signal::Envelope::signal).min_by_key(|s| s.received_at),
+    }
+}
