@@ -104,11 +104,7 @@ async fn hooks_audit(
 }
 
 /// 202 once the signals are durable.
-async fn take_in(
-    front: &Front,
-    sender: Sender,
-    received: Result<Received, Reject>,
-) -> Response {
+async fn take_in(front: &Front, sender: Sender, received: Result<Received, Reject>) -> Response {
     let received = match received {
         Ok(received) => received,
         Err(reject) => return turned_away(sender, &reject),

@@ -10,9 +10,10 @@
 //! 5. [`adapters`]: Microsoft Graph, ticket sinks, queue and ledger.
 //! 6. [`http`]: the router in front; [`serve`]: one process that runs all of it.
 
+pub mod wire;
 pub mod domain;
 pub mod ports;
 pub mod pipeline;
 pub mod adapters;
 pub mod http;
-pub mod wire;
+pub mod sim;

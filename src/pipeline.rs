@@ -106,7 +106,8 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
 
 /// The steps that will be written to Graph.
 fn writes(plan: &Plan) -> Vec<&Step> {
-    let carried_out = |step: &&Step| plan.mode == Mode::Enforce && step.verdict == Verdict::CarryOut;
+    let carried_out =
+        |step: &&Step| plan.mode == Mode::Enforce && step.verdict == Verdict::CarryOut;
     plan.cases.iter().flat_map(|case| &case.steps).filter(carried_out).collect()
 }
 

@@ -143,8 +143,12 @@ pub trait RevokeRoleAssignment: Send + Sync {
     /// # Errors
     /// [`Failure::Transient`] and [`Failure::Throttled`] leave it unknown whether it was done.
     /// A refusal is no error but an [`Outcome`].
-    async fn revoke(&self, step: &Step, tenant: TenantId, id: &AssignmentId)
-    -> Result<Outcome, PortError>;
+    async fn revoke(
+        &self,
+        step: &Step,
+        tenant: TenantId,
+        id: &AssignmentId,
+    ) -> Result<Outcome, PortError>;
 }
 
 /// Put a signal where it survives.
@@ -201,8 +205,7 @@ pub trait Queue: Send + Sync {
         busy: &[TenantId],
     ) -> Result<Option<Look>, PortError>;
     /// The look was made at a complete snapshot read after the claim.
-    async fn complete(&self, look: &Look, now: Timestamp, settle: Settle)
-    -> Result<(), PortError>;
+    async fn complete(&self, look: &Look, now: Timestamp, settle: Settle) -> Result<(), PortError>;
     /// The look did not succeed; try again at `due`. What was tried too often is buried instead.
     async fn retry(&self, look: &Look, due: Timestamp, why: &str) -> Result<(), PortError>;
     /// When something will be due, if anything waits.
@@ -260,8 +263,12 @@ pub trait Ledger: Send + Sync {
     ) -> Result<(), PortError>;
     /// Writes down how the call of a step ended. One that Graph took is due to be read again at
     /// once.
-    async fn settle(&self, tenant: TenantId, step: &Step, outcome: &Outcome)
-    -> Result<(), PortError>;
+    async fn settle(
+        &self,
+        tenant: TenantId,
+        step: &Step,
+        outcome: &Outcome,
+    ) -> Result<(), PortError>;
     /// Writes down what a look leaves behind: all of it or nothing.
     async fn conclude(&self, conclusion: Conclusion) -> Result<(), PortError>;
     /// Steps whose effect is due to be read again, the longest due first; 100 at the most.

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use self::auth::Tokens;
 pub use self::auth::Credential;
+use self::auth::Tokens;
 use self::revoke::Revoker;
 use super::http::{Answer, Http};
 use crate::domain::id::TenantId;

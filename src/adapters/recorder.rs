@@ -13,12 +13,7 @@ pub struct Recorder;
 
 #[async_trait]
 impl RevokeRoleAssignment for Recorder {
-    async fn revoke(
-        &self,
-        _: &Step,
-        _: TenantId,
-        id: &AssignmentId,
-    ) -> Result<Outcome, PortError> {
+    async fn revoke(&self, _: &Step, _: TenantId, id: &AssignmentId) -> Result<Outcome, PortError> {
         Ok(Outcome {
             state: StepState::Described,
             detail: Some(format!(

@@ -200,9 +200,8 @@ impl Sqlite {
     /// [`Failure::Transient`] when the store fails.
     pub async fn mark(&self, name: &'static str) -> Result<Option<Timestamp>, PortError> {
         self.run(move |db| {
-            let found = db.query_row("SELECT value FROM marks WHERE name = ?1", [name], |row| {
-                row.get(0)
-            });
+            let found =
+                db.query_row("SELECT value FROM marks WHERE name = ?1", [name], |row| row.get(0));
             optional(found)
         })
         .await
@@ -293,10 +292,7 @@ fn one(db: &Connection, job: Job) -> Answer {
     };
     match begun.and(ended) {
         Ok(()) => answer,
-        Err(error) => Answer {
-            done: false,
-            tell: Box::new(move |_| (answer.tell)(Err(&error))),
-        },
+        Err(error) => Answer { done: false, tell: Box::new(move |_| (answer.tell)(Err(&error))) },
     }
 }
 

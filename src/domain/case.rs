@@ -240,12 +240,8 @@ pub fn after_look(before: &[Case], plan: &Plan, complete: bool, now: Timestamp) 
 }
 
 fn intended(step: &Step) -> Outcome {
-    let begun = Outcome {
-        state: StepState::Intended,
-        detail: None,
-        request_id: None,
-        acted_at: None,
-    };
+    let begun =
+        Outcome { state: StepState::Intended, detail: None, request_id: None, acted_at: None };
     Outcome::of_verdict(&step.verdict).unwrap_or(begun)
 }
 

@@ -597,7 +597,8 @@ mod tests {
     #[test]
     fn what_was_done_is_not_done_again_until_it_was_gone_and_came_back() {
         let case = case().foreign_group("Agents", "Reports Reader");
-        let guest = super::tests::case().guest("Al", "al@contoso-reseller.example", "Reports Reader");
+        let guest =
+            super::tests::case().guest("Al", "al@contoso-reseller.example", "Reports Reader");
         let fresh = plan_of(&case, &History::default());
         let step = &fresh.cases[0].steps[0];
         let after = |episode, state| History {
@@ -621,8 +622,10 @@ mod tests {
         check_after(
             guest,
             &History { steps, revocations: 0 },
-            &["revoke Reports Reader from Al (al_contoso-reseller.example#EXT#@woodgrove.example) \
-               (role-not-allowed, guest-with-role)"],
+            &[
+                "revoke Reports Reader from Al (al_contoso-reseller.example#EXT#@woodgrove.example) \
+               (role-not-allowed, guest-with-role)",
+            ],
         );
         let back = plan_of(&case, &after(0, StepState::Verified));
         assert_ne!(back.cases[0].steps[0].id, step.id, "an episode of its own");

@@ -129,9 +129,7 @@ fn refusal(answer: &Answer) -> PortError {
     let code = denied.as_ref().and_then(|denied| denied.error_codes.first().copied());
     let error = denied.and_then(|denied| denied.error).unwrap_or_default();
     let mend = match code {
-        Some(7_000_215 | 7_000_222) => {
-            "; put a client secret that is valid into graphClientSecret"
-        }
+        Some(7_000_215 | 7_000_222) => "; put a client secret that is valid into graphClientSecret",
         Some(700_016 | 7_000_229) => {
             "; grant admin consent to the application WARDEN_CLIENT_ID in this tenant"
         }

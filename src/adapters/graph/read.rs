@@ -122,7 +122,8 @@ impl Graph {
 
 fn garbled(error: &serde_json::Error) -> PortError {
     // serde_json's words may quote a display name; the category is all that is told.
-    let said = format!("{WHOM} answered with something else than expected ({:?})", error.classify());
+    let said =
+        format!("{WHOM} answered with something else than expected ({:?})", error.classify());
     PortError::new(Failure::Unintelligible, said)
 }
 
@@ -210,9 +211,9 @@ fn object_of(mut object: Value) -> Result<(PrincipalId, DirectoryObject), serde_
         "#microsoft.graph.directoryObjectPartnerReference",
     ];
     if let Some(kind) = object.get_mut("@odata.type") {
-        let known = kind.as_str().and_then(|kind| {
-            TYPES.into_iter().find(|known| known.eq_ignore_ascii_case(kind))
-        });
+        let known = kind
+            .as_str()
+            .and_then(|kind| TYPES.into_iter().find(|known| known.eq_ignore_ascii_case(kind)));
         *kind = known.unwrap_or("other").into();
     }
     let object: WithId<DirectoryObject> = serde_json::from_value(object)?;
@@ -240,9 +241,8 @@ impl ReadPartnerEntries for Graph {
 #[async_trait]
 impl ReadTenantNames for Graph {
     async fn tenant_name(&self, tenant: TenantId, other: PartnerId) -> Option<String> {
-        let path = format!(
-            "v1.0/tenantRelationships/findTenantInformationByTenantId(tenantId='{other}')"
-        );
+        let path =
+            format!("v1.0/tenantRelationships/findTenantInformationByTenantId(tenantId='{other}')");
         let json = self.json(tenant, Method::GET, &self.url(&path).ok()?, None).await.ok()?;
         json.get("displayName")?.as_str().map(str::to_owned)
     }

@@ -32,9 +32,7 @@ impl RevokeRoleAssignment for Revoker {
         let answer = send.await?;
         let (state, detail) = match answer.status {
             status if status.is_success() => (StepState::Revoked, None),
-            StatusCode::NOT_FOUND => {
-                (StepState::Revoked, Some("it was already gone".to_owned()))
-            }
+            StatusCode::NOT_FOUND => (StepState::Revoked, Some("it was already gone".to_owned())),
             // Our own standing is in doubt, not the step.
             StatusCode::UNAUTHORIZED => return Err(refusal(&answer)),
             _ => (StepState::Refused, Some(format!("{WHOM} answered {}", said(&answer)))),

@@ -109,7 +109,9 @@ impl Ledger for Sqlite {
 
     async fn next_verification(&self) -> Result<Option<Timestamp>, PortError> {
         self.run(|db| {
-            db.query_row("SELECT MIN(verify_due) FROM steps", [], |row| row.get::<_, Option<i64>>(0))
+            db.query_row("SELECT MIN(verify_due) FROM steps", [], |row| {
+                row.get::<_, Option<i64>>(0)
+            })
         })
         .await
         .map(|due| due.map(timestamp))

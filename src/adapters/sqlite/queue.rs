@@ -57,12 +57,7 @@ impl Queue for Sqlite {
         self.run(move |db| claim(db, millis(now), millis(now + lease), &busy)).await
     }
 
-    async fn complete(
-        &self,
-        look: &Look,
-        now: Timestamp,
-        settle: Settle,
-    ) -> Result<(), PortError> {
+    async fn complete(&self, look: &Look, now: Timestamp, settle: Settle) -> Result<(), PortError> {
         let look = look.clone();
         self.run(move |db| {
             look.waiting.iter().try_for_each(|done| complete(db, &look, done, now, settle))
@@ -91,12 +86,7 @@ impl Queue for Sqlite {
     }
 }
 
-fn claim(
-    db: &Connection,
-    now: i64,
-    until: i64,
-    busy: &[String],
-) -> rusqlite::Result<Option<Look>> {
+fn claim(db: &Connection, now: i64, until: i64, busy: &[String]) -> rusqlite::Result<Option<Look>> {
     let Some(tenant) = next_tenant(db, now, busy)? else { return Ok(None) };
     db.prepare_cached(
         "UPDATE looks SET claimed = generation, leased_until = ?3, attempts = attempts + 1
@@ -167,11 +157,9 @@ fn complete(
            AND (generation > ?3 OR (?5 AND settles AND NOT settling))",
     )?
     .execute(params![tenant, subject, done.generation, millis(due), wants_to_settle])?;
-    db.prepare_cached(
-        "DELETE FROM looks WHERE tenant = ?1 AND subject = ?2 AND claimed = ?3",
-    )?
-    .execute(params![tenant, subject, done.generation])
-    .map(drop)
+    db.prepare_cached("DELETE FROM looks WHERE tenant = ?1 AND subject = ?2 AND claimed = ?3")?
+        .execute(params![tenant, subject, done.generation])
+        .map(drop)
 }
 
 fn retry(

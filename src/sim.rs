@@ -1,0 +1,240 @@
+//! A simulated Microsoft 365, spoken to over HTTP: sign-in, the part of Microsoft Graph that the
+//! program uses, and an inbox for tickets. The demo, `partner-warden sim` and the tests use it.
+//!
+//! One listener serves it all under one origin:
+//! - `POST /{tenant}/oauth2/v2.0/token` and `GET /common/discovery/keys`, the sign-in;
+//! - `/v1.0` and `/beta`, Microsoft Graph;
+//! - `POST /inbox/{sink}`, ticket webhooks, and `GET /inbox`, what came;
+//! - `GET /sim/calls` and `GET /sim/state`, what was asked and how things are.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use url::Url;
+
+mod calls;
+mod directory;
+mod fault;
+mod graph;
+mod hold;
+mod ids;
+mod inbox;
+mod objects;
+mod policies;
+mod principal;
+mod query;
+mod reply;
+mod role_management;
+mod roles;
+mod scenario;
+mod server;
+mod signin;
+mod state;
+mod tenant;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_faults;
+#[cfg(test)]
+mod tests_graph;
+
+pub use calls::Call;
+pub use fault::{Answer, Faults, Refusal, Rule, Then, Times};
+pub use hold::{Hold, When};
+pub use inbox::Delivery;
+pub use principal::{Principal, PrincipalKind};
+pub use roles::Role;
+pub use scenario::{
+    CLIENT_ID, CLIENT_SECRET, CONTOSO, INBOX_SECRET, PERMISSIONS, Scenario, ScenarioError, Sink,
+    WOODGROVE,
+};
+pub use state::{Assigned, Deletion, View};
+pub use tenant::{Assignment, InboundTrust, KnownTenant, PartnerEntry, Tenant};
+
+use hold::Trap;
+use server::Shared;
+use state::State;
+
+/// A running simulator. It stops when dropped: held requests end and connections close.
+pub struct Sim {
+    origin: Url,
+    shared: Arc<Shared>,
+    // Both are there for their drop alone.
+    _stop: watch::Sender<()>,
+    _server: JoinSet<io::Result<()>>,
+}
+
+/// Something waited for that did not come in time.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} did not come within {limit:?}; the calls so far:\n{calls}")]
+pub struct Overdue {
+    what: String,
+    limit: Duration,
+    calls: String,
+}
+
+impl fmt::Debug for Sim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sim").field("origin", &self.origin.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl Sim {
+    /// Starts the scenario at an address; with port 0, at a free port.
+    pub async fn start(scenario: Scenario, listen: SocketAddr) -> io::Result<Self> {
+        let state = State::new(scenario);
+        let state = state.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        signin::prepare()?;
+        let listener = TcpListener::bind(listen).await?;
+        let origin = origin(listener.local_addr()?)?;
+        let (stop, stopped) = watch::channel(());
+        let shared = Arc::new(Shared::new(state, stopped));
+        let mut server = JoinSet::new();
+        server.spawn(server::serve(listener, Arc::clone(&shared)));
+        Ok(Self { origin, shared, _stop: stop, _server: server })
+    }
+
+    /// Where it is: the value for both the Graph and the sign-in address.
+    pub fn origin(&self) -> Url {
+        self.origin.clone()
+    }
+
+    /// The calls, oldest first; the latest 100,000 are kept.
+    pub fn calls(&self) -> Vec<Call> {
+        self.look(|view| view.calls().cloned().collect())
+    }
+
+    /// How many calls had this method and this part of path and query.
+    pub fn count(&self, method: &str, path: &str) -> usize {
+        self.look(|view| view.count(method, path))
+    }
+
+    /// What a ticket sink has accepted, in order of first arrival.
+    pub fn deliveries(&self, sink: &str) -> Vec<Delivery> {
+        self.look(|view| view.deliveries(sink).to_vec())
+    }
+
+    /// How many deliveries a ticket sink has turned away for their signature.
+    pub fn rejected(&self, sink: &str) -> u64 {
+        self.look(|view| view.rejected(sink))
+    }
+
+    /// The role assignments now in force in a tenant, whatever a lagging read still shows.
+    pub fn assignments(&self, tenant: &str) -> Vec<Assigned> {
+        self.look(|view| view.assignments(tenant))
+    }
+
+    /// The deletions that took effect, in order.
+    pub fn deletions(&self) -> Vec<Deletion> {
+        self.look(|view| view.deletions().to_vec())
+    }
+
+    /// The id of a principal of a tenant, by its name.
+    pub fn principal_id(&self, tenant: &str, name: &str) -> Option<String> {
+        self.shared.look().directory(tenant)?.principal_id(name).ok()
+    }
+
+    /// Adds a principal to a tenant and says its id.
+    pub fn admit(&self, tenant: &str, principal: Principal) -> Result<String, ScenarioError> {
+        self.in_tenant(tenant, |directory| {
+            let id = directory.admit(principal)?;
+            directory.resolve_members()?;
+            Ok(id)
+        })
+    }
+
+    /// Gives a principal a role over the whole tenant, both by name or id, and says the
+    /// assignment's id. What is there already stays as it is.
+    pub fn grant(
+        &self,
+        tenant: &str,
+        principal: &str,
+        role: &str,
+    ) -> Result<String, ScenarioError> {
+        let assignment = Assignment::new(principal, role);
+        self.in_tenant(tenant, |directory| directory.assign(&assignment))
+    }
+
+    /// Takes an assignment away at once and for good, as an administrator elsewhere would have
+    /// done some time ago; says whether it was there.
+    pub fn revoke(&self, tenant: &str, assignment_id: &str) -> Result<bool, ScenarioError> {
+        self.in_tenant(tenant, |directory| Ok(directory.forget(assignment_id)))
+    }
+
+    /// Adds a fault rule behind those there are.
+    pub fn add_fault(&self, rule: Rule) {
+        self.shared.change(|state| state.add_rule(rule));
+    }
+
+    /// Ends all faults. What was deleted before lingers or comes back as it was going to.
+    pub fn clear_faults(&self) {
+        self.shared.change(|state| state.set_faults(Faults::default()));
+    }
+
+    /// Stops the next request with this method and this part of path and query.
+    pub fn hold(&self, method: &str, path: &str, when: When) -> Hold {
+        let (trap, hold) = Trap::set(method, path, when);
+        self.shared.look().traps.push(trap);
+        hold
+    }
+
+    /// Waits until `f` finds what it looks for; it looks again after every change. `f` sees
+    /// everything through its argument and must not call the simulator itself.
+    pub async fn wait_for<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut f: impl FnMut(&View<'_>) -> Option<T>,
+    ) -> Result<T, Overdue> {
+        let mut changes = self.shared.changes();
+        let search = async {
+            loop {
+                if let Some(found) = self.look(&mut f) {
+                    return Some(found);
+                }
+                changes.changed().await.ok()?;
+            }
+        };
+        let found = tokio::time::timeout(limit, search).await.ok().flatten();
+        found.ok_or_else(|| {
+            let calls = self.shared.look().calls.to_text();
+            Overdue { what: what.to_owned(), limit, calls }
+        })
+    }
+
+    fn look<R>(&self, f: impl FnOnce(&View<'_>) -> R) -> R {
+        f(&View(&self.shared.look()))
+    }
+
+    fn in_tenant<R>(
+        &self,
+        tenant: &str,
+        f: impl FnOnce(&mut directory::Directory) -> Result<R, ScenarioError>,
+    ) -> Result<R, ScenarioError> {
+        self.shared.change(|state| {
+            let id = state.directory(tenant).map(|directory| directory.id.clone());
+            let directory = id.and_then(|id| state.directories.get_mut(&id));
+            f(directory.ok_or_else(|| ScenarioError::new(tenant, "there is no such tenant"))?)
+        })
+    }
+}
+
+/// The address to reach a listener at; one that listens everywhere is reached over loopback.
+fn origin(address: SocketAddr) -> io::Result<Url> {
+    let mut address = address;
+    if address.ip().is_unspecified() {
+        let loopback: SocketAddr = if address.is_ipv4() {
+            ([127, 0, 0, 1], address.port()).into()
+        } else {
+            ([0, 0, 0, 0, 0, 0, 0, 1], address.port()).into()
+        };
+        address = loopback;
+    }
+    Url::parse(&format!("http://{address}")).map_err(io::Error::other)
+}

@@ -1,0 +1,180 @@
+//! The scenario: everything a simulated Microsoft 365 starts with, read from YAML or built in
+//! code.
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+use super::fault::{Faults, Refusal, Rule};
+use super::tenant::Tenant;
+
+/// The app registration a scenario knows unless it names another.
+pub const CLIENT_ID: &str = "33333333-3333-3333-3333-333333333333";
+/// That app's secret. It opens nothing but the simulator.
+pub const CLIENT_SECRET: &str = "simulated-client-secret";
+/// The tenant of [`Scenario::woodgrove`].
+pub const WOODGROVE: &str = "11111111-1111-1111-1111-111111111111";
+/// Its partner, Contoso Reseller.
+pub const CONTOSO: &str = "22222222-2222-2222-2222-222222222222";
+/// The signing secret of Woodgrove's ticket inbox `security`.
+pub const INBOX_SECRET: &str = "whsec_d29vZGdyb3ZlLXNpbXVsYXRlZC1pbmJveC1rZXkhISE=";
+
+/// The permissions granted unless a scenario says otherwise: all that the simulated part of Graph
+/// asks for (<https://learn.microsoft.com/graph/permissions-reference>).
+pub const PERMISSIONS: &[&str] = &[
+    "CrossTenantInformation.ReadBasic.All",
+    "Directory.Read.All",
+    "Group.Read.All",
+    "Policy.Read.All",
+    "RoleManagement.Read.Directory",
+    "RoleManagement.ReadWrite.Directory",
+    "User.Read.All",
+];
+
+/// What a [`Sim`](super::Sim) starts with.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Scenario {
+    /// The app that may sign in, to every tenant.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+    /// The application permissions it was granted, the token's `roles`.
+    pub permissions: Vec<String>,
+    /// The most items on one page.
+    pub page_size: usize,
+    /// Whether `/v1.0` too shows `principalOrganizationId`: it is in the metadata since August
+    /// 2026, the documentation has it under `/beta` only.
+    pub v1_principal_organization_id: bool,
+    /// The tenants.
+    pub tenants: Vec<Tenant>,
+    /// The ticket sinks under `/inbox/`.
+    pub inbox: IndexMap<String, Sink>,
+    /// What goes wrong.
+    pub faults: Faults,
+}
+
+/// A ticket sink.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sink {
+    /// The Standard Webhooks secret, `whsec_` and base64
+    /// (<https://www.standardwebhooks.com/>). A sink without one takes anything and marks it
+    /// unverified.
+    #[serde(default)]
+    pub secret: Option<String>,
+}
+
+/// A scenario that cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// It is not YAML of the right shape; the text has line and column.
+    #[error("{0}")]
+    Yaml(#[from] serde_saphyr::Error),
+    /// It names something that is not there, or the same thing twice.
+    #[error("{at}: {what}")]
+    Nonsense {
+        /// The place in the scenario.
+        at: String,
+        /// What is wrong there.
+        what: String,
+    },
+}
+
+impl ScenarioError {
+    pub(crate) fn new(at: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::Nonsense { at: at.into(), what: what.into() }
+    }
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            client_id: CLIENT_ID.to_owned(),
+            client_secret: CLIENT_SECRET.to_owned(),
+            permissions: PERMISSIONS.iter().map(|&name| name.to_owned()).collect(),
+            page_size: 10,
+            v1_principal_organization_id: false,
+            tenants: Vec::new(),
+            inbox: IndexMap::new(),
+            faults: Faults::default(),
+        }
+    }
+}
+
+impl Scenario {
+    /// Reads a scenario from YAML.
+    pub fn from_yaml(text: &str) -> Result<Self, ScenarioError> {
+        Ok(serde_saphyr::from_str(text)?)
+    }
+
+    /// The tenant of the demo: Woodgrove, whose reseller Contoso holds Global Administrator
+    /// through its admin agents, as the old delegated admin privileges gave it
+    /// (<https://learn.microsoft.com/partner-center/customers/dap-monitor-self-serve-removal>).
+    pub fn woodgrove() -> Self {
+        let tenant = Tenant::new(WOODGROVE, "Woodgrove")
+            .partner(CONTOSO, "Contoso Reseller")
+            .partner_group("AdminAgents", CONTOSO, "Global Administrator")
+            .partner_group("HelpdeskAgents", CONTOSO, "Service Support Administrator")
+            .guest("Alice", "alice@contoso-reseller.example", "User Administrator")
+            .member("Megan Bowen", "megan@woodgrove.example", "Global Administrator")
+            .member("Break Glass", "breakglass@woodgrove.example", "Global Administrator")
+            .service_principal("Partner Warden", CLIENT_ID, WOODGROVE, "Directory Readers");
+        Self::default().tenant(tenant).sink("security", INBOX_SECRET)
+    }
+
+    /// With one more tenant.
+    #[must_use]
+    pub fn tenant(mut self, tenant: Tenant) -> Self {
+        self.tenants.push(tenant);
+        self
+    }
+
+    /// With a ticket sink at `/inbox/{name}` and its signing secret.
+    #[must_use]
+    pub fn sink(mut self, name: &str, secret: &str) -> Self {
+        self.inbox.insert(name.to_owned(), Sink { secret: Some(secret.to_owned()) });
+        self
+    }
+
+    /// With at most `size` items on a page.
+    #[must_use]
+    pub fn page_size(mut self, size: usize) -> Self {
+        self.page_size = size;
+        self
+    }
+
+    /// Without one of the permissions.
+    #[must_use]
+    pub fn without_permission(mut self, name: &str) -> Self {
+        self.permissions.retain(|granted| granted != name);
+        self
+    }
+
+    /// Where a deleted assignment still shows up in the next `reads` reads.
+    #[must_use]
+    pub fn lag_reads(mut self, reads: u64) -> Self {
+        self.faults.lag_reads = reads;
+        self
+    }
+
+    /// Where what a partner's group holds may not be deleted (403).
+    #[must_use]
+    pub fn refuse_foreign_deletion(mut self) -> Self {
+        self.faults.refuse_foreign_deletion = Some(Refusal::default());
+        self
+    }
+
+    /// Where a deleted assignment of a foreign principal is back after `reads` reads.
+    #[must_use]
+    pub fn recreate(mut self, reads: u64) -> Self {
+        self.faults.recreate = Some(reads);
+        self
+    }
+
+    /// With one more fault rule.
+    #[must_use]
+    pub fn fault(mut self, rule: Rule) -> Self {
+        self.faults.rules.push(rule);
+        self
+    }
+}
