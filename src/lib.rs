@@ -16,4 +16,8 @@ pub mod ports;
 pub mod pipeline;
 pub mod adapters;
 pub mod http;
+#[cfg(feature = "sqlite")]
+pub mod serve;
+pub mod config;
+pub mod telemetry;
 pub mod sim;

@@ -597,8 +597,7 @@ mod tests {
     #[test]
     fn what_was_done_is_not_done_again_until_it_was_gone_and_came_back() {
         let case = case().foreign_group("Agents", "Reports Reader");
-        let guest =
-            super::tests::case().guest("Al", "al@contoso-reseller.example", "Reports Reader");
+        let guest = self::case().guest("Al", "al@contoso-reseller.example", "Reports Reader");
         let fresh = plan_of(&case, &History::default());
         let step = &fresh.cases[0].steps[0];
         let after = |episode, state| History {

@@ -1,0 +1,295 @@
+//! Settings, secrets and policy: read once, checked whole, told in words that say the mend.
+
+#![expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+
+mod secrets;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use url::Url;
+
+pub use self::secrets::Secrets;
+use crate::domain::policy::{Policy, Problem, duration, is_protected};
+
+/// What the environment says.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `WARDEN_POLICY`: the policy file.
+    pub policy: PathBuf,
+    /// `WARDEN_SECRETS`: the secrets document.
+    pub secrets: PathBuf,
+    /// `WARDEN_STORE`: ledger and outbox.
+    pub store: PathBuf,
+    /// `WARDEN_QUEUE`: the queue; the store's file unless it says otherwise.
+    pub queue: PathBuf,
+    /// `WARDEN_CLIENT_ID`: the app registration.
+    pub client_id: String,
+    /// `WARDEN_GRAPH_URL`: Graph's origin.
+    pub graph_url: Url,
+    /// `WARDEN_LOGIN_URL`: the sign-in's origin.
+    pub login_url: Url,
+    /// `WARDEN_SWEEP_EVERY`: how often every tenant is looked at without a reason.
+    pub sweep_every: Option<SignedDuration>,
+    /// `WARDEN_SETTLE_AFTER`: how long after a look the settling look comes.
+    pub settle_after: Option<SignedDuration>,
+    /// `WARDEN_LISTEN`: where `serve` listens.
+    pub listen: SocketAddr,
+}
+
+/// Everything a run needs, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What the environment says.
+    pub settings: Settings,
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// What the policy's author should know.
+    pub warnings: Vec<Problem>,
+    /// The secrets.
+    pub secrets: Secrets,
+}
+
+/// Why nothing can be run. Its text is the one message a person gets.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// Variables that are missing or wrong, one line each.
+    Settings(Vec<String>),
+    /// A file that cannot be read.
+    File {
+        /// The variable that names it.
+        variable: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A policy that does not hold together.
+    Policy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        problems: Vec<Problem>,
+    },
+    /// A secrets document that does not hold together, one line each. No value is quoted.
+    Secrets {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problems: Vec<String>,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = |f: &mut fmt::Formatter<'_>, lines: &[String]| {
+            lines.iter().try_for_each(|line| write!(f, "\n  {line}"))
+        };
+        match self {
+            Self::Settings(problems) => {
+                f.write_str("the settings are not complete:")?;
+                lines(f, problems)
+            }
+            Self::File { variable, path, source } => {
+                write!(f, "cannot read {} (named by {variable}): {source}", path.display())
+            }
+            Self::Policy { path, problems } => {
+                f.write_str("the policy does not hold together:")?;
+                problems.iter().try_for_each(|p| write!(f, "\n  {}:{p}", path.display()))
+            }
+            Self::Secrets { path, problems } => {
+                write!(f, "the secrets in {} are not complete:", path.display())?;
+                lines(f, problems)
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// The value of a variable of the environment; empty counts as not set.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+impl Config {
+    /// Reads everything the environment points to.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; its text says what is wrong, where, and how to mend it.
+    pub fn load(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let settings = Settings::read(variable).map_err(ConfigError::Settings)?;
+        let (policy, warnings) = policy(&settings.policy)?;
+        let text = read("WARDEN_SECRETS", &settings.secrets)?;
+        let secrets = Secrets::parse(&text).and_then(|secrets| {
+            let missing = secrets.missing_for(&policy);
+            if missing.is_empty() { Ok(secrets) } else { Err(missing) }
+        });
+        let path = settings.secrets.clone();
+        let secrets = secrets.map_err(|problems| ConfigError::Secrets { path, problems })?;
+        Ok(Self { settings, policy: Arc::new(policy), warnings, secrets })
+    }
+}
+
+/// Reads and checks a policy file.
+///
+/// # Errors
+/// [`ConfigError::File`] or [`ConfigError::Policy`].
+pub fn policy(path: &Path) -> Result<(Policy, Vec<Problem>), ConfigError> {
+    let text = read("WARDEN_POLICY", path)?;
+    match Policy::parse(&text) {
+        Ok(checked) => Ok((checked.policy, checked.warnings)),
+        Err(problems) => Err(ConfigError::Policy { path: path.to_owned(), problems }),
+    }
+}
+
+fn read(variable: &'static str, path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::File {
+        variable,
+        path: path.to_owned(),
+        source,
+    })
+}
+
+impl Settings {
+    /// Reads the variables, telling everything that is wrong with them at once.
+    fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
+        let mut reader = Reader { variable, problems: Vec::new() };
+        let policy = reader.required("WARDEN_POLICY", "the path of the policy file");
+        let secrets = reader.required("WARDEN_SECRETS", "file:PATH of the secrets document");
+        let secrets = secrets.and_then(|text| reader.secrets(&text));
+        let client_id = reader.required("WARDEN_CLIENT_ID", "the id of the app registration");
+        reader.credential();
+        let store = reader.store("WARDEN_STORE").unwrap_or_else(|| "partner-warden.db".into());
+        let queue = reader.store("WARDEN_QUEUE").unwrap_or_else(|| store.clone());
+        let graph_url = reader.origin("WARDEN_GRAPH_URL", "https://graph.microsoft.com");
+        let login_url = reader.origin("WARDEN_LOGIN_URL", "https://login.microsoftonline.com");
+        let sweep_every = reader.duration("WARDEN_SWEEP_EVERY", SignedDuration::from_mins(15));
+        let settle_after = reader.duration("WARDEN_SETTLE_AFTER", SignedDuration::from_mins(2));
+        let listen = reader.listen();
+        match (policy, secrets, client_id, graph_url, login_url, listen) {
+            (
+                Some(policy),
+                Some(secrets),
+                Some(client_id),
+                Some(graph),
+                Some(login),
+                Some(listen),
+            ) if reader.problems.is_empty() => Ok(Self {
+                policy: policy.into(),
+                secrets,
+                store,
+                queue,
+                client_id,
+                graph_url: graph,
+                login_url: login,
+                sweep_every,
+                settle_after,
+                listen,
+            }),
+            _ => Err(reader.problems),
+        }
+    }
+}
+
+struct Reader<V> {
+    variable: V,
+    problems: Vec<String>,
+}
+
+impl<V: Fn(&str) -> Option<String>> Reader<V> {
+    fn required(&mut self, name: &str, what: &str) -> Option<String> {
+        let value = (self.variable)(name);
+        if value.is_none() {
+            self.problems.push(format!("{name} is not set; it is {what}"));
+        }
+        value
+    }
+
+    fn secrets(&mut self, text: &str) -> Option<PathBuf> {
+        if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
+            return Some(path.into());
+        }
+        self.problems.push(if text.starts_with("aws:") {
+            "WARDEN_SECRETS: this program was built without AWS; use file:PATH".to_owned()
+        } else {
+            "WARDEN_SECRETS is to be file:PATH".to_owned()
+        });
+        None
+    }
+
+    fn credential(&mut self) {
+        let kind = (self.variable)("WARDEN_CREDENTIAL").unwrap_or_else(|| "secret".to_owned());
+        if kind != "secret" {
+            self.problems.push(format!(
+                "WARDEN_CREDENTIAL={kind} is not offered by this version; use secret"
+            ));
+        }
+        if (self.variable)("WARDEN_WRITE_CLIENT_ID").is_some() {
+            self.problems.push(
+                "WARDEN_WRITE_CLIENT_ID is not offered by this version; unset it, and give the \
+                 write permission to WARDEN_CLIENT_ID"
+                    .to_owned(),
+            );
+        }
+    }
+
+    fn store(&mut self, name: &str) -> Option<PathBuf> {
+        let value = (self.variable)(name)?;
+        match value.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
+            Some(path) if cfg!(feature = "sqlite") => return Some(path.into()),
+            Some(_) => self.problems.push(format!("{name}: this program was built without SQLite")),
+            None if value.starts_with("aws:") => self
+                .problems
+                .push(format!("{name}: this program was built without AWS; use sqlite:PATH")),
+            None => self.problems.push(format!("{name} is to be sqlite:PATH")),
+        }
+        None
+    }
+
+    fn origin(&mut self, name: &str, default: &str) -> Option<Url> {
+        let text = (self.variable)(name).unwrap_or_else(|| default.to_owned());
+        let problem = match Url::parse(&text) {
+            Ok(url) if !is_protected(&url) => {
+                "is to be https (plain http only to this machine)".to_owned()
+            }
+            Ok(url) if url.path() != "/" || url.query().is_some() || !url.username().is_empty() => {
+                "is to be an origin such as https://graph.microsoft.com, without a version"
+                    .to_owned()
+            }
+            Ok(url) => return Some(url),
+            Err(error) => format!("is no url ({error})"),
+        };
+        self.problems.push(format!("{name} {problem}"));
+        None
+    }
+
+    fn duration(&mut self, name: &str, default: SignedDuration) -> Option<SignedDuration> {
+        let Some(text) = (self.variable)(name) else { return Some(default) };
+        if text.trim().eq_ignore_ascii_case("off") {
+            return None;
+        }
+        let duration = duration(&text);
+        if duration.is_none() {
+            self.problems
+                .push(format!("{name} is to be an ISO 8601 duration such as PT15M, or off"));
+        }
+        duration
+    }
+
+    fn listen(&mut self) -> Option<SocketAddr> {
+        let text = (self.variable)("WARDEN_LISTEN").unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+        let address = text.parse().ok();
+        if address.is_none() {
+            self.problems.push(
+                "WARDEN_LISTEN is to be an address and a port such as 127.0.0.1:8080".to_owned(),
+            );
+        }
+        address
+    }
+}

@@ -1,0 +1,187 @@
+//! Every mistake in settings and secrets, with the message a person gets.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+const POLICY: &str = "version: 1
+tenants: [{id: 11111111-1111-1111-1111-111111111111, name: Woodgrove}]
+tickets: {security: {kind: webhook, url: https://tickets.example/in}}
+";
+const SECRETS: &str = r#"{"graphClientSecret": "g", "clientStateKey":
+    "0123456789abcdef0123456789abcdef",
+    "auditWebhookSecret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    "tickets": {"security": {"secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}}}"#;
+
+struct Given {
+    folder: tempfile::TempDir,
+    variables: BTreeMap<String, String>,
+}
+
+fn given() -> Given {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let variables = [
+        ("WARDEN_POLICY", file("policy.yaml", POLICY)),
+        ("WARDEN_SECRETS", format!("file:{}", file("secrets.json", SECRETS))),
+        ("WARDEN_CLIENT_ID", "client".to_owned()),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value)).into();
+    Given { folder, variables }
+}
+
+impl Given {
+    fn set(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn write(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+        self
+    }
+
+    fn load(&self) -> Result<Config, String> {
+        let value = |name: &str| self.variables.get(name).filter(|v| !v.is_empty()).cloned();
+        Config::load(value).map_err(|error| {
+            error.to_string().replace(&self.folder.path().display().to_string(), "…")
+        })
+    }
+
+    #[track_caller]
+    fn fails(&self, expect: &str) {
+        assert_eq!(self.load().err().as_deref(), Some(expect));
+    }
+}
+
+#[test]
+fn defaults_are_the_global_cloud_one_file_and_this_machine() {
+    let config = given().load().unwrap();
+    let settings = &config.settings;
+    assert_eq!(settings.graph_url.as_str(), "https://graph.microsoft.com/");
+    assert_eq!(settings.login_url.as_str(), "https://login.microsoftonline.com/");
+    assert_eq!(settings.store, PathBuf::from("partner-warden.db"));
+    assert_eq!(settings.queue, settings.store);
+    assert_eq!(settings.sweep_every, Some(SignedDuration::from_mins(15)));
+    assert_eq!(settings.settle_after, Some(SignedDuration::from_mins(2)));
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.secrets.rotated("clientStateKey").len(), 1);
+}
+
+#[test]
+fn what_is_set_counts() {
+    let settings = given()
+        .set("WARDEN_STORE", "sqlite:/var/lib/warden/store.db")
+        .set("WARDEN_QUEUE", "sqlite:queue.db")
+        .set("WARDEN_GRAPH_URL", "http://127.0.0.1:9090")
+        .set("WARDEN_LOGIN_URL", "https://login.microsoftonline.us/")
+        .set("WARDEN_SWEEP_EVERY", "off")
+        .set("WARDEN_SETTLE_AFTER", "PT1S")
+        .set("WARDEN_LISTEN", "[::1]:1")
+        .load()
+        .unwrap()
+        .settings;
+    assert_eq!(settings.store, PathBuf::from("/var/lib/warden/store.db"));
+    assert_eq!(settings.queue, PathBuf::from("queue.db"));
+    assert_eq!(settings.sweep_every, None);
+    assert_eq!(settings.settle_after, Some(SignedDuration::from_secs(1)));
+}
+
+#[test]
+fn everything_wrong_with_the_settings_is_told_at_once() {
+    let mut given = given()
+        .set("WARDEN_SECRETS", "secrets.json")
+        .set("WARDEN_CLIENT_ID", "")
+        .set("WARDEN_CREDENTIAL", "certificate")
+        .set("WARDEN_WRITE_CLIENT_ID", "x")
+        .set("WARDEN_STORE", "aws:table")
+        .set("WARDEN_QUEUE", "queue.db")
+        .set("WARDEN_GRAPH_URL", "http://graph.example")
+        .set("WARDEN_LOGIN_URL", "https://login.example/common")
+        .set("WARDEN_SWEEP_EVERY", "often")
+        .set("WARDEN_SETTLE_AFTER", "P1M")
+        .set("WARDEN_LISTEN", "8080");
+    given.variables.remove("WARDEN_POLICY");
+    given.fails(
+        "the settings are not complete:
+  WARDEN_POLICY is not set; it is the path of the policy file
+  WARDEN_SECRETS is to be file:PATH
+  WARDEN_CLIENT_ID is not set; it is the id of the app registration
+  WARDEN_CREDENTIAL=certificate is not offered by this version; use secret
+  WARDEN_WRITE_CLIENT_ID is not offered by this version; unset it, and give the write permission \
+         to WARDEN_CLIENT_ID
+  WARDEN_STORE: this program was built without AWS; use sqlite:PATH
+  WARDEN_QUEUE is to be sqlite:PATH
+  WARDEN_GRAPH_URL is to be https (plain http only to this machine)
+  WARDEN_LOGIN_URL is to be an origin such as https://graph.microsoft.com, without a version
+  WARDEN_SWEEP_EVERY is to be an ISO 8601 duration such as PT15M, or off
+  WARDEN_SETTLE_AFTER is to be an ISO 8601 duration such as PT15M, or off
+  WARDEN_LISTEN is to be an address and a port such as 127.0.0.1:8080",
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named_with_its_variable() {
+    given().set("WARDEN_POLICY", "/nowhere/policy.yaml").fails(
+        "cannot read /nowhere/policy.yaml (named by WARDEN_POLICY): No such file or \
+                directory (os error 2)",
+    );
+    given().set("WARDEN_SECRETS", "file:/nowhere/secrets.json").fails(
+        "cannot read /nowhere/secrets.json (named by WARDEN_SECRETS): No such file or \
+                directory (os error 2)",
+    );
+}
+
+#[test]
+fn a_policy_is_refused_with_the_place() {
+    given().write("policy.yaml", "version: 1\ntenants: []\nmode: enforse\n").fails(
+        "the policy does not hold together:
+  …/policy.yaml:3:7: unknown variant `enforse`, expected one of observe, approve, enforce",
+    );
+}
+
+#[test]
+fn secrets_are_refused_by_key_and_never_shown() {
+    let wrong = r#"{"graphClientSecrets": "hunter2", "clientStateKey": 7,
+        "tickets": {"security": "hunter2"}, "tickets.security.secret": ""}"#;
+    given().write("secrets.json", wrong).fails(
+        "the secrets in …/secrets.json are not complete:
+  clientStateKey is to be a text that is not empty
+  graphClientSecrets is not a key of the secrets document; did you mean graphClientSecret?
+  tickets.security is not a key of the secrets document
+  tickets.security.secret is to be a text that is not empty",
+    );
+    given().write("secrets.json", "hunter2").fails(
+        "the secrets in …/secrets.json are not complete:
+  not JSON at line 1, column 1",
+    );
+    given().write("secrets.json", "[\"hunter2\"]").fails(
+        "the secrets in …/secrets.json are not complete:
+  not a JSON object",
+    );
+    let config = given().load().unwrap();
+    assert!(!format!("{config:?}").contains("whsec_"), "{config:?}");
+}
+
+#[test]
+fn secrets_that_the_policy_needs_are_asked_for() {
+    given().write("secrets.json", "{}").fails(
+        "the secrets in …/secrets.json are not complete:
+  graphClientSecret is missing; it is the client secret of WARDEN_CLIENT_ID
+  tickets.security.secret is missing; messages to that sink are signed with it",
+    );
+    let weak = r#"{"graphClientSecret": "g", "clientStateKey": "short",
+        "auditWebhookSecret": "hunter2", "tickets.security.secret": "whsec_c2hvcnQ="}"#;
+    given().write("secrets.json", weak).fails(
+        "the secrets in …/secrets.json are not complete:
+  clientStateKey is to have at least 32 characters
+  auditWebhookSecret is not a secret of the form whsec_ followed by the base64 of at least 16 \
+         bytes
+  tickets.security.secret is not a secret of the form whsec_ followed by the base64 of at least \
+         16 bytes",
+    );
+}

@@ -1,0 +1,208 @@
+//! The worker: one tenant at a time for each task, several tenants at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::adapters::sqlite::Sqlite;
+use crate::domain::id::TenantId;
+use crate::pipeline::{Looked, World, respond, verify};
+use crate::ports::{DueVerification, Enqueue, Look, PortError, Queue, Settle, chain};
+use crate::wire::schedule;
+
+/// Tenants that are looked at, at once.
+const TENANTS_AT_ONCE: usize = 4;
+
+/// How long a look may take before it counts as stuck.
+const LEASE: SignedDuration = SignedDuration::from_mins(15);
+
+/// The longest pause before a look is tried again.
+const RETRY_PAUSE_MAX: SignedDuration = SignedDuration::from_mins(15);
+
+/// The pause after the store failed, and between looks for work that waits for a busy tenant.
+const SHORT_PAUSE: Duration = Duration::from_secs(1);
+
+/// The name under which the last periodic look is remembered.
+const SWEPT: &str = "swept";
+
+pub(super) struct Worker {
+    pub(super) world: Arc<World>,
+    pub(super) queue: Arc<dyn Queue>,
+    pub(super) enqueue: Arc<dyn Enqueue>,
+    pub(super) marks: Sqlite,
+    pub(super) settle_after: Option<SignedDuration>,
+    pub(super) sweep_every: Option<SignedDuration>,
+    pub(super) retry_pause: SignedDuration,
+    /// Told when a signal arrived.
+    pub(super) arrived: Arc<Notify>,
+    /// Tells the courier that there may be something in the outbox.
+    pub(super) written: Arc<Notify>,
+}
+
+/// What one task does for one tenant.
+#[derive(Clone)]
+enum Job {
+    Look(Look),
+    Verify(Vec<DueVerification>),
+}
+
+impl Worker {
+    pub(super) async fn run(&self, stopping: &CancellationToken) {
+        let mut tasks: JoinSet<Result<(), PortError>> = JoinSet::new();
+        let mut jobs: HashMap<Id, (TenantId, Job)> = HashMap::new();
+        loop {
+            let pause = match self.start(&mut tasks, &mut jobs).await {
+                Ok(pause) => pause,
+                Err(error) => {
+                    error!("{}", chain(&error));
+                    Some(SHORT_PAUSE)
+                }
+            };
+            let wait = async {
+                match pause {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                Some(done) = tasks.join_next_with_id() => self.ended(done, &mut jobs).await,
+                () = self.arrived.notified() => {}
+                () = wait => {}
+                () = stopping.cancelled() => break,
+            }
+        }
+        while let Some(done) = tasks.join_next_with_id().await {
+            self.ended(done, &mut jobs).await;
+        }
+    }
+
+    /// Starts what is due and free, and says how long there is nothing more to start.
+    async fn start(
+        &self,
+        tasks: &mut JoinSet<Result<(), PortError>>,
+        jobs: &mut HashMap<Id, (TenantId, Job)>,
+    ) -> Result<Option<Duration>, PortError> {
+        let next_sweep = self.sweep().await?;
+        while tasks.len() < TENANTS_AT_ONCE {
+            let busy: Vec<TenantId> = jobs.values().map(|(tenant, _)| *tenant).collect();
+            let Some((tenant, job)) = self.next_job(&busy).await? else { break };
+            let (world, queue) = (Arc::clone(&self.world), Arc::clone(&self.queue));
+            let (settle_after, retry_pause) = (self.settle_after, self.retry_pause);
+            let task = job.clone();
+            let handle = tasks.spawn(async move {
+                match task {
+                    Job::Look(look) => {
+                        look_at(&world, queue.as_ref(), &look, settle_after, retry_pause).await
+                    }
+                    Job::Verify(due) => {
+                        for due in &due {
+                            verify(&world, due).await?;
+                        }
+                        Ok(())
+                    }
+                }
+            });
+            jobs.insert(handle.id(), (tenant, job));
+        }
+        let next = [
+            self.queue.next_due().await?,
+            self.world.ledger.next_verification().await?,
+            next_sweep,
+        ];
+        let now = self.world.clock.now();
+        let pause = next
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
+        // What is due and was not started waits for a tenant that is being worked on.
+        Ok(pause.map(|pause| if pause.is_zero() { SHORT_PAUSE } else { pause }))
+    }
+
+    async fn next_job(&self, busy: &[TenantId]) -> Result<Option<(TenantId, Job)>, PortError> {
+        let now = self.world.clock.now();
+        if let Some(look) = self.queue.claim(now, LEASE, busy).await? {
+            return Ok(Some((look.tenant, Job::Look(look))));
+        }
+        let mut due = self.world.ledger.due_verifications(now).await?;
+        due.retain(|due| !busy.contains(&due.tenant));
+        let Some(tenant) = due.first().map(|due| due.tenant) else { return Ok(None) };
+        due.retain(|due| due.tenant == tenant);
+        Ok(Some((tenant, Job::Verify(due))))
+    }
+
+    /// A task is over, well or by a panic.
+    async fn ended(
+        &self,
+        done: Result<(Id, Result<(), PortError>), JoinError>,
+        jobs: &mut HashMap<Id, (TenantId, Job)>,
+    ) {
+        let (id, error) = match done {
+            Ok((id, Ok(()))) => (id, None),
+            Ok((id, Err(error))) => (id, Some(chain(&error))),
+            Err(panic) => (panic.id(), Some("a mistake in the program stopped it".to_owned())),
+        };
+        let job = jobs.remove(&id);
+        self.written.notify_one();
+        let Some(why) = error else { return };
+        error!("a task ended early: {why}");
+        if let Some((_, Job::Look(look))) = job {
+            let due = self.world.clock.now() + self.retry_pause;
+            if let Err(error) = self.queue.retry(&look, due, &why).await {
+                error!("{}", chain(&error));
+            }
+        }
+    }
+
+    /// Queues the periodic look at every tenant when it is due; says when the next one is.
+    async fn sweep(&self) -> Result<Option<Timestamp>, PortError> {
+        let Some(every) = self.sweep_every else { return Ok(None) };
+        let now = self.world.clock.now();
+        let last = self.marks.mark(SWEPT).await?;
+        let due = last.map(|last| last + every);
+        match due {
+            Some(due) if now < due => return Ok(Some(due)),
+            Some(_) => {
+                let tenants = &self.world.policy.roster.tenants;
+                let ticks = tenants.iter().map(|tenant| schedule::sweep(tenant.id, now));
+                self.enqueue.enqueue(ticks.collect()).await?;
+            }
+            None => {}
+        }
+        self.marks.set_mark(SWEPT, now).await?;
+        Ok(Some(now + every))
+    }
+}
+
+async fn look_at(
+    world: &World,
+    queue: &dyn Queue,
+    look: &Look,
+    settle_after: Option<SignedDuration>,
+    retry_pause: SignedDuration,
+) -> Result<(), PortError> {
+    let limit = Duration::try_from(LEASE).unwrap_or_default();
+    let looked = tokio::time::timeout(limit, respond(world, look)).await;
+    let now = world.clock.now();
+    match looked {
+        Ok(Ok(Looked::Settled)) => {
+            let settle = settle_after.map_or(Settle::No, Settle::After);
+            queue.complete(look, now, settle).await
+        }
+        Ok(Ok(Looked::LookAgain)) => {
+            let attempts = look.waiting.iter().map(|waiting| waiting.attempts).max().unwrap_or(0);
+            let doubled = 2_i32.saturating_pow(attempts.saturating_sub(1).min(16));
+            let pause = (retry_pause * doubled).min(RETRY_PAUSE_MAX);
+            warn!(tenant.id = %look.tenant, "looking again in {pause:#}");
+            queue.retry(look, now + pause, "the tenant could not be read or mended whole").await
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => queue.retry(look, now + retry_pause, "the look took too long").await,
+    }
+}
