@@ -21,3 +21,5 @@ pub mod serve;
 pub mod config;
 pub mod telemetry;
 pub mod sim;
+#[cfg(feature = "sqlite")]
+pub mod demo;

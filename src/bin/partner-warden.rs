@@ -1,1 +1,179 @@
-fn main() {}
+//! The command line.
+
+use std::io::{Write as _, stderr, stdout};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use partner_warden::config::{Config, ConfigError, environment, policy};
+use partner_warden::demo::demo;
+use partner_warden::domain::text::count;
+use partner_warden::ports::chain;
+use partner_warden::serve::{Timing, listen, serve};
+use partner_warden::sim::{Scenario, Sim};
+use partner_warden::telemetry;
+
+/// Watches what Microsoft partners may do in a Microsoft 365 tenant, and takes it back when the
+/// policy says so.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  it did not work out; the message says why
+  2  settings, secrets, policy or arguments are wrong; the message says where and how to mend it
+
+Settings come from the environment (WARDEN_POLICY, WARDEN_SECRETS, …); the README lists them.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Plays the whole main job against a simulated tenant and tells it as a story.
+    #[command(after_help = "Example:\n  partner-warden demo")]
+    Demo,
+    /// Guards the tenants of the policy: receives events, looks, acts, opens tickets.
+    #[command(after_help = "Example:
+  WARDEN_POLICY=policy.yaml WARDEN_SECRETS=file:secrets.json \\
+  WARDEN_CLIENT_ID=00000000-0000-0000-0000-000000000000 partner-warden serve
+
+SIGTERM or Ctrl-C finishes what is under way and stops.")]
+    Serve,
+    /// Runs a simulated Microsoft 365 to try things on: sign-in, Graph and a ticket inbox.
+    #[command(after_help = "Example:
+  partner-warden sim --listen 127.0.0.1:9090
+  WARDEN_GRAPH_URL=http://127.0.0.1:9090 WARDEN_LOGIN_URL=http://127.0.0.1:9090 …")]
+    Sim {
+        /// A scenario in YAML; without it, the tenant of the demo.
+        #[arg(long)]
+        scenario: Option<PathBuf>,
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:9090")]
+        listen: SocketAddr,
+    },
+    /// Works on policy files.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+}
+
+#[derive(Subcommand)]
+enum PolicyCommand {
+    /// Checks a policy file and says what it means.
+    #[command(after_help = "Example:\n  partner-warden policy check policy/example.yaml")]
+    Check {
+        /// The file; without it, the one WARDEN_POLICY names.
+        file: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing can be done about a broken pipe here.
+            drop(writeln!(stderr(), "error: {}", chain(error.as_ref())));
+            let wrong_input = error.downcast_ref::<ConfigError>().is_some()
+                || error.downcast_ref::<WrongInput>().is_some();
+            ExitCode::from(if wrong_input { 2 } else { 1 })
+        }
+    }
+}
+
+/// Something a person gave is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongInput(String);
+
+#[tokio::main]
+async fn run(command: Command) -> anyhow::Result<()> {
+    let filter = environment("WARDEN_LOG");
+    let filter = match command {
+        // The story is on standard output; only what goes wrong is added to it.
+        Command::Demo => filter.or_else(|| Some("error".to_owned())),
+        Command::Serve | Command::Sim { .. } | Command::Policy(_) => filter,
+    };
+    telemetry::start(filter.as_deref())
+        .map_err(|error| WrongInput(format!("WARDEN_LOG is not a log filter: {error}")))?;
+    match command {
+        Command::Demo => demo(&mut stdout()).await.context("the demo failed"),
+        Command::Serve => {
+            let config = Config::load(environment)?;
+            let listener = listen(config.settings.listen).await?;
+            Ok(serve(&config, listener, Timing::default(), stopped()).await?)
+        }
+        Command::Sim { scenario, listen } => simulate(scenario, listen).await,
+        Command::Policy(PolicyCommand::Check { file }) => check(file),
+    }
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        interrupted = tokio::signal::ctrl_c() => drop(interrupted),
+    }
+}
+
+async fn simulate(scenario: Option<PathBuf>, listen: SocketAddr) -> anyhow::Result<()> {
+    let scenario = match scenario {
+        None => Scenario::woodgrove(),
+        Some(path) => {
+            let place = path.display();
+            let text = std::fs::read_to_string(&path)
+                .map_err(|error| WrongInput(format!("cannot read {place}: {error}")))?;
+            Scenario::from_yaml(&text)
+                .map_err(|error| WrongInput(format!("the scenario {place}: {error}")))?
+        }
+    };
+    let (client_id, secret) = (scenario.client_id.clone(), scenario.client_secret.clone());
+    let sim = Sim::start(scenario, listen).await.context("the simulator cannot start")?;
+    let origin = sim.origin();
+    let origin = origin.as_str().trim_end_matches('/');
+    writeln!(
+        stdout(),
+        "A simulated Microsoft 365 is at {origin}\n\n\
+         WARDEN_GRAPH_URL={origin}\nWARDEN_LOGIN_URL={origin}\nWARDEN_CLIENT_ID={client_id}\n\
+         graphClientSecret: {secret} (in the secrets document)\n\n\
+         {origin}/sim/state  who holds which role\n\
+         {origin}/sim/calls  what was asked\n\
+         {origin}/inbox      which tickets came"
+    )?;
+    stopped().await;
+    Ok(())
+}
+
+fn check(file: Option<PathBuf>) -> anyhow::Result<()> {
+    let file = file.or_else(|| environment("WARDEN_POLICY").map(PathBuf::from));
+    let file = file
+        .ok_or_else(|| WrongInput("name a policy file, or set WARDEN_POLICY to one".to_owned()))?;
+    let (policy, warnings) = policy(&file)?;
+    let mut out = stdout();
+    for warning in &warnings {
+        writeln!(out, "warning: {}:{warning}", file.display())?;
+    }
+    writeln!(out, "{} holds together: mode {}", file.display(), policy.mode)?;
+    for tenant in &policy.roster.tenants {
+        writeln!(out, "  guards {} ({})", tenant.name, tenant.id)?;
+        for partner in &tenant.partners {
+            let roles = count(partner.allow.roles.len(), "role");
+            writeln!(out, "    {} may hold {roles}", partner.name)?;
+        }
+    }
+    for sink in policy.tickets.keys() {
+        writeln!(out, "  tickets to {sink}")?;
+    }
+    Ok(())
+}

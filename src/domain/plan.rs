@@ -219,10 +219,14 @@ impl Guard<'_> {
         };
         let verdict = match (act, past.map(|past| past.state)) {
             (Do::Ignore | Do::Record | Do::Ticket | Do::Quarantine, _) => return None,
-            (
-                _,
-                Some(state @ (StepState::Revoked | StepState::Refused | StepState::Unverified)),
-            ) => Verdict::Already(state),
+            (_, Some(state @ (StepState::Revoked | StepState::Unverified))) => {
+                Verdict::Already(state)
+            }
+            // Whether a customer may delete it is not documented, so it is tried once; what is
+            // refused for other principals may work when a permission has been granted.
+            (_, Some(StepState::Refused)) if grant.kind == PrincipalKind::ForeignGroup => {
+                Verdict::Already(StepState::Refused)
+            }
             (Do::Approve | Do::Revoke, _) => match self.holds_back(grant, episode) {
                 Some(reason) => Verdict::Held(reason),
                 None if act == Do::Approve || self.about.policy.mode == Mode::Approve => {

@@ -1,1 +1,6 @@
-fn main() {}
+//! Everything that is tested through the public surface: HTTP, files and the command line.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod harness;
+mod scenarios;
