@@ -2,12 +2,16 @@
 
 mod observe;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
 use crate::domain::case::{Case, Outcome, after_look};
+use crate::domain::facts::RoleAssignment;
+use crate::domain::grant::Grant;
+use crate::domain::id::{PrincipalId, TenantId};
 use crate::domain::plan::{Circumstances, Plan, Step, StepState, Verdict, plan};
 use crate::domain::policy::{Mode, Policy};
 use crate::domain::record::{Record, RecordEvent, Signals, record_id};
@@ -147,41 +151,46 @@ async fn act(world: &World, plan: &Plan, cases: &mut [Case]) -> Result<bool, Por
     Ok(settled)
 }
 
-/// Reads again what a step was to take away, and writes down whether it is gone.
+/// Reads again what steps of one tenant were to take away, and writes down what is gone.
 ///
 /// # Errors
 /// Those of the ledger.
-pub async fn verify(world: &World, due: &DueVerification) -> Result<Proof, PortError> {
+pub async fn verify(
+    world: &World,
+    tenant: TenantId,
+    due: &[DueVerification],
+) -> Result<(), PortError> {
+    let held = read_again(world, tenant, due).await;
     let now = world.clock.now();
-    let grant = &due.step.grant;
-    let proof = match world.roles.assignments_of(due.tenant, &grant.principal).await {
-        Ok(held) => {
-            let still = held.iter().any(|assignment| {
-                assignment.id == grant.assignment
-                    || (assignment.role_definition_id == grant.role.definition_id
-                        && assignment.directory_scope_id == grant.scope)
-            });
-            if still { again(world, due, now) } else { Proof::Gone }
+    let before = world.ledger.cases(tenant).await?;
+    let mut cases = before.clone();
+    let mut proofs = Vec::new();
+    for due in due {
+        let proof = match held.get(&due.step.grant.principal) {
+            Some(Ok(held)) if !still_held(&due.step.grant, held) => Proof::Gone,
+            _ => again(world, due, now),
+        };
+        let (name, step) = (&due.step.grant.partner.name, due.step.summary());
+        match proof {
+            Proof::Gone => {
+                for case in &mut cases {
+                    case.verified(&due.step.id, now);
+                }
+                info!(partner.name = name, "seen to be gone: {step}");
+            }
+            Proof::Again(at) => info!(partner.name = name, %at, "not seen to be gone yet: {step}"),
+            Proof::StillThere => {
+                let detail = "it was read again to the last and not seen to be gone";
+                for case in &mut cases {
+                    case.unverified(&due.step.id, detail);
+                }
+                warn!(partner.name = name, "still there: {step}");
+            }
         }
-        Err(error) => {
-            warn!(tenant.id = %due.tenant, "cannot read again: {}", chain(&error));
-            again(world, due, now)
-        }
-    };
-    let mut cases = world.ledger.cases(due.tenant).await?;
-    cases.retain(|case| case.partner.key() == due.partner_key);
-    let before = cases.clone();
-    let event = match proof {
-        Proof::Gone => {
-            cases.iter_mut().for_each(|case| case.verified(&due.step.id, now));
-            RecordEvent::Verified
-        }
-        Proof::Again(_) | Proof::StillThere => RecordEvent::Unverified,
-    };
-    if proof == Proof::StillThere {
-        let detail = "it was read again until an hour later and not seen to be gone";
-        cases.iter_mut().for_each(|case| case.unverified(&due.step.id, detail));
+        proofs.push((due.step.id.clone(), proof));
     }
+    let lingers = proofs.iter().any(|(_, proof)| *proof == Proof::StillThere);
+    let event = if lingers { RecordEvent::Unverified } else { RecordEvent::Verified };
     let record = |case: &Case| Record {
         id: record_id(case.tenant, &case.partner.key(), event, now),
         at: now,
@@ -193,14 +202,35 @@ pub async fn verify(world: &World, due: &DueVerification) -> Result<Proof, PortE
         gaps: Vec::new(),
         case: case.clone(),
     };
-    world.ledger.verified(&due.step.id, proof, conclusion(world, &before, cases, record)).await?;
-    let (name, summary) = (&grant.partner.name, due.step.summary());
-    match proof {
-        Proof::Gone => info!(partner.name = name, "seen to be gone: {summary}"),
-        Proof::Again(at) => info!(partner.name = name, %at, "not seen to be gone yet: {summary}"),
-        Proof::StillThere => warn!(partner.name = name, "still there: {summary}"),
+    world.ledger.verified(&proofs, conclusion(world, &before, cases, record)).await
+}
+
+/// The role assignments of every principal concerned, each read once.
+async fn read_again(
+    world: &World,
+    tenant: TenantId,
+    due: &[DueVerification],
+) -> BTreeMap<PrincipalId, Result<Vec<RoleAssignment>, PortError>> {
+    let principals: BTreeSet<&PrincipalId> =
+        due.iter().map(|due| &due.step.grant.principal).collect();
+    let mut held = BTreeMap::new();
+    for principal in principals {
+        let read = world.roles.assignments_of(tenant, principal).await;
+        if let Err(error) = &read {
+            warn!(tenant.id = %tenant, "cannot read again: {}", chain(error));
+        }
+        held.insert(principal.clone(), read);
     }
-    Ok(proof)
+    held
+}
+
+/// Whether the grant is among the assignments, under its own id or another.
+fn still_held(grant: &Grant, held: &[RoleAssignment]) -> bool {
+    held.iter().any(|assignment| {
+        assignment.id == grant.assignment
+            || (assignment.role_definition_id.eq_ignore_ascii_case(&grant.role.definition_id)
+                && assignment.directory_scope_id == grant.scope)
+    })
 }
 
 /// When to read again after reading in vain.

@@ -217,8 +217,6 @@ pub trait Queue: Send + Sync {
 pub struct DueVerification {
     /// The tenant.
     pub tenant: TenantId,
-    /// The key of the partner's case.
-    pub partner_key: String,
     /// The step.
     pub step: Step,
     /// How many times it was read again so far.
@@ -275,11 +273,10 @@ pub trait Ledger: Send + Sync {
     async fn due_verifications(&self, now: Timestamp) -> Result<Vec<DueVerification>, PortError>;
     /// When the next verification will be due, if any waits.
     async fn next_verification(&self) -> Result<Option<Timestamp>, PortError>;
-    /// Writes down how a verification ended, with the case it changed.
+    /// Writes down how verifications ended, with the cases they changed: all of it or nothing.
     async fn verified(
         &self,
-        step: &StepId,
-        proof: Proof,
+        proofs: &[(StepId, Proof)],
         conclusion: Conclusion,
     ) -> Result<(), PortError>;
 }

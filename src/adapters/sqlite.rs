@@ -96,9 +96,12 @@ pub struct Sqlite {
 
 type Job = Box<dyn FnOnce(&Connection) -> Answer + Send>;
 
+/// Tells whoever asked how it went, once it is known whether the commit worked.
+type Tell = Box<dyn FnOnce(Result<(), &rusqlite::Error>) + Send>;
+
 struct Answer {
     done: bool,
-    tell: Box<dyn FnOnce(Result<(), &rusqlite::Error>) + Send>,
+    tell: Tell,
 }
 
 /// Why the store could not be opened.

@@ -66,7 +66,7 @@ enum PolicyCommand {
     /// Checks a policy file and says what it means.
     #[command(after_help = "Example:\n  partner-warden policy check policy/example.yaml")]
     Check {
-        /// The file; without it, the one WARDEN_POLICY names.
+        /// The file; without it, the one that `WARDEN_POLICY` names.
         file: Option<PathBuf>,
     },
 }

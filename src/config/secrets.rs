@@ -58,7 +58,14 @@ impl Secrets {
                 Value::String(text) if !text.is_empty() => {
                     secrets.insert(key, Secret::new(text));
                 }
-                _ => problems.push(format!("{key} is to be a text that is not empty")),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array(_)
+                | Value::Object(_) => {
+                    problems.push(format!("{key} is to be a text that is not empty"));
+                }
             }
         }
         if problems.is_empty() { Ok(Self(secrets)) } else { Err(problems) }
@@ -91,7 +98,7 @@ impl Secrets {
         }
         for key in ["clientStateKey", "clientStateKeyPrevious"] {
             let short = |secret: &&Secret| secret.expose().chars().count() < CLIENT_STATE_KEY_MIN;
-            if self.secret(key).filter(short).is_some() {
+            if self.secret(key).as_ref().is_some_and(short) {
                 problems
                     .push(format!("{key} is to have at least {CLIENT_STATE_KEY_MIN} characters"));
             }
@@ -117,13 +124,14 @@ impl Secrets {
 
 /// Brings nested objects to keys with dots.
 fn flatten(key: String, value: Value, found: &mut Vec<(String, Value)>) {
-    match value {
-        Value::Object(object) if key.starts_with("tickets") => {
-            for (inner, value) in object {
-                flatten(format!("{key}.{inner}"), value, found);
-            }
+    if key.starts_with("tickets")
+        && let Value::Object(object) = value
+    {
+        for (inner, value) in object {
+            flatten(format!("{key}.{inner}"), value, found);
         }
-        value => found.push((key, value)),
+    } else {
+        found.push((key, value));
     }
 }
 

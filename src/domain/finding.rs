@@ -11,6 +11,7 @@ mod unclassified_principal;
 mod unlisted_partner;
 mod unreadable;
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -199,7 +200,7 @@ pub fn findings(facts: &Facts, tenant: &Tenant, policy: &Policy, now: Timestamp)
         .collect();
     let view = View { facts, tenant, grants: &grants, open };
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.check)(&view)).collect();
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    findings.sort_by_key(|finding| Reverse(finding.severity));
     findings
 }
 

@@ -423,6 +423,7 @@ mod tests {
 
     /// Checks the lines of the plan that say what is done.
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "a case is built where it is checked")]
     fn check_after(case: Case, history: &History, expect: &[&str]) {
         let text = plan_of(&case, history).to_string();
         let lines: Vec<&str> =

@@ -88,9 +88,10 @@ impl Courier {
             (_, Some(pause)) => Some(*pause),
         };
         let why = chain(&error);
-        match pause {
-            Some(_) => warn!(sink, message = delivery.id, "not delivered, tried again: {why}"),
-            None => error!(sink, message = delivery.id, "given up: {why}"),
+        if pause.is_some() {
+            warn!(sink, message = delivery.id, "not delivered, tried again: {why}");
+        } else {
+            error!(sink, message = delivery.id, "given up: {why}");
         }
         self.outbox.failed(delivery.number, pause.map(|pause| now + pause), &why).await
     }

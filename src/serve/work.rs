@@ -100,12 +100,7 @@ impl Worker {
                     Job::Look(look) => {
                         look_at(&world, queue.as_ref(), &look, settle_after, retry_pause).await
                     }
-                    Job::Verify(due) => {
-                        for due in &due {
-                            verify(&world, due).await?;
-                        }
-                        Ok(())
-                    }
+                    Job::Verify(due) => verify(&world, tenant, &due).await,
                 }
             });
             jobs.insert(handle.id(), (tenant, job));

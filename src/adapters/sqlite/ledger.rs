@@ -91,15 +91,14 @@ impl Ledger for Sqlite {
     async fn due_verifications(&self, now: Timestamp) -> Result<Vec<DueVerification>, PortError> {
         self.run(move |db| {
             let mut statement = db.prepare_cached(
-                "SELECT tenant, partner, step, verify_attempt FROM steps
+                "SELECT tenant, step, verify_attempt FROM steps
                  WHERE verify_due <= ?1 ORDER BY verify_due LIMIT ?2",
             )?;
             let rows = statement.query_map([millis(now), DUE_MAX], |row| {
                 Ok(DueVerification {
                     tenant: from_text(row.get(0)?)?,
-                    partner_key: row.get(1)?,
-                    step: from_json(&row.get::<_, String>(2)?)?,
-                    attempt: row.get(3)?,
+                    step: from_json(&row.get::<_, String>(1)?)?,
+                    attempt: row.get(2)?,
                 })
             })?;
             rows.collect()
@@ -119,27 +118,31 @@ impl Ledger for Sqlite {
 
     async fn verified(
         &self,
-        step: &StepId,
-        proof: Proof,
+        proofs: &[(StepId, Proof)],
         conclusion: Conclusion,
     ) -> Result<(), PortError> {
-        let step = step.clone();
+        let proofs = proofs.to_vec();
         self.run(move |db| {
-            let (state, due) = match proof {
-                Proof::Gone => (Some(StepState::Verified), None),
-                Proof::Again(due) => (None, Some(millis(due))),
-                Proof::StillThere => (Some(StepState::Unverified), None),
-            };
-            db.execute(
-                "UPDATE steps SET state = COALESCE(?2, state), verify_due = ?3,
-                        verify_attempt = verify_attempt + 1
-                 WHERE id = ?1",
-                params![step.0.as_str(), state.map(StepState::as_str), due],
-            )?;
+            proofs.iter().try_for_each(|(step, proof)| verified(db, step, *proof))?;
             conclude(db, &conclusion)
         })
         .await
     }
+}
+
+fn verified(db: &Connection, step: &StepId, proof: Proof) -> rusqlite::Result<()> {
+    let (state, due) = match proof {
+        Proof::Gone => (Some(StepState::Verified), None),
+        Proof::Again(due) => (None, Some(millis(due))),
+        Proof::StillThere => (Some(StepState::Unverified), None),
+    };
+    db.prepare_cached(
+        "UPDATE steps SET state = COALESCE(?2, state), verify_due = ?3,
+                verify_attempt = verify_attempt + 1
+         WHERE id = ?1",
+    )?
+    .execute(params![step.0.as_str(), state.map(StepState::as_str), due])
+    .map(drop)
 }
 
 fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Result<History> {
@@ -230,7 +233,7 @@ fn append(db: &Connection, record: &Record) -> rusqlite::Result<()> {
 
 /// A record as the chain holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
+pub struct Entry {
     /// The record, byte for byte as it was written.
     pub record: String,
     /// The link before it.
@@ -244,12 +247,12 @@ impl Sqlite {
     ///
     /// # Errors
     /// [`crate::ports::Failure::Transient`] when the store fails.
-    pub async fn chain(&self) -> Result<Vec<Link>, PortError> {
+    pub async fn chain(&self) -> Result<Vec<Entry>, PortError> {
         self.run(|db| {
             let mut statement =
                 db.prepare("SELECT record, previous, link FROM records ORDER BY sequence")?;
             let rows = statement.query_map([], |row| {
-                Ok(Link { record: row.get(0)?, previous: row.get(1)?, link: row.get(2)? })
+                Ok(Entry { record: row.get(0)?, previous: row.get(1)?, link: row.get(2)? })
             })?;
             rows.collect()
         })

@@ -18,7 +18,7 @@ fn check(view: &View<'_>) -> Vec<Finding> {
     guests
         .map(|grant| {
             let text =
-                format!("{} holds {}{}.", grant.introduced(), grant.role.name, grant.scope_note(),);
+                format!("{} holds {}{}.", grant.introduced(), grant.role.name, grant.scope_note());
             about_grant(&RULE, grant, text)
         })
         .collect()

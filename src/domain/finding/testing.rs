@@ -35,6 +35,7 @@ pub(crate) struct Case {
 
 /// Checks the texts of one finding, in order.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "a case is built where it is checked")]
 pub(crate) fn check(name: &str, case: Case, expect: &[&str]) {
     let texts: Vec<String> = case
         .findings()

@@ -231,7 +231,7 @@ impl Reader {
                 "`side: partner` is not guarded by this version; only `side: customer` is",
             );
         }
-        let name = self.name(raw.name);
+        let name = self.name(&raw.name);
         let id = self.guid::<TenantId>(&raw.id, "tenant id");
         let mut partners: Vec<Partner> = Vec::new();
         for partner in raw.partners {
@@ -253,7 +253,7 @@ impl Reader {
     }
 
     fn partner(&mut self, raw: RawPartner) -> Option<Partner> {
-        let name = self.name(raw.name);
+        let name = self.name(&raw.name);
         let id = self.guid::<PartnerId>(&raw.id, "partner id (the partner's own tenant)");
         let domains = raw.domains.into_iter().filter_map(|domain| self.domain(&domain)).collect();
         let accounts = raw.accounts.into_iter().filter_map(|a| self.account(&a)).collect();
@@ -336,7 +336,7 @@ impl Reader {
         let partner = self.partner_ref(&raw.partner, roster);
         let role = self.role(&raw.role);
         let until = self.moment(&raw.until);
-        let reason = self.name(raw.reason);
+        let reason = self.name(&raw.reason);
         Some(Exception {
             tenant,
             partner: partner?,
@@ -508,7 +508,7 @@ impl Reader {
         None
     }
 
-    fn name(&mut self, text: Text) -> String {
+    fn name(&mut self, text: &Text) -> String {
         let name = text.value.trim().to_owned();
         if name.is_empty() {
             self.wrong(text.referenced, "this must not be empty");
