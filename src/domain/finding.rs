@@ -1,6 +1,6 @@
 //! Facts and policy to Findings: what is wrong, in words.
 //!
-//! Each finding is one file with its rule, its texts and its tests, listed in [`RULES`].
+//! Each finding is one file with its rule, its texts and its tests, listed in `RULES`.
 
 mod guest_with_role;
 mod privileged_role;

@@ -73,7 +73,7 @@ impl Courier {
         let (now, sink) = (self.clock.now(), delivery.sink.to_string());
         let error = match self.tickets.send(&delivery, now).await {
             Ok(()) => {
-                info!(sink, message = delivery.id, "ticket delivered");
+                info!(sink, webhook.id = delivery.id, "ticket delivered");
                 return self.outbox.delivered(delivery.number).await;
             }
             Err(error) => error,
@@ -89,9 +89,9 @@ impl Courier {
         };
         let why = chain(&error);
         if pause.is_some() {
-            warn!(sink, message = delivery.id, "not delivered, tried again: {why}");
+            warn!(sink, webhook.id = delivery.id, "not delivered, tried again: {why}");
         } else {
-            error!(sink, message = delivery.id, "given up: {why}");
+            error!(sink, webhook.id = delivery.id, "given up: {why}");
         }
         self.outbox.failed(delivery.number, pause.map(|pause| now + pause), &why).await
     }
