@@ -22,7 +22,7 @@ check: $(DENY) ## Check the format, the lints, the dependencies and the document
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo fetch --locked
-	$(DENY) --locked --offline check bans licenses sources
+	$(DENY) --locked --offline check --hide-inclusion-graph bans licenses sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 
 fmt: ## Format the code
