@@ -290,9 +290,11 @@ fn a_word_is_not_found_within_a_longer_name() {
     }
 }
 
+const NOWHERE: [usize; 0] = [];
+
 #[test]
 fn a_file_opens_with_what_it_is_for() {
-    assert_eq!(no_opening_line(&Source::new("src/a.rs", "//! A file.\n")), []);
+    assert_eq!(no_opening_line(&Source::new("src/a.rs", "//! A file.\n")), NOWHERE);
     assert_eq!(no_opening_line(&Source::new("src/a.rs", "use b;\n//! A file.\n")), [1]);
     assert_eq!(no_opening_line(&Source::new("src/a.rs", "")), [1]);
 }
@@ -300,21 +302,21 @@ fn a_file_opens_with_what_it_is_for() {
 #[test]
 fn mod_rs_is_found_by_its_name() {
     assert_eq!(mod_rs(&Source::new("src/a/mod.rs", "")), [1]);
-    assert_eq!(mod_rs(&Source::new("src/a/amod.rs", "")), []);
+    assert_eq!(mod_rs(&Source::new("src/a/amod.rs", "")), NOWHERE);
 }
 
 #[test]
 fn the_length_of_a_file_is_counted_up_to_its_tests() {
     let tests = "#[cfg(test)]\nmod tests {\n}\n";
     let long = |lines: usize| format!("{}{tests}{}", "\n".repeat(lines), "\n".repeat(900));
-    assert_eq!(long_file(&Source::new("src/a.rs", &long(500))), []);
+    assert_eq!(long_file(&Source::new("src/a.rs", &long(500))), NOWHERE);
     assert_eq!(long_file(&Source::new("src/a.rs", &long(501))), [501]);
     assert_eq!(long_file(&Source::new("src/a.rs", &"\n".repeat(501))), [501]);
     // The tests of a module in a file of their own are declared, not begun, in the module.
     let declared = format!("#[cfg(test)]\nmod tests;\n{}", "\n".repeat(500));
     assert_eq!(long_file(&Source::new("src/a.rs", &declared)), [501]);
     for name in ["src/a/tests.rs", "src/a/tests_more.rs", "src/a/testing.rs"] {
-        assert_eq!(long_file(&Source::new(name, &"\n".repeat(501))), []);
+        assert_eq!(long_file(&Source::new(name, &"\n".repeat(501))), NOWHERE);
     }
 }
 
@@ -326,14 +328,14 @@ fn the_length_of_a_function_is_counted_between_its_braces() {
     };
     let around = |a: &str| format!("impl A {{\n    fn short() {{}}\n{a}    fn z();\n}}\n");
     let found = |text: &str| long_function(&Source::new("src/pipeline.rs", text));
-    assert_eq!(found(&around(&function(100))), []);
+    assert_eq!(found(&around(&function(100))), NOWHERE);
     assert_eq!(found(&around(&function(101))), [3]);
     assert_eq!(found(&around(&[function(101), function(101)].concat())), [3, 108]);
 }
 
 #[test]
 fn the_map_may_have_150_lines() {
-    assert_eq!(long_map(&Source::new("ARCHITECTURE.md", &"\n".repeat(150))), []);
+    assert_eq!(long_map(&Source::new("ARCHITECTURE.md", &"\n".repeat(150))), NOWHERE);
     assert_eq!(long_map(&Source::new("ARCHITECTURE.md", &"\n".repeat(151))), [151]);
 }
 
