@@ -1,0 +1,38 @@
+# Targets only: each is a command one could type.
+#
+# A Rust toolchain, make and a C compiler are enough. cargo-nextest and cargo-deny are taken from
+# the PATH, or else installed once under .tools.
+
+NEXTEST := $(shell command -v cargo-nextest || echo .tools/bin/cargo-nextest)
+DENY := $(shell command -v cargo-deny || echo .tools/bin/cargo-deny)
+
+.PHONY: help demo test check fmt doc
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Run the demo against a simulated Microsoft 365, on this machine alone
+	cargo run --quiet --locked -- demo
+
+test: $(NEXTEST) ## Run all tests
+	$(NEXTEST) nextest run --locked
+	cargo test --doc --locked
+
+check: $(DENY) ## Check the format, the lints, the dependencies and the documentation
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	cargo fetch --locked
+	$(DENY) --locked --offline check --hide-inclusion-graph bans licenses sources
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+
+fmt: ## Format the code
+	cargo fmt
+
+doc: ## Build the documentation into target/doc
+	cargo doc --no-deps --locked
+
+.tools/bin/cargo-nextest:
+	cargo install --locked --root .tools --version 0.9.143 cargo-nextest
+
+.tools/bin/cargo-deny:
+	cargo install --locked --root .tools --version 0.20.2 cargo-deny
