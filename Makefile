@@ -12,7 +12,7 @@ help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Run the demo against a simulated Microsoft 365, on this machine alone
-	cargo run --quiet --locked -- demo
+	cargo run --locked -- demo
 
 test: $(NEXTEST) ## Run all tests
 	$(NEXTEST) nextest run --locked
@@ -21,6 +21,7 @@ test: $(NEXTEST) ## Run all tests
 check: $(DENY) ## Check the format, the lints, the dependencies and the documentation
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --lib --no-default-features --locked -- -D warnings
 	cargo fetch --locked
 	$(DENY) --locked --offline check --hide-inclusion-graph bans licenses sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked

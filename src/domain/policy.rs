@@ -1,5 +1,6 @@
 //! What is allowed, and what to do about the rest: the policy file, read and checked.
 
+mod raw;
 mod read;
 #[cfg(test)]
 mod tests;

@@ -6,131 +6,21 @@ use indexmap::IndexMap;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_saphyr::{Location, Spanned};
 use url::Url;
 
+use super::raw::{
+    RawAllowance, RawException, RawGuardrails, RawPartner, RawPolicy, RawRequire, RawResponse,
+    RawSink, RawTenant, Side, Text,
+};
 use super::{
-    Allowance, Checked, Do, Exception, Guardrails, Mode, Policy, Problem, Response, Sink, duration,
+    Allowance, Checked, Do, Exception, Guardrails, Policy, Problem, Response, Sink, duration,
     is_protected,
 };
 use crate::domain::finding::{self, FindingName};
 use crate::domain::id::{PartnerId, Sha256Hex, SinkName, TenantId};
 use crate::domain::role::{self, RoleTemplateId};
 use crate::domain::roster::{AccountName, Partner, Roster, Tenant};
-
-type Text = Spanned<String>;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RawPolicy {
-    version: Spanned<u32>,
-    #[serde(default)]
-    mode: Mode,
-    tenants: Spanned<Vec<Spanned<RawTenant>>>,
-    #[serde(default)]
-    respond: IndexMap<String, Spanned<RawResponse>>,
-    #[serde(default)]
-    exceptions: Vec<RawException>,
-    guardrails: Option<RawGuardrails>,
-    #[serde(default)]
-    tickets: IndexMap<String, Spanned<RawSink>>,
-    tests: Option<Spanned<Vec<IgnoredAny>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RawTenant {
-    id: Text,
-    name: Text,
-    #[serde(default)]
-    side: Side,
-    #[serde(default)]
-    partners: Vec<RawPartner>,
-    customers: Option<IgnoredAny>,
-    unlisted: Option<RawUnlisted>,
-}
-
-#[derive(Deserialize, Default, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-enum Side {
-    #[default]
-    Customer,
-    Partner,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawUnlisted {
-    #[serde(default)]
-    allow: RawAllowance,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RawPartner {
-    id: Text,
-    name: Text,
-    #[serde(default)]
-    domains: Vec<Text>,
-    #[serde(default)]
-    accounts: Vec<Text>,
-    #[serde(default)]
-    allow: RawAllowance,
-    require: Option<Spanned<RawRequire>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct RawAllowance {
-    #[serde(default)]
-    roles: Vec<Text>,
-    until: Option<Text>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RawRequire {
-    mfa: Option<bool>,
-    max_duration: Option<Text>,
-    eligible: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawResponse {
-    r#do: Do,
-    ticket: Option<Text>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawException {
-    tenant: Option<Text>,
-    partner: Text,
-    role: Text,
-    until: Text,
-    reason: Text,
-    ticket: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RawGuardrails {
-    #[serde(default)]
-    protected: Vec<Text>,
-    max_revocations: Option<u32>,
-    per: Option<Text>,
-}
-
-#[derive(Deserialize)]
-struct RawSink {
-    kind: Text,
-    url: Option<Text>,
-    #[serde(flatten)]
-    rest: IndexMap<String, IgnoredAny>,
-}
 
 /// Collects what is wrong while the rest is still read, so that one run tells all of it.
 #[derive(Default)]
