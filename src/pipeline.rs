@@ -88,7 +88,7 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
     info!(tenant.name, signals = signals(look).count, "{plan}");
 
     let before = world.ledger.cases(tenant.id).await?;
-    let mut cases = after_look(&before, &plan, facts.is_complete(), now);
+    let mut cases = after_look(&before, &plan, &facts, now);
     world.ledger.intend(&writes(&plan), &cases, now, now + OUTCOME_WITHIN).await?;
     let settled = act(world, &plan, &mut cases).await?;
 

@@ -193,6 +193,15 @@ pub enum Settle {
     No,
 }
 
+/// What became of a look that did not succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retried {
+    /// It is tried again.
+    Later,
+    /// It was tried too often, and is kept among the dead letters with the reason.
+    Buried,
+}
+
 /// The waiting signals, seen from the worker.
 #[async_trait]
 pub trait Queue: Send + Sync {
@@ -207,7 +216,7 @@ pub trait Queue: Send + Sync {
     /// The look was made at a complete snapshot read after the claim.
     async fn complete(&self, look: &Look, now: Timestamp, settle: Settle) -> Result<(), PortError>;
     /// The look did not succeed; try again at `due`. What was tried too often is buried instead.
-    async fn retry(&self, look: &Look, due: Timestamp, why: &str) -> Result<(), PortError>;
+    async fn retry(&self, look: &Look, due: Timestamp, why: &str) -> Result<Retried, PortError>;
     /// When something will be due, if anything waits.
     async fn next_due(&self) -> Result<Option<Timestamp>, PortError>;
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::finding::{Finding, Severity};
+use super::facts::{Facts, Part, RoleAssignment};
+use super::finding::{Finding, FindingName, Severity};
 use super::grant::Grant;
 use super::id::{Sha256Hex, SinkName, StepId, TenantId};
 use super::plan::{Plan, PlannedCase, Step, StepState, Verdict};
@@ -144,12 +145,12 @@ impl Case {
 
     /// Takes in what a look found. `outcome` says how each of its steps ended.
     ///
-    /// What a complete look no longer finds is closed. What an incomplete look does not find may
-    /// only be unread, and stays.
+    /// What the look shows to be gone is closed. What it merely did not find may only be unread,
+    /// and stays.
     pub fn look(
         &mut self,
         planned: PlannedCase,
-        complete: bool,
+        facts: &Facts,
         now: Timestamp,
         outcome: impl Fn(&Step) -> Outcome,
     ) {
@@ -160,7 +161,8 @@ impl Case {
         self.sinks.extend(planned.sinks);
         let seen = rows(planned.findings, &planned.steps, outcome);
         for row in &mut self.rows {
-            if complete && row.open && !seen.iter().any(|new| new.key == row.key) {
+            let found = seen.iter().any(|new| new.key == row.key);
+            if row.open && !found && row.is_gone(facts) {
                 row.close(now);
             }
         }
@@ -213,7 +215,7 @@ impl Case {
 
 /// The cases of a tenant after a look: those there were and those the plan opens. Steps to be
 /// carried out stand as [`StepState::Intended`].
-pub fn after_look(before: &[Case], plan: &Plan, complete: bool, now: Timestamp) -> Vec<Case> {
+pub fn after_look(before: &[Case], plan: &Plan, facts: &Facts, now: Timestamp) -> Vec<Case> {
     let mut planned = plan.cases.clone();
     let mut take = |key: &str| {
         let at = planned.iter().position(|case| case.partner.key() == key)?;
@@ -228,12 +230,12 @@ pub fn after_look(before: &[Case], plan: &Plan, complete: bool, now: Timestamp) 
             sinks: BTreeSet::new(),
         });
         case.mode = plan.mode;
-        case.look(planned, complete, now, intended);
+        case.look(planned, facts, now, intended);
     }
     for planned in planned {
         let partner = planned.partner.clone();
         let mut case = Case::open(plan.tenant, &plan.tenant_name, partner, plan.mode);
-        case.look(planned, complete, now, intended);
+        case.look(planned, facts, now, intended);
         cases.push(case);
     }
     cases
@@ -246,6 +248,22 @@ fn intended(step: &Step) -> Outcome {
 }
 
 impl Row {
+    /// Whether what was read proves that this, which was not found again, is gone.
+    fn is_gone(&self, facts: &Facts) -> bool {
+        let unread = |part| facts.gaps.iter().any(|gap| gap.part == part);
+        let Some(finding) = self.findings.first() else { return true };
+        let shown = match (&finding.grant, finding.finding) {
+            (Some(grant), _) => {
+                let is_it = |held: &RoleAssignment| held.id == grant.assignment;
+                !unread(Part::RoleAssignments) && !facts.assignments.iter().any(is_it)
+            }
+            // The part it speaks of was read this time, or its gap would have been found again.
+            (None, FindingName::Unreadable) => true,
+            (None, _) => !unread(Part::PartnerEntries),
+        };
+        shown || facts.is_complete()
+    }
+
     fn close(&mut self, now: Timestamp) {
         self.open = false;
         if let Some(step) = &mut self.step {
@@ -302,26 +320,21 @@ fn step_row(step: &Step, outcome: Outcome) -> StepRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::finding::testing::{Case as Given, noon};
+    use crate::domain::facts::GapCause;
+    use crate::domain::finding::testing::{Case as Given, STRANGER, noon};
     use crate::domain::plan::{Circumstances, History, plan};
 
-    fn planned(given: &Given) -> PlannedCase {
+    fn plan_of(given: &Given) -> Plan {
         let policy = given.policy();
         let tenant = &policy.roster.tenants[0];
         let history = History::default();
-        let about = Circumstances {
-            policy: &policy,
-            tenant,
-            history: &history,
-            own_apps: &[],
-            now: noon(),
-        };
-        plan(&given.facts, about).cases.into_iter().next().unwrap_or_else(|| PlannedCase {
-            partner: AffectedPartner::unknown(),
-            findings: Vec::new(),
-            steps: Vec::new(),
-            sinks: BTreeSet::new(),
-        })
+        let (policy, own_apps) = (&policy, &[]);
+        let about = Circumstances { policy, tenant, history: &history, own_apps, now: noon() };
+        plan(&given.facts, about)
+    }
+
+    fn planned(given: &Given) -> PlannedCase {
+        plan_of(given).cases.swap_remove(0)
     }
 
     fn given() -> Given {
@@ -340,17 +353,44 @@ mod tests {
         Outcome { state, detail: None, request_id: Some("r-1".into()), acted_at: Some(noon()) }
     }
 
+    /// The case that `found` opens, after a later look at `then`.
+    fn after(found: &Given, then: &Given) -> Case {
+        let cases = after_look(&[], &plan_of(found), &found.facts, noon());
+        assert!(cases[0].is_open());
+        after_look(&cases, &plan_of(then), &then.facts, noon()).swap_remove(0)
+    }
+
     #[test]
-    fn a_row_closes_when_a_complete_look_no_longer_finds_it() {
-        let mut case = case();
-        case.look(planned(&given().foreign_group("A", "Reports Reader")), true, noon(), revoked);
-        assert!(case.is_open());
-        assert_eq!(case.rows.len(), 1);
-        case.look(planned(&given()), false, noon(), revoked);
-        assert!(case.is_open(), "an incomplete look proves nothing");
-        case.look(planned(&given()), true, noon(), revoked);
-        assert!(!case.is_open());
-        assert_eq!(case.rows[0].step.as_ref().unwrap().state, StepState::Verified);
+    fn a_row_closes_when_a_look_shows_it_to_be_gone() {
+        let found = given().foreign_group("A", "Reports Reader");
+        let unread = |part| given().gap(part, GapCause::Unavailable);
+        let gone = after(&found, &given());
+        assert!(!gone.is_open());
+        assert_eq!(gone.rows[0].step.as_ref().unwrap().state, StepState::Verified);
+        assert!(after(&found, &unread(Part::RoleAssignments)).is_open(), "it may be unread");
+        assert!(!after(&found, &unread(Part::PartnerEntries)).is_open(), "that has no bearing");
+        let allowed = found.clone().allow(&["Reports Reader"]);
+        assert!(!after(&found, &allowed).is_open(), "the policy allows it now");
+        let unsure = allowed.gap(Part::Guests, GapCause::Denied);
+        assert!(after(&found, &unsure).is_open(), "held still, and not read whole");
+    }
+
+    #[test]
+    fn an_unreadable_part_closes_when_that_part_was_read() {
+        let quiet = || Given::new().member("Megan", "Global Administrator");
+        let denied = |part| quiet().gap(part, GapCause::Denied);
+        let both = denied(Part::Guests).gap(Part::PartnerEntries, GapCause::Denied);
+        let one = after(&both, &denied(Part::PartnerEntries));
+        assert_eq!(one.rows.iter().map(|row| row.open).collect::<Vec<_>>(), [false, true]);
+        assert!(!after(&both, &quiet()).is_open());
+    }
+
+    #[test]
+    fn a_bare_relationship_closes_when_the_entries_were_read() {
+        let found = Given::new().service_provider(STRANGER);
+        let unread = |part| Given::new().gap(part, GapCause::Unavailable);
+        assert!(!after(&found, &unread(Part::Guests)).is_open());
+        assert!(after(&found, &unread(Part::PartnerEntries)).is_open());
     }
 
     #[test]
@@ -360,7 +400,7 @@ mod tests {
         let mut case = case();
         let planned = planned(&given);
         let first = planned.steps[0].id.clone();
-        case.look(planned, true, noon(), revoked);
+        case.look(planned, &given.facts, noon(), revoked);
         case.verified(&first, noon());
         assert_eq!(case.rows.iter().map(|row| row.open).collect::<Vec<_>>(), [false, true]);
         assert!(case.is_open());
@@ -369,9 +409,10 @@ mod tests {
     #[test]
     fn access_that_stays_makes_the_case_critical() {
         let mut case = case();
-        let planned = planned(&given().foreign_group("A", "Reports Reader"));
+        let given = given().foreign_group("A", "Reports Reader");
+        let planned = planned(&given);
         let step = planned.steps[0].id.clone();
-        case.look(planned, true, noon(), revoked);
+        case.look(planned, &given.facts, noon(), revoked);
         assert_eq!(case.severity(), Severity::High);
         case.unverified(&step, "still there after an hour");
         assert_eq!(case.severity(), Severity::Critical);
@@ -382,8 +423,8 @@ mod tests {
     fn what_a_call_said_survives_the_next_look() {
         let mut case = case();
         let given = given().foreign_group("A", "Reports Reader");
-        case.look(planned(&given), true, noon(), revoked);
-        case.look(planned(&given), true, noon(), |_| Outcome {
+        case.look(planned(&given), &given.facts, noon(), revoked);
+        case.look(planned(&given), &given.facts, noon(), |_| Outcome {
             state: StepState::Revoked,
             detail: None,
             request_id: None,
@@ -398,10 +439,10 @@ mod tests {
     fn a_closed_case_that_comes_back_is_a_new_episode() {
         let mut case = case();
         let given = given().foreign_group("A", "Reports Reader");
-        case.look(planned(&given), true, noon(), revoked);
+        case.look(planned(&given), &given.facts, noon(), revoked);
         let step = case.rows[0].step.as_ref().unwrap().id.clone();
         case.verified(&step, noon());
-        case.look(planned(&given), true, noon(), revoked);
+        case.look(planned(&given), &given.facts, noon(), revoked);
         assert_eq!(case.episode, 1);
         assert!(case.is_open());
     }

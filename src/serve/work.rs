@@ -13,7 +13,7 @@ use tracing::{error, warn};
 use crate::adapters::sqlite::Sqlite;
 use crate::domain::id::TenantId;
 use crate::pipeline::{Looked, World, respond, verify};
-use crate::ports::{DueVerification, Enqueue, Look, PortError, Queue, Settle, chain};
+use crate::ports::{DueVerification, Enqueue, Look, PortError, Queue, Retried, Settle, chain};
 use crate::wire::schedule;
 
 /// Tenants that are looked at, at once.
@@ -27,6 +27,9 @@ const RETRY_PAUSE_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// The pause after the store failed, and between looks for work that waits for a busy tenant.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long work under way may take when the process is asked to stop.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// The name under which the last periodic look is remembered.
 const SWEPT: &str = "swept";
@@ -77,8 +80,14 @@ impl Worker {
                 () = stopping.cancelled() => break,
             }
         }
-        while let Some(done) = tasks.join_next_with_id().await {
-            self.ended(done, &mut jobs).await;
+        // What is not over by then is done again after the next start, like after a crash.
+        let finish = async {
+            while let Some(done) = tasks.join_next_with_id().await {
+                self.ended(done, &mut jobs).await;
+            }
+        };
+        if tokio::time::timeout(GRACE, finish).await.is_err() {
+            warn!("stopping with work under way; it is taken up again at the next start");
         }
     }
 
@@ -149,7 +158,7 @@ impl Worker {
         error!("a task ended early: {why}");
         if let Some((_, Job::Look(look))) = job {
             let due = self.world.clock.now() + self.retry_pause;
-            if let Err(error) = self.queue.retry(&look, due, &why).await {
+            if let Err(error) = retry(self.queue.as_ref(), &look, due, &why).await {
                 error!("{}", chain(&error));
             }
         }
@@ -195,9 +204,16 @@ async fn look_at(
             let doubled = 2_i32.saturating_pow(attempts.saturating_sub(1).min(16));
             let pause = (retry_pause * doubled).min(RETRY_PAUSE_MAX);
             warn!(tenant.id = %look.tenant, "looking again in {pause:#}");
-            queue.retry(look, now + pause, "the tenant could not be read or mended whole").await
+            retry(queue, look, now + pause, "the tenant could not be read or mended whole").await
         }
         Ok(Err(error)) => Err(error),
-        Err(_) => queue.retry(look, now + retry_pause, "the look took too long").await,
+        Err(_) => retry(queue, look, now + retry_pause, "the look took too long").await,
     }
+}
+
+async fn retry(queue: &dyn Queue, look: &Look, due: Timestamp, why: &str) -> Result<(), PortError> {
+    if queue.retry(look, due, why).await? == Retried::Buried {
+        error!(tenant.id = %look.tenant, "tried too often, kept among the dead letters: {why}");
+    }
+    Ok(())
 }

@@ -41,7 +41,7 @@ impl RevokeRoleAssignment for Revoker {
             state,
             detail,
             request_id: answer.header("request-id").map(str::to_owned),
-            acted_at: Some(graph.clock.now()),
+            acted_at: (state == StepState::Revoked).then(|| graph.clock.now()),
         })
     }
 }

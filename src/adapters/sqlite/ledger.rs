@@ -74,7 +74,7 @@ impl Ledger for Sqlite {
                     tenant,
                     id.0.as_str(),
                     outcome.state.as_str(),
-                    acted.filter(|_| outcome.state == StepState::Revoked),
+                    acted,
                     outcome.detail,
                     verify
                 ],

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use super::{Sqlite, from_json, from_text, json, millis, timestamp};
 use crate::domain::id::TenantId;
 use crate::domain::signal::{Envelope, Sender, Signal};
-use crate::ports::{Enqueue, Look, PortError, Queue, Settle, Waiting};
+use crate::ports::{Enqueue, Look, PortError, Queue, Retried, Settle, Waiting};
 use crate::wire::Verified;
 
 /// How often a look may be claimed without being completed.
@@ -65,11 +65,14 @@ impl Queue for Sqlite {
         .await
     }
 
-    async fn retry(&self, look: &Look, due: Timestamp, why: &str) -> Result<(), PortError> {
+    async fn retry(&self, look: &Look, due: Timestamp, why: &str) -> Result<Retried, PortError> {
         let look = look.clone();
         let why = why.to_owned();
         self.run(move |db| {
-            look.waiting.iter().try_for_each(|waiting| retry(db, &look, waiting, due, &why))
+            look.waiting.iter().try_fold(Retried::Later, |all, waiting| {
+                let one = retry(db, &look, waiting, due, &why)?;
+                Ok(if one == Retried::Buried { one } else { all })
+            })
         })
         .await
     }
@@ -168,7 +171,7 @@ fn retry(
     waiting: &Waiting,
     due: Timestamp,
     why: &str,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Retried> {
     let tenant = look.tenant.to_string();
     let subject = waiting.subject.as_str();
     if waiting.attempts >= ATTEMPTS_MAX {
@@ -178,17 +181,16 @@ fn retry(
              WHERE tenant = ?1 AND subject = ?2",
             params![tenant, subject, millis(due), why],
         )?;
-        return db
-            .execute(
-                "DELETE FROM looks WHERE tenant = ?1 AND subject = ?2",
-                params![tenant, subject],
-            )
-            .map(drop);
+        db.execute(
+            "DELETE FROM looks WHERE tenant = ?1 AND subject = ?2",
+            params![tenant, subject],
+        )?;
+        return Ok(Retried::Buried);
     }
     db.execute(
         "UPDATE looks SET due = ?3, claimed = NULL, leased_until = NULL
          WHERE tenant = ?1 AND subject = ?2",
         params![tenant, subject, millis(due)],
     )
-    .map(drop)
+    .map(|_| Retried::Later)
 }
