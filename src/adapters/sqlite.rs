@@ -9,6 +9,7 @@ mod queue;
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -92,6 +93,8 @@ CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID
 #[derive(Clone)]
 pub struct Sqlite {
     jobs: mpsc::UnboundedSender<Job>,
+    // Free again when the last handle is dropped.
+    _lock: Arc<File>,
 }
 
 type Job = Box<dyn FnOnce(&Connection) -> Answer + Send>;
@@ -162,12 +165,9 @@ impl Sqlite {
         let (jobs, waiting) = mpsc::unbounded_channel();
         std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || {
-                serve(&connection, waiting);
-                drop(lock);
-            })
+            .spawn(move || serve(&connection, waiting))
             .map_err(|source| OpenError::File { path: path.to_owned(), source })?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, _lock: Arc::new(lock) })
     }
 
     /// Does something to the database in a transaction. Durable when this returns.
