@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -160,18 +161,15 @@ impl Case {
         self.partner = planned.partner;
         self.sinks.extend(planned.sinks);
         let seen = rows(planned.findings, &planned.steps, outcome);
+        let known: BTreeSet<Sha256Hex> = self.rows.iter().map(|row| row.key.clone()).collect();
         for row in &mut self.rows {
-            let found = seen.iter().any(|new| new.key == row.key);
-            if row.open && !found && row.is_gone(facts) {
-                row.close(now);
+            match seen.get(&row.key) {
+                Some(new) => row.replace(new.clone()),
+                None if row.open && row.is_gone(facts) => row.close(now),
+                None => {}
             }
         }
-        for new in seen {
-            match self.rows.iter_mut().find(|row| row.key == new.key) {
-                Some(row) => row.replace(new),
-                None => self.rows.push(new),
-            }
-        }
+        self.rows.extend(seen.into_values().filter(|row| !known.contains(&row.key)));
     }
 
     /// Takes in how the call of a step ended.
@@ -286,17 +284,19 @@ impl Row {
     }
 }
 
-fn rows(findings: Vec<Finding>, steps: &[Step], outcome: impl Fn(&Step) -> Outcome) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
+fn rows(
+    findings: Vec<Finding>,
+    steps: &[Step],
+    outcome: impl Fn(&Step) -> Outcome,
+) -> IndexMap<Sha256Hex, Row> {
+    let mut rows: IndexMap<Sha256Hex, Row> = IndexMap::new();
     for finding in findings {
         let key = finding.grant.as_ref().map_or_else(|| finding.key(), Grant::key);
-        match rows.iter_mut().find(|row| row.key == key) {
-            Some(row) => row.findings.push(finding),
-            None => rows.push(Row { key, findings: vec![finding], step: None, open: true }),
-        }
+        let row = Row { key: key.clone(), findings: Vec::new(), step: None, open: true };
+        rows.entry(key).or_insert(row).findings.push(finding);
     }
     for step in steps {
-        if let Some(row) = rows.iter_mut().find(|row| row.key == step.grant.key()) {
+        if let Some(row) = rows.get_mut(&step.grant.key()) {
             row.step = Some(step_row(step, outcome(step)));
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -189,25 +190,20 @@ struct Guard<'a> {
 
 impl Guard<'_> {
     fn steps(&mut self, findings: &[Finding]) -> Vec<Step> {
-        let mut wanted: Vec<(&Grant, Do, Vec<FindingName>)> = Vec::new();
+        let mut wanted: IndexMap<Sha256Hex, (&Grant, Do, Vec<FindingName>)> = IndexMap::new();
         for finding in findings {
             let Some(grant) = &finding.grant else { continue };
             let act = self.about.policy.response(finding.finding, finding.severity).act;
             if act < Do::Approve || !finding.certain {
                 continue;
             }
-            match wanted.iter_mut().find(|(other, ..)| other.key() == grant.key()) {
-                Some((_, strongest, because)) => {
-                    *strongest = act.max(*strongest);
-                    because.push(finding.finding);
-                }
-                None => wanted.push((grant, act, vec![finding.finding])),
-            }
+            let (_, strongest, because) =
+                wanted.entry(grant.key()).or_insert_with(|| (grant, act, Vec::new()));
+            *strongest = act.max(*strongest);
+            because.push(finding.finding);
         }
-        wanted
-            .into_iter()
-            .filter_map(|(grant, act, because)| self.step(grant, act, because))
-            .collect()
+        let wanted = wanted.into_values();
+        wanted.filter_map(|(grant, act, because)| self.step(grant, act, because)).collect()
     }
 
     fn step(&mut self, grant: &Grant, act: Do, because: Vec<FindingName>) -> Option<Step> {
