@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::id::{AssignmentId, PartnerId, PrincipalId, TenantId};
 
@@ -38,8 +38,8 @@ pub struct RoleAssignment {
     pub principal_id: PrincipalId,
     /// Which role; for built-in roles this is the template id.
     pub role_definition_id: String,
-    /// Where it holds: `/` is the whole directory.
-    #[serde(default = "whole_directory")]
+    /// Where it holds: `/` is the whole directory, and what Graph means when it says nothing.
+    #[serde(default = "whole_directory", deserialize_with = "scope_or_whole_directory")]
     pub directory_scope_id: String,
     /// The principal's home tenant, where Graph says it.
     #[serde(default)]
@@ -48,6 +48,10 @@ pub struct RoleAssignment {
 
 fn whole_directory() -> String {
     "/".to_owned()
+}
+
+fn scope_or_whole_directory<'de, D: Deserializer<'de>>(scope: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(scope)?.unwrap_or_else(whole_directory))
 }
 
 /// `unifiedRoleDefinition`, as far as it is used.
@@ -282,5 +286,34 @@ impl Facts {
         tenants.sort_unstable();
         tenants.dedup();
         tenants
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_assignment_without_a_scope_holds_in_the_whole_directory() {
+        for scope in [r#","directoryScopeId":null"#, "", r#","directoryScopeId":"/""#] {
+            let json = format!(r#"{{"id":"a","principalId":"p","roleDefinitionId":"r"{scope}}}"#);
+            let assignment: RoleAssignment = serde_json::from_str(&json).unwrap();
+            assert_eq!(assignment.directory_scope_id, "/", "{scope}");
+        }
+    }
+
+    #[test]
+    fn foreign_tenants_are_those_of_references_holders_and_service_providers() {
+        let own = "11111111-1111-1111-1111-111111111111";
+        let case = crate::domain::finding::testing::Case::new()
+            .stranger_group("Strangers", "Reports Reader")
+            .member_from("Megan", own, "Reports Reader")
+            .unresolvable_from("p", "44444444-4444-4444-4444-444444444444", "Reports Reader")
+            .service_provider("55555555-5555-5555-5555-555555555555")
+            .collaborator("66666666-6666-6666-6666-666666666666");
+        let found = case.facts.foreign_tenants(own.parse().unwrap());
+        let first: Vec<String> =
+            found.iter().map(|id| id.to_string().chars().take(1).collect()).collect();
+        assert_eq!(first, ["3", "4", "5"]);
     }
 }
