@@ -6,6 +6,8 @@
 mod ledger;
 mod outbox;
 mod queue;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -94,12 +96,16 @@ pub struct Sqlite {
     jobs: mpsc::UnboundedSender<Job>,
 }
 
-type Job = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+/// Something to do inside the common transaction; where there is none, nothing is done.
+type Job = Box<dyn FnOnce(Option<&Connection>) -> Answer + Send>;
 
 struct Answer {
     done: bool,
-    tell: Box<dyn FnOnce(Result<(), &rusqlite::Error>) + Send>,
+    tell: Tell,
 }
+
+/// Tells whoever asked, once it is known whether all was committed.
+type Tell = Box<dyn FnOnce(Result<(), &rusqlite::Error>) + Send>;
 
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -161,6 +167,8 @@ impl Sqlite {
             .name("store".to_owned())
             .spawn(move || {
                 serve(&connection, waiting);
+                // The next process may come once the file is closed.
+                drop(connection);
                 drop(lock);
             })
             .map_err(|source| OpenError::File { path: path.to_owned(), source })?;
@@ -174,14 +182,17 @@ impl Sqlite {
     ) -> Result<T, PortError> {
         let (sender, answer) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            let result = job(connection);
-            let done = result.is_ok();
+            let result = connection.map(job);
+            let done = matches!(result, Some(Ok(_)));
             let tell = Box::new(move |committed: Result<(), &rusqlite::Error>| {
                 let result = match (result, committed) {
-                    (Ok(value), Ok(())) => Ok(value),
-                    (Err(error), _) => Err(store_error(error)),
-                    (Ok(_), Err(error)) => {
+                    (Some(Ok(value)), Ok(())) => Ok(value),
+                    (Some(Err(error)), _) => Err(store_error(error)),
+                    (_, Err(error)) => {
                         Err(PortError::new(Failure::Transient, format!("the store: {error}")))
+                    }
+                    (None, Ok(())) => {
+                        Err(PortError::new(Failure::Transient, "the store: no transaction"))
                     }
                 };
                 // Whoever asked may have gone away; the work is done all the same.
@@ -256,7 +267,7 @@ fn prepare(db: &Connection) -> rusqlite::Result<i64> {
     }
     if form <= SCHEMA_VERSION {
         db.execute_batch(
-            "UPDATE looks SET leased_until = NULL;
+            "UPDATE looks SET claimed = NULL, leased_until = NULL;
              UPDATE steps SET verify_due = 0 WHERE state = 'intended';",
         )?;
     }
@@ -283,8 +294,13 @@ fn serve(db: &Connection, mut waiting: mpsc::UnboundedReceiver<Job>) {
 
 /// One request inside the common transaction: what fails leaves no trace.
 fn one(db: &Connection, job: Job) -> Answer {
+    if db.is_autocommit() {
+        // There was no BEGIN, or an error such as a full disk has undone the transaction. What
+        // was done now would stay done, though whoever asked is told that it failed.
+        return job(None);
+    }
     let begun = db.execute_batch("SAVEPOINT job");
-    let answer = job(db);
+    let answer = job(begun.is_ok().then_some(db));
     let ended = if answer.done {
         db.execute_batch("RELEASE job")
     } else {

@@ -230,6 +230,7 @@ fn append(db: &Connection, record: &Record) -> rusqlite::Result<()> {
 
 /// A record as the chain holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "a link's own hash has no better name")]
 pub struct Link {
     /// The record, byte for byte as it was written.
     pub record: String,
