@@ -7,3 +7,5 @@ pub mod recorder;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod webhook;
+#[cfg(test)]
+mod testing;

@@ -3,6 +3,8 @@
 mod auth;
 mod read;
 mod revoke;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -72,7 +74,7 @@ impl Graph {
             if answer.status != StatusCode::UNAUTHORIZED || fresh {
                 return Ok(answer);
             }
-            self.tokens.forget(tenant);
+            self.tokens.forget(tenant, &token);
             fresh = true;
         }
     }

@@ -1,5 +1,8 @@
 //! The one HTTP client: time limits, bounded bodies, no redirects, patience with a busy server.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
@@ -12,6 +15,10 @@ use crate::ports::{Failure, PortError};
 
 /// Most bytes of an answer that are read. A page of Graph is far below it.
 const ANSWER_MAX: usize = 16 * 1024 * 1024;
+
+/// The longest `Retry-After` that is taken at its word. A moment that far off can be reckoned
+/// with, and a server that names a longer one is asked again all the same.
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
 /// How long to wait, and how often to try.
 #[derive(Debug, Clone, Copy)]
@@ -64,9 +71,10 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    fn retry_after(&self) -> Option<Duration> {
+    /// How long the server wants to be left alone.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
         let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-        Some(Duration::from_secs(seconds))
+        Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
     }
 }
 

@@ -6,10 +6,13 @@
 mod ledger;
 mod outbox;
 mod queue;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -92,20 +95,37 @@ CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID
 /// A handle on the store. Clones share the one connection.
 #[derive(Clone)]
 pub struct Sqlite {
-    jobs: mpsc::UnboundedSender<Job>,
-    // Free again when the last handle is dropped.
-    _lock: Arc<File>,
+    running: Arc<Running>,
 }
 
-type Job = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+/// The thread that owns the connection. It ends, and the file is free, when the last handle is
+/// dropped.
+struct Running {
+    jobs: Option<mpsc::UnboundedSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
 
-/// Tells whoever asked how it went, once it is known whether the commit worked.
-type Tell = Box<dyn FnOnce(Result<(), &rusqlite::Error>) + Send>;
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            // Whoever opens the file next must find it closed. A panic of the thread was told
+            // where it happened.
+            drop(thread.join());
+        }
+    }
+}
+
+/// Something to do inside the common transaction; where there is none, nothing is done.
+type Job = Box<dyn FnOnce(Option<&Connection>) -> Answer + Send>;
 
 struct Answer {
     done: bool,
     tell: Tell,
 }
+
+/// Tells whoever asked, once it is known whether all was committed.
+type Tell = Box<dyn FnOnce(Result<(), &rusqlite::Error>) + Send>;
 
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -163,11 +183,17 @@ impl Sqlite {
             return Err(OpenError::Newer { path: path.to_owned(), found: form });
         }
         let (jobs, waiting) = mpsc::unbounded_channel();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || serve(&connection, waiting))
+            .spawn(move || {
+                serve(&connection, waiting);
+                // The next process may come once the file is closed.
+                drop(connection);
+                drop(lock);
+            })
             .map_err(|source| OpenError::File { path: path.to_owned(), source })?;
-        Ok(Self { jobs, _lock: Arc::new(lock) })
+        let running = Running { jobs: Some(jobs), thread: Some(thread) };
+        Ok(Self { running: Arc::new(running) })
     }
 
     /// Does something to the database in a transaction. Durable when this returns.
@@ -177,14 +203,17 @@ impl Sqlite {
     ) -> Result<T, PortError> {
         let (sender, answer) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            let result = job(connection);
-            let done = result.is_ok();
+            let result = connection.map(job);
+            let done = matches!(result, Some(Ok(_)));
             let tell = Box::new(move |committed: Result<(), &rusqlite::Error>| {
                 let result = match (result, committed) {
-                    (Ok(value), Ok(())) => Ok(value),
-                    (Err(error), _) => Err(store_error(error)),
-                    (Ok(_), Err(error)) => {
+                    (Some(Ok(value)), Ok(())) => Ok(value),
+                    (Some(Err(error)), _) => Err(store_error(error)),
+                    (_, Err(error)) => {
                         Err(PortError::new(Failure::Transient, format!("the store: {error}")))
+                    }
+                    (None, Ok(())) => {
+                        Err(PortError::new(Failure::Transient, "the store: no transaction"))
                     }
                 };
                 // Whoever asked may have gone away; the work is done all the same.
@@ -193,7 +222,8 @@ impl Sqlite {
             Answer { done, tell }
         });
         let stopped = || PortError::new(Failure::Transient, "the store has stopped");
-        self.jobs.send(job).map_err(|_| stopped())?;
+        let jobs = self.running.jobs.as_ref().ok_or_else(stopped)?;
+        jobs.send(job).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -259,7 +289,7 @@ fn prepare(db: &Connection) -> rusqlite::Result<i64> {
     }
     if form <= SCHEMA_VERSION {
         db.execute_batch(
-            "UPDATE looks SET leased_until = NULL;
+            "UPDATE looks SET claimed = NULL, leased_until = NULL;
              UPDATE steps SET verify_due = 0 WHERE state = 'intended';",
         )?;
     }
@@ -286,8 +316,13 @@ fn serve(db: &Connection, mut waiting: mpsc::UnboundedReceiver<Job>) {
 
 /// One request inside the common transaction: what fails leaves no trace.
 fn one(db: &Connection, job: Job) -> Answer {
+    if db.is_autocommit() {
+        // There was no BEGIN, or an error such as a full disk has undone the transaction. What
+        // was done now would stay done, though whoever asked is told that it failed.
+        return job(None);
+    }
     let begun = db.execute_batch("SAVEPOINT job");
-    let answer = job(db);
+    let answer = job(begun.is_ok().then_some(db));
     let ended = if answer.done {
         db.execute_batch("RELEASE job")
     } else {

@@ -1,5 +1,8 @@
 //! The generic ticket sink: a POST signed by Standard Webhooks. Any 2xx is acceptance.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
@@ -52,9 +55,7 @@ impl SendTicket for Webhooks {
         match answer.status {
             status if status.is_success() => Ok(()),
             StatusCode::TOO_MANY_REQUESTS => {
-                let after = answer.header("retry-after").and_then(|text| text.trim().parse().ok());
-                let after = after.map(std::time::Duration::from_secs);
-                Err(PortError::new(Failure::Throttled(after), said))
+                Err(PortError::new(Failure::Throttled(answer.retry_after()), said))
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(PortError::new(Failure::Denied, said))

@@ -20,6 +20,9 @@ const WHOM: &str = "Microsoft's sign-in";
 /// A token is not used for the last part of its life, at most this long.
 const MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
+/// The longest life of a token that is believed, in seconds: a day.
+const LIFE_MAX: i64 = 24 * 60 * 60;
+
 /// What the application proves itself with.
 #[derive(Debug, Clone)]
 pub enum Credential {
@@ -79,7 +82,7 @@ impl Tokens {
             return Ok(token);
         }
         let granted = self.sign_in(tenant).await?;
-        let life = SignedDuration::from_secs(granted.expires_in.max(0));
+        let life = SignedDuration::from_secs(granted.expires_in.clamp(0, LIFE_MAX));
         let token = Token {
             token: granted.access_token.clone(),
             good_until: now + life - MARGIN.min(life / 2),
@@ -94,9 +97,12 @@ impl Tokens {
         good.map(|token| token.token.clone())
     }
 
-    /// The token for `tenant` was not accepted.
-    pub(super) fn forget(&self, tenant: TenantId) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+    /// This token for `tenant` was not accepted. A newer one stays.
+    pub(super) fn forget(&self, tenant: TenantId, refused: &Secret) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.get(&tenant).is_some_and(|held| held.token == *refused) {
+            held.remove(&tenant);
+        }
     }
 
     async fn sign_in(&self, tenant: TenantId) -> Result<Granted, PortError> {

@@ -57,7 +57,7 @@ impl Graph {
         let mut listed = Listed { items: Vec::new(), failure: None };
         for path in paths {
             listed = match self.url(path) {
-                Ok(url) => self.pages(tenant, url).await,
+                Ok(url) => self.pages(tenant, url, None).await,
                 Err(error) => Listed { items: Vec::new(), failure: Some(error) },
             };
             let not_offered = listed.items.is_empty()
@@ -71,7 +71,13 @@ impl Graph {
         listed
     }
 
-    async fn pages<T: DeserializeOwned>(&self, tenant: TenantId, first: Url) -> Listed<T> {
+    /// Every page from `first` on. With a body, the first one is asked for by POST.
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        tenant: TenantId,
+        first: Url,
+        mut body: Option<&Value>,
+    ) -> Listed<T> {
         let mut listed = Listed { items: Vec::new(), failure: None };
         let mut seen = BTreeSet::new();
         let mut next = Some(first);
@@ -81,16 +87,21 @@ impl Graph {
                 listed.failure = Some(PortError::new(Failure::Unintelligible, said));
                 break;
             }
-            match self.page(tenant, &url).await {
-                Ok((items, link)) => {
-                    for item in items {
-                        match serde_json::from_value(item) {
-                            Ok(item) => listed.items.push(item),
-                            Err(error) => listed.failure = Some(garbled(&error)),
-                        }
-                    }
-                    next = link;
+            let page = match self.page(tenant, &url, body.take()).await {
+                Ok(page) => page,
+                Err(error) => {
+                    listed.failure = Some(error);
+                    break;
                 }
+            };
+            for item in page.value {
+                match serde_json::from_value(item) {
+                    Ok(item) => listed.items.push(item),
+                    Err(error) => listed.failure = Some(garbled(&error)),
+                }
+            }
+            match page.next_link.map(|link| self.pinned(&link)).transpose() {
+                Ok(link) => next = link,
                 Err(error) => listed.failure = Some(error),
             }
         }
@@ -101,11 +112,11 @@ impl Graph {
         &self,
         tenant: TenantId,
         url: &Url,
-    ) -> Result<(Vec<Value>, Option<Url>), PortError> {
-        let json = self.json(tenant, Method::GET, url, None).await?;
-        let page: Page = serde_json::from_value(json).map_err(|error| garbled(&error))?;
-        let next = page.next_link.map(|link| self.pinned(&link)).transpose()?;
-        Ok((page.value, next))
+        body: Option<&Value>,
+    ) -> Result<Page, PortError> {
+        let method = if body.is_some() { Method::POST } else { Method::GET };
+        let json = self.json(tenant, method, url, body).await?;
+        serde_json::from_value(json).map_err(|error| garbled(&error))
     }
 
     /// The link to the next page, if it leads where the token may go.
@@ -160,9 +171,11 @@ impl ReadRoles for Graph {
     async fn definitions(&self, tenant: TenantId) -> Listed<RoleDefinition> {
         let mut listed = self.list(tenant, &DEFINITIONS).await;
         // A cloud without them leaves the embedded catalogue, in which an unknown role is not
-        // taken for harmless.
-        listed.failure =
-            listed.failure.filter(|f| !matches!(f.kind, Failure::Gone | Failure::Refused));
+        // taken for harmless. One that breaks off half way offers them.
+        if listed.items.is_empty() {
+            listed.failure =
+                listed.failure.filter(|f| !matches!(f.kind, Failure::Gone | Failure::Refused));
+        }
         listed
     }
 }
@@ -176,29 +189,29 @@ impl ReadObjects for Graph {
     ) -> Listed<(PrincipalId, DirectoryObject)> {
         let mut listed = Listed { items: Vec::new(), failure: None };
         for ids in ids.chunks(IDS_MAX) {
-            match self.some_objects(tenant, ids).await {
-                Ok(objects) => listed.items.extend(objects),
-                Err(error) => listed.failure = Some(error),
+            let some = self.some_objects(tenant, ids).await;
+            for object in some.items {
+                match object_of(object) {
+                    Ok(object) => listed.items.push(object),
+                    Err(error) => listed.failure = Some(garbled(&error)),
+                }
             }
+            listed.failure = some.failure.or(listed.failure);
         }
         listed
     }
 }
 
 impl Graph {
-    async fn some_objects(
-        &self,
-        tenant: TenantId,
-        ids: &[PrincipalId],
-    ) -> Result<Vec<(PrincipalId, DirectoryObject)>, PortError> {
+    async fn some_objects(&self, tenant: TenantId, ids: &[PrincipalId]) -> Listed<Value> {
         // Without explicit types Graph leaves out references to a partner's directory.
         let types =
             ["user", "group", "servicePrincipal", "device", "directoryObjectPartnerReference"];
         let body = json!({"ids": ids, "types": types});
-        let url = self.url("v1.0/directoryObjects/getByIds")?;
-        let json = self.json(tenant, Method::POST, &url, Some(&body)).await?;
-        let page: Page = serde_json::from_value(json).map_err(|error| garbled(&error))?;
-        page.value.into_iter().map(|object| object_of(object).map_err(|e| garbled(&e))).collect()
+        match self.url("v1.0/directoryObjects/getByIds") {
+            Ok(url) => self.pages(tenant, url, Some(&body)).await,
+            Err(error) => Listed { items: Vec::new(), failure: Some(error) },
+        }
     }
 }
 

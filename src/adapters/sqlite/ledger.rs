@@ -63,9 +63,10 @@ impl Ledger for Sqlite {
         let (tenant, id) = (tenant.to_string(), step.id.clone());
         let outcome = outcome.clone();
         self.run(move |db| {
-            let acted = outcome.acted_at.map(millis);
+            let taken = outcome.state == StepState::Revoked;
+            let acted = outcome.acted_at.filter(|_| taken).map(millis);
             // What Graph took is read again at once; what it refused stays as it is.
-            let verify = (outcome.state == StepState::Revoked).then_some(0_i64);
+            let verify = taken.then_some(0_i64);
             db.execute(
                 "UPDATE steps SET state = ?3, acted_at = ?4, outcome = ?5, verify_due = ?6,
                         verify_attempt = 0

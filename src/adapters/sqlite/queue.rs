@@ -174,23 +174,46 @@ fn retry(
 ) -> rusqlite::Result<Retried> {
     let tenant = look.tenant.to_string();
     let subject = waiting.subject.as_str();
+    let first = waiting.first.as_ref().map(json).transpose()?;
     if waiting.attempts >= ATTEMPTS_MAX {
-        db.execute(
-            "INSERT INTO dead_letters (at, kind, what, content, reason)
-             SELECT ?3, 'look', tenant || ' ' || subject, COALESCE(first, ''), ?4 FROM looks
-             WHERE tenant = ?1 AND subject = ?2",
-            params![tenant, subject, millis(due), why],
-        )?;
-        db.execute(
-            "DELETE FROM looks WHERE tenant = ?1 AND subject = ?2",
-            params![tenant, subject],
-        )?;
-        return Ok(Retried::Buried);
+        return bury(db, &tenant, waiting, first.as_deref(), due, why);
     }
+    // A signal that came meanwhile is not the first: none of them is satisfied yet.
     db.execute(
-        "UPDATE looks SET due = ?3, claimed = NULL, leased_until = NULL
+        "UPDATE looks SET due = ?3, first = COALESCE(?4, first), claimed = NULL, leased_until = NULL
          WHERE tenant = ?1 AND subject = ?2",
-        params![tenant, subject, millis(due)],
+        params![tenant, subject, millis(due), first],
     )
     .map(|_| Retried::Later)
+}
+
+/// Buries what was looked at in vain. Signals that came during the last look are a reason for
+/// another one.
+fn bury(
+    db: &Connection,
+    tenant: &str,
+    waiting: &Waiting,
+    first: Option<&str>,
+    due: Timestamp,
+    why: &str,
+) -> rusqlite::Result<Retried> {
+    let (subject, due) = (waiting.subject.as_str(), millis(due));
+    db.execute(
+        "INSERT INTO dead_letters (at, kind, what, content, reason)
+         SELECT ?3, 'look', tenant || ' ' || subject,
+                COALESCE(?5, CASE WHEN generation = ?6 THEN first END, ''), ?4
+         FROM looks WHERE tenant = ?1 AND subject = ?2",
+        params![tenant, subject, due, why, first, waiting.generation],
+    )?;
+    db.execute(
+        "DELETE FROM looks WHERE tenant = ?1 AND subject = ?2 AND generation = ?3",
+        params![tenant, subject, waiting.generation],
+    )?;
+    db.execute(
+        "UPDATE looks SET signals = generation - ?3, due = ?4, settling = 0, attempts = 0,
+                claimed = NULL, leased_until = NULL
+         WHERE tenant = ?1 AND subject = ?2",
+        params![tenant, subject, waiting.generation, due],
+    )
+    .map(|_| Retried::Buried)
 }
