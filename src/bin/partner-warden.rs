@@ -157,10 +157,11 @@ async fn simulate(scenario: Option<PathBuf>, listen: SocketAddr) -> anyhow::Resu
 }
 
 fn check(file: Option<PathBuf>) -> anyhow::Result<()> {
+    let variable = file.is_none().then_some("WARDEN_POLICY");
     let file = file.or_else(|| environment("WARDEN_POLICY").map(PathBuf::from));
     let file = file
         .ok_or_else(|| WrongInput("name a policy file, or set WARDEN_POLICY to one".to_owned()))?;
-    let (policy, warnings) = policy(&file)?;
+    let (policy, warnings) = policy(&file, variable)?;
     let mut out = stdout();
     for warning in &warnings {
         writeln!(out, "warning: {}:{warning}", file.display())?;
