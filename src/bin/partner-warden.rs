@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::io::{Write as _, stderr, stdout};
+use std::io::{ErrorKind, Write as _, stderr, stdout};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -140,7 +140,12 @@ async fn simulate(scenario: Option<PathBuf>, listen: SocketAddr) -> anyhow::Resu
     };
     let (client_id, secret) = (scenario.client_id.clone(), scenario.client_secret.clone());
     let stopped = stopped()?;
-    let sim = Sim::start(scenario, listen).await.context("the simulator cannot start")?;
+    let sim = match Sim::start(scenario, listen).await {
+        Err(error) if error.kind() == ErrorKind::InvalidInput => {
+            return Err(WrongInput(format!("the scenario cannot be played: {error}")).into());
+        }
+        started => started.context("the simulator cannot start")?,
+    };
     let origin = sim.origin();
     let origin = origin.as_str().trim_end_matches('/');
     writeln!(
