@@ -62,8 +62,8 @@ pub enum ConfigError {
     Settings(Vec<String>),
     /// A file that cannot be read.
     File {
-        /// The variable that names it.
-        variable: &'static str,
+        /// The variable that names it, if one does.
+        variable: Option<&'static str>,
         /// The file.
         path: PathBuf,
         /// What the system says.
@@ -96,7 +96,11 @@ impl fmt::Display for ConfigError {
                 lines(f, problems)
             }
             Self::File { variable, path, source } => {
-                write!(f, "cannot read {} (named by {variable}): {source}", path.display())
+                write!(f, "cannot read {}", path.display())?;
+                if let Some(variable) = variable {
+                    write!(f, " (named by {variable})")?;
+                }
+                write!(f, ": {source}")
             }
             Self::Policy { path, problems } => {
                 f.write_str("the policy does not hold together:")?;
@@ -124,8 +128,8 @@ impl Config {
     /// [`ConfigError`]; its text says what is wrong, where, and how to mend it.
     pub fn load(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let settings = Settings::read(variable).map_err(ConfigError::Settings)?;
-        let (policy, warnings) = policy(&settings.policy)?;
-        let text = read("WARDEN_SECRETS", &settings.secrets)?;
+        let (policy, warnings) = policy(&settings.policy, Some("WARDEN_POLICY"))?;
+        let text = read(&settings.secrets, Some("WARDEN_SECRETS"))?;
         let secrets = Secrets::parse(&text).and_then(|secrets| {
             let missing = secrets.missing_for(&policy);
             if missing.is_empty() { Ok(secrets) } else { Err(missing) }
@@ -136,19 +140,22 @@ impl Config {
     }
 }
 
-/// Reads and checks a policy file.
+/// Reads and checks a policy file, which a variable may have named.
 ///
 /// # Errors
 /// [`ConfigError::File`] or [`ConfigError::Policy`].
-pub fn policy(path: &Path) -> Result<(Policy, Vec<Problem>), ConfigError> {
-    let text = read("WARDEN_POLICY", path)?;
+pub fn policy(
+    path: &Path,
+    variable: Option<&'static str>,
+) -> Result<(Policy, Vec<Problem>), ConfigError> {
+    let text = read(path, variable)?;
     match Policy::parse(&text) {
         Ok(checked) => Ok((checked.policy, checked.warnings)),
         Err(problems) => Err(ConfigError::Policy { path: path.to_owned(), problems }),
     }
 }
 
-fn read(variable: &'static str, path: &Path) -> Result<String, ConfigError> {
+fn read(path: &Path, variable: Option<&'static str>) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::File {
         variable,
         path: path.to_owned(),

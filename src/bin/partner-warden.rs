@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::io::{Write as _, stderr, stdout};
+use std::io::{ErrorKind, Write as _, stderr, stdout};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -104,27 +104,27 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Demo => demo(&mut stdout()).await.context("the demo failed"),
         Command::Serve => {
             let config = Config::load(environment)?;
+            let stopped = stopped()?;
             let listener = listen(config.settings.listen).await?;
-            Ok(serve(&config, listener, Timing::default(), stopped()).await?)
+            Ok(serve(&config, listener, Timing::default(), stopped).await?)
         }
         Command::Sim { scenario, listen } => simulate(scenario, listen).await,
         Command::Policy(PolicyCommand::Check { file }) => check(file),
     }
 }
 
-/// Waits for SIGTERM or Ctrl-C.
-async fn stopped() {
+/// Ends with SIGTERM or Ctrl-C. Both are heeded from the call on, not only once it is awaited.
+fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
+    let heed = |kind| signal(kind).context("the system's signals cannot be heeded");
+    let mut terminated = heed(SignalKind::terminate())?;
+    let mut interrupted = heed(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
         }
-    };
-    tokio::select! {
-        () = terminated => {}
-        interrupted = tokio::signal::ctrl_c() => drop(interrupted),
-    }
+    })
 }
 
 async fn simulate(scenario: Option<PathBuf>, listen: SocketAddr) -> anyhow::Result<()> {
@@ -139,7 +139,13 @@ async fn simulate(scenario: Option<PathBuf>, listen: SocketAddr) -> anyhow::Resu
         }
     };
     let (client_id, secret) = (scenario.client_id.clone(), scenario.client_secret.clone());
-    let sim = Sim::start(scenario, listen).await.context("the simulator cannot start")?;
+    let stopped = stopped()?;
+    let sim = match Sim::start(scenario, listen).await {
+        Err(error) if error.kind() == ErrorKind::InvalidInput => {
+            return Err(WrongInput(format!("the scenario cannot be played: {error}")).into());
+        }
+        started => started.context("the simulator cannot start")?,
+    };
     let origin = sim.origin();
     let origin = origin.as_str().trim_end_matches('/');
     writeln!(
@@ -151,15 +157,16 @@ async fn simulate(scenario: Option<PathBuf>, listen: SocketAddr) -> anyhow::Resu
          {origin}/sim/calls  what was asked\n\
          {origin}/inbox      which tickets came"
     )?;
-    stopped().await;
+    stopped.await;
     Ok(())
 }
 
 fn check(file: Option<PathBuf>) -> anyhow::Result<()> {
+    let variable = file.is_none().then_some("WARDEN_POLICY");
     let file = file.or_else(|| environment("WARDEN_POLICY").map(PathBuf::from));
     let file = file
         .ok_or_else(|| WrongInput("name a policy file, or set WARDEN_POLICY to one".to_owned()))?;
-    let (policy, warnings) = policy(&file)?;
+    let (policy, warnings) = policy(&file, variable)?;
     let mut out = stdout();
     for warning in &warnings {
         writeln!(out, "warning: {}:{warning}", file.display())?;

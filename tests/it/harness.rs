@@ -4,20 +4,26 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use partner_warden::adapters::clock::SystemClock;
 use partner_warden::adapters::http::{Answer, Http, Patience};
+use partner_warden::adapters::sqlite::Sqlite;
+use partner_warden::domain::record::{Record, link};
 use partner_warden::domain::secret::Secret;
-use partner_warden::ports::Clock as _;
-use partner_warden::sim::{CLIENT_ID, CLIENT_SECRET, INBOX_SECRET, Scenario, Sim, WOODGROVE};
+use partner_warden::ports::{Clock as _, Queue as _};
+use partner_warden::sim::{
+    Assigned, CLIENT_ID, CLIENT_SECRET, INBOX_SECRET, Scenario, Sim, View, WOODGROVE,
+};
 use partner_warden::wire::graph::client_state;
 use partner_warden::wire::standard_webhooks::WebhookSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How long anything may take that is waited for. Only a failing test waits so long.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 
 /// The key with which the tests' forwarder signs audit events.
 pub(crate) const AUDIT_SECRET: &str = "whsec_dGhlIGtleSBvZiB0aGUgdGVzdHMnIGZvcndhcmRlcg==";
@@ -45,17 +51,60 @@ tickets:
   security: {kind: webhook, url: \"SINK\"}
 ";
 
+/// An event that says that an object was given a role; the demo's, but for the object.
+pub(crate) fn role_given_to(object: &str) -> String {
+    let event = include_str!("../../events/audit/add-member-to-role.json");
+    event.replace("d4a7f3c8-6e21-4950-8b1f-93c05e7a2d6b", object)
+}
+
+/// How often a tenant was looked at.
+pub(crate) fn looks(view: &View<'_>, tenant: &str) -> usize {
+    // Of all that a look reads, this is read at no other time.
+    let entries = "/v1.0/policies/crossTenantAccessPolicy/partners";
+    let asked = view.calls().filter(|call| call.path.as_ref() == entries);
+    asked.filter(|call| call.tenant.as_deref() == Some(tenant)).count()
+}
+
+/// The kinds of messages, in order.
+pub(crate) fn kinds(messages: &[Value]) -> Vec<&str> {
+    messages.iter().filter_map(|message| message["type"].as_str()).collect()
+}
+
+/// The states of a message's steps, as `summary: state`.
+pub(crate) fn steps(message: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let steps = message["data"]["steps"].as_array().into_iter().flatten();
+    steps.map(|step| format!("{}: {}", text(&step["summary"]), text(&step["state"]))).collect()
+}
+
+/// A message's findings, as `finding: subject`.
+pub(crate) fn findings(message: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let findings = message["data"]["findings"].as_array().into_iter().flatten();
+    findings.map(|row| format!("{}: {}", text(&row["finding"]), text(&row["subject"]))).collect()
+}
+
+/// A message's body.
+pub(crate) fn body(message: &Value) -> &str {
+    message["data"]["body"].as_str().unwrap()
+}
+
 /// A simulated Microsoft 365 with a policy for it, and the files a `serve` needs.
 pub(crate) struct Town {
     pub(crate) sim: Sim,
     pub(crate) folder: TempDir,
     variables: Vec<(String, String)>,
+    /// What every assignment was at first, by id.
+    granted: Vec<(String, String)>,
 }
 
 impl Town {
     /// The scenario, guarded by a policy in which `SINK` stands for the simulated ticket inbox.
     pub(crate) async fn new(scenario: Scenario, policy: &str) -> Self {
+        let tenants: Vec<String> = scenario.tenants.iter().map(|t| t.id.clone()).collect();
         let sim = Sim::start(scenario, ([127, 0, 0, 1], 0).into()).await.unwrap();
+        let granted = tenants.iter().flat_map(|tenant| sim.assignments(tenant));
+        let granted = granted.map(|held| (held.id.clone(), told(held))).collect();
         let folder = tempfile::tempdir().unwrap();
         let origin = sim.origin().to_string();
         let file = |name: &str, text: &str| {
@@ -82,7 +131,26 @@ impl Town {
             ("WARDEN_LISTEN", "127.0.0.1:0".to_owned()),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        Self { sim, folder, variables }
+        Self { sim, folder, variables, granted }
+    }
+
+    /// With a secret set differently, or taken out.
+    pub(crate) fn secret(self, key: &str, value: Option<&str>) -> Self {
+        let path = self.folder.path().join("secrets.json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut secrets: Value = serde_json::from_str(&text).unwrap();
+        let secrets = secrets.as_object_mut().unwrap();
+        match value {
+            Some(value) => secrets.insert(key.to_owned(), value.into()),
+            None => secrets.remove(key),
+        };
+        std::fs::write(&path, serde_json::to_string(secrets).unwrap()).unwrap();
+        self
+    }
+
+    /// The environment of a `serve`.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// With a variable set differently.
@@ -97,7 +165,7 @@ impl Town {
         let mut child = Command::new(env!("CARGO_BIN_EXE_partner-warden"))
             .arg("serve")
             .env_clear()
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .envs(self.variables())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -106,12 +174,12 @@ impl Town {
         let (found, address) = mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let written = Arc::clone(&log);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 let entry: Option<Value> = serde_json::from_str(&line).ok();
                 if let Some(address) = entry.as_ref().and_then(|entry| entry["address"].as_str()) {
                     // Nobody waits for the address any more once it was found.
-                    drop(found.send(address.parse::<SocketAddr>().unwrap()));
+                    let _ = found.send(address.parse::<SocketAddr>().unwrap());
                 }
                 let mut log = written.lock().unwrap();
                 log.push_str(&line);
@@ -122,7 +190,7 @@ impl Town {
             .recv_timeout(LIMIT)
             .unwrap_or_else(|_| panic!("serve did not start to listen:\n{}", log.lock().unwrap()));
         let http = Http::new(Patience::default()).unwrap();
-        Warden { child, address, log, http }
+        Warden { child: Some(child), address, log, reader: Some(reader), http }
     }
 
     /// Waits until the last message to the ticket sink is a `ticket.closed`; returns all of them.
@@ -147,22 +215,73 @@ impl Town {
         wait.await.unwrap()
     }
 
+    /// Waits until Woodgrove was looked at this often.
+    pub(crate) async fn looked(&self, times: usize) {
+        self.looked_at(WOODGROVE, times).await;
+    }
+
+    /// Waits until a tenant was looked at this often.
+    pub(crate) async fn looked_at(&self, tenant: &str, times: usize) {
+        let what = format!("look number {times} at {tenant}");
+        let wait =
+            self.sim.wait_for(&what, LIMIT, |view| (looks(view, tenant) >= times).then_some(()));
+        wait.await.unwrap();
+    }
+
     /// The roles still held in Woodgrove, as `holder: role`, in the order they were given.
     pub(crate) fn held(&self) -> Vec<String> {
-        let held = self.sim.assignments(WOODGROVE).into_iter();
-        held.map(|held| {
-            let holder = held.principal.unwrap_or(held.principal_id);
-            format!("{holder}: {}", held.role.unwrap_or(held.role_definition_id))
-        })
-        .collect()
+        self.sim.assignments(WOODGROVE).into_iter().map(told).collect()
     }
+
+    /// What was asked to be deleted, with the answer, as `holder: role → 204`.
+    pub(crate) fn deletes(&self) -> Vec<String> {
+        let calls = self.sim.calls().into_iter().filter(|call| call.method == "DELETE");
+        calls
+            .map(|call| {
+                let id = call.path.rsplit('/').next().unwrap_or_default();
+                let known = self.granted.iter().find(|(granted, _)| granted == id);
+                let what = known.map_or(call.path.as_ref(), |(_, what)| what.as_str());
+                let status = call.status.map_or("no answer".to_owned(), |s| s.to_string());
+                format!("{what} → {status}")
+            })
+            .collect()
+    }
+
+    /// The ledger's records, each of which must seal the one before it. No `serve` may be
+    /// running.
+    pub(crate) async fn records(&self) -> Vec<Record> {
+        let chain = self.store().chain().await.unwrap();
+        let mut previous = String::new();
+        for entry in &chain {
+            assert_eq!(entry.previous, previous);
+            assert_eq!(entry.link, link(&previous, &entry.record).as_str());
+            previous.clone_from(&entry.link);
+        }
+        chain.iter().map(|entry| serde_json::from_str(&entry.record).unwrap()).collect()
+    }
+
+    /// When the next look is due, if any waits in the queue. No `serve` may be running.
+    pub(crate) async fn next_look(&self) -> Option<Timestamp> {
+        self.store().next_due().await.unwrap()
+    }
+
+    fn store(&self) -> Sqlite {
+        Sqlite::open(&self.folder.path().join("store.db")).unwrap()
+    }
+}
+
+fn told(held: Assigned) -> String {
+    let holder = held.principal.unwrap_or(held.principal_id);
+    format!("{holder}: {}", held.role.unwrap_or(held.role_definition_id))
 }
 
 /// A running `serve`. It is killed when dropped.
 pub(crate) struct Warden {
-    child: Child,
+    child: Option<Child>,
     pub(crate) address: SocketAddr,
     log: Arc<Mutex<String>>,
+    /// Reads the log until the process is gone.
+    reader: Option<JoinHandle<()>>,
     http: Http,
 }
 
@@ -174,20 +293,49 @@ impl Warden {
 
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().unwrap().id()
     }
 
     /// Kills it at once, as `kill -9` does.
     pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Asks it to stop, as `kill` does, and waits until it has finished what was under way;
+    /// returns what it has logged.
+    pub(crate) async fn stop(mut self) -> String {
+        terminate(self.pid());
+        let (mut child, reader) = (self.child.take().unwrap(), self.reader.take().unwrap());
+        // Beside the simulator, which has to go on answering meanwhile.
+        let ended = tokio::task::spawn_blocking(move || {
+            let status = child.wait().unwrap();
+            reader.join().unwrap();
+            status
+        });
+        let status = tokio::time::timeout(LIMIT, ended).await;
+        let status = status.unwrap_or_else(|_| panic!("it did not stop:\n{}", self.log()));
+        assert_eq!(status.unwrap().code(), Some(0), "{}", self.log());
+        self.log()
     }
 
     /// Posts to a path with headers.
     pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.request("POST", path, headers, body).await
+    }
+
+    /// Sends any request.
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let url = format!("http://{}{path}", self.address);
         let send = self.http.once("serve", |client| {
-            let request = client.post(&url).body(body.to_owned());
+            let request = client.request(method.parse().unwrap(), &url).body(body.to_owned());
             headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
         });
         send.await.unwrap()
@@ -195,17 +343,19 @@ impl Warden {
 
     /// Posts audit events for Woodgrove, signed; returns the status.
     pub(crate) async fn audit(&self, body: &str) -> u16 {
-        let key = WebhookSecret::parse(&Secret::new(AUDIT_SECRET)).unwrap();
-        let now = SystemClock.now();
-        let signature = key.sign("evt", now, body.as_bytes());
-        let timestamp = now.as_second().to_string();
-        let headers = [
-            ("webhook-id", "evt"),
-            ("webhook-timestamp", timestamp.as_str()),
-            ("webhook-signature", signature.as_str()),
-        ];
-        let path = format!("/hooks/audit?tenant={WOODGROVE}");
-        self.post(&path, &headers, body).await.status.as_u16()
+        self.audit_at(&format!("/hooks/audit?tenant={WOODGROVE}"), body).await.status.as_u16()
+    }
+
+    /// Posts audit events to a path, signed.
+    pub(crate) async fn audit_at(&self, path: &str, body: &str) -> Answer {
+        let signed = signed(AUDIT_SECRET, SystemClock.now(), body);
+        let headers: Vec<_> = signed.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.post(path, &headers, body).await
+    }
+
+    /// Posts an event that says that an object was given a role.
+    pub(crate) async fn role_was_given_to(&self, object: &str) {
+        assert_eq!(self.audit(&role_given_to(object)).await, 202);
     }
 
     /// Posts the event of the demo.
@@ -224,8 +374,26 @@ impl Warden {
 
 impl Drop for Warden {
     fn drop(&mut self) {
-        // It may be gone already.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        if let Some(child) = &mut self.child {
+            // It may be gone already.
+            drop(child.kill());
+            drop(child.wait());
+        }
     }
+}
+
+/// Sends SIGTERM to a process.
+pub(crate) fn terminate(pid: u32) {
+    let sent = Command::new("kill").args(["-TERM", &pid.to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// The headers of a message, signed by Standard Webhooks at a moment.
+pub(crate) fn signed(secret: &str, at: Timestamp, body: &str) -> [(&'static str, String); 3] {
+    let key = WebhookSecret::parse(&Secret::new(secret)).unwrap();
+    [
+        ("webhook-id", "evt".to_owned()),
+        ("webhook-timestamp", at.as_second().to_string()),
+        ("webhook-signature", key.sign("evt", at, body.as_bytes())),
+    ]
 }

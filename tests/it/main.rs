@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod cli;
+mod front_door;
 mod harness;
 mod scenarios;
 mod tidy;

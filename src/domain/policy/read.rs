@@ -35,6 +35,9 @@ pub(super) fn policy(text: &str) -> Result<Checked, Vec<Problem>> {
         .map_err(|error| vec![not_the_shape(&error)])?;
     let mut reader = Reader::default();
     let policy = reader.policy(raw, Sha256Hex::of(text.as_bytes()));
+    for list in [&mut reader.problems, &mut reader.warnings] {
+        list.sort_by_key(|problem| (problem.line, problem.column));
+    }
     if reader.problems.is_empty() {
         Ok(Checked { policy, warnings: reader.warnings })
     } else {

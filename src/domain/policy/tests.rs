@@ -107,11 +107,11 @@ fn what_has_no_effect_is_said() {
     assert_eq!(
         warnings,
         [
-            "10:8: `tests` are not run by this version",
             "8:18: `require.mfa` is not checked by this version; no finding speaks of it",
             "8:18: `require.maxDuration` is not checked by this version; no finding speaks of it",
             "9:29: `mfa-not-enforced` is not looked for by this version",
             "9:60: `quarantine` is not carried out by this version: it opens a ticket",
+            "10:8: `tests` are not run by this version",
         ]
     );
 }
@@ -161,8 +161,6 @@ guardrails: {protected: [break glass], per: forever}
 tickets: {security: {kind: webhook, url: http://tickets.example}, other: {kind: jira}}
 ",
         &[
-            "18:42: the url must be https (plain http only to this machine)",
-            "18:81: `jira` is not a kind of ticket sink; there is: webhook",
             "8:19: `contoso reseller` is not a domain such as contoso-reseller.example",
             "9:20: `svc` names no account; give a user principal name (name@domain) or an object \
              id",
@@ -182,6 +180,8 @@ tickets: {security: {kind: webhook, url: http://tickets.example}, other: {kind: 
             "17:26: `break glass` names no account; give a user principal name (name@domain) or an \
              object id",
             "17:45: `forever` is not a duration such as PT15M, P180D or 1h",
+            "18:42: the url must be https (plain http only to this machine)",
+            "18:81: `jira` is not a kind of ticket sink; there is: webhook",
         ],
     );
 }

@@ -1,0 +1,255 @@
+//! What cannot be read is never taken for an absence.
+
+use partner_warden::sim::{
+    CONTOSO, INBOX_SECRET, Principal, Rule, Scenario, Tenant, Then, WOODGROVE,
+};
+use serde_json::Value;
+
+use crate::harness::{ENFORCE, Town, body, findings, steps};
+
+/// Waits until a message to the sink is about what could not be read; returns the last one.
+async fn gap(town: &Town) -> Value {
+    let about = |message: &&Value| findings(message).iter().any(|f| f.starts_with("unreadable"));
+    let messages = town
+        .messages("a ticket about what cannot be read", |messages| {
+            messages.iter().any(|m| about(&m))
+        })
+        .await;
+    messages.iter().rfind(about).unwrap().clone()
+}
+
+/// Waits until so many tickets are closed.
+async fn closed(town: &Town, number: usize) {
+    town.messages(&format!("{number} closed"), |messages| {
+        messages.iter().filter(|m| m["type"] == "ticket.closed").count() == number
+    })
+    .await;
+}
+
+/// Woodgrove with so many guests of the partner's, each with a role.
+fn guests(number: usize) -> Tenant {
+    (1..=number).fold(
+        Tenant::new(WOODGROVE, "Woodgrove").member(
+            "Megan Bowen",
+            "megan@woodgrove.example",
+            "Global Administrator",
+        ),
+        |tenant, n| {
+            let mail = format!("guest{n}@contoso-reseller.example");
+            tenant.guest(&format!("Guest {n}"), &mail, "User Administrator")
+        },
+    )
+}
+
+fn scenario(tenant: Tenant) -> Scenario {
+    Scenario::default().tenant(tenant).sink("security", INBOX_SECRET)
+}
+
+#[tokio::test]
+async fn assignments_on_many_pages_are_all_judged_and_told_in_one_ticket() {
+    let town = Town::new(scenario(guests(25)).page_size(4), ENFORCE).await;
+    let warden = town.serve();
+    warden.role_was_added().await;
+    let messages = town.closed_ticket().await;
+    warden.stop().await;
+    assert_eq!(messages.iter().filter(|m| m["type"] == "ticket.opened").count(), 1);
+    assert_eq!(steps(messages.last().unwrap()).len(), 25);
+    assert_eq!(town.held(), ["Megan Bowen: Global Administrator"]);
+    assert_eq!(town.deletes().len(), 25);
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_read_is_told_and_what_was_read_is_acted_on() {
+    let broken = Rule::new("roleAssignments?$skiptoken", Then::status(500)).forever();
+    let town = Town::new(scenario(guests(25)).page_size(10).fault(broken), ENFORCE).await;
+    let warden = town.serve();
+    warden.role_was_added().await;
+    let gap = gap(&town).await;
+    insta::assert_snapshot!(gap["data"]["findings"][0]["text"].as_str().unwrap(), @r"Unknown, because the directory role assignments could not be read whole: Microsoft Graph answered 500. Unknown with it: who holds which role: every finding about roles.");
+    closed(&town, 1).await;
+    // Megan and nine guests are on the first page.
+    assert_eq!(town.deletes().len(), 9);
+    assert_eq!(town.held().len(), 17);
+
+    // The look is repeated, and an event about something else repeats it at once.
+    town.sim.clear_faults();
+    warden.role_was_given_to("5b1d0c6e-92f4-4e7a-8c35-a7e60d4f1b29").await;
+    closed(&town, 3).await;
+    warden.stop().await;
+    assert_eq!(town.held(), ["Megan Bowen: Global Administrator"]);
+    assert_eq!(town.deletes().len(), 25);
+}
+
+#[tokio::test]
+async fn a_look_that_was_not_whole_is_due_again() {
+    let broken = Rule::new("/beta/roleManagement/directory/roleAssignments", Then::Html200);
+    let town = Town::new(Scenario::woodgrove().fault(broken.forever()), ENFORCE).await;
+    let warden = town.serve();
+    warden.role_was_added().await;
+    gap(&town).await;
+    warden.stop().await;
+    assert!(town.next_look().await.is_some());
+}
+
+#[tokio::test]
+async fn role_assignments_that_may_not_be_read_are_told_with_the_permission() {
+    let denied = Rule::new("roleAssignments", Then::status(403)).method("GET").forever();
+    let town = Town::new(Scenario::woodgrove().fault(denied), ENFORCE).await;
+    let warden = town.serve();
+    warden.role_was_added().await;
+    let gap = gap(&town).await;
+    warden.stop().await;
+    assert_eq!(findings(&gap), ["unreadable: directory role assignments"]);
+    assert_eq!(gap["data"]["severity"], "high");
+    insta::assert_snapshot!(body(&gap), @r"
+    What was found
+    - unreadable (high): Unknown, because the directory role assignments could not be read whole: Microsoft Graph answered 403 Authorization_RequestDenied: Insufficient privileges to complete the operation. The application permission it takes: RoleManagement.Read.Directory. Unknown with it: who holds which role: every finding about roles.
+
+    What was done
+    - Nothing was changed; the policy asks for a ticket only.
+
+    About unreadable
+    What cannot be read cannot be called safe. As long as this lasts, a partner may hold power that no finding speaks of.
+    Mend: If access was denied, grant the named application permission to the app registration and give admin consent (Microsoft Entra admin center > App registrations > API permissions). If Graph was busy or out of reach, nothing needs doing: it is read again by itself, and this closes when it was read whole.
+    https://learn.microsoft.com/graph/permissions-reference
+    ");
+    assert_eq!(town.deletes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn holders_that_may_not_be_resolved_are_left_alone_and_told_once() {
+    let town =
+        Town::new(Scenario::woodgrove().without_permission("Directory.Read.All"), ENFORCE).await;
+    let before = town.held();
+    let warden = town.serve();
+    warden.role_was_added().await;
+    let gap = gap(&town).await;
+    warden.stop().await;
+    // None of the tenant's own administrators is listed.
+    assert_eq!(findings(&gap), ["unreadable: principals that hold roles"]);
+    let text = gap["data"]["findings"][0]["text"].as_str().unwrap();
+    assert!(text.contains("The application permission it takes: Directory.Read.All."), "{text}");
+    // Graph names the home of the partner's group itself. Whether anybody of the tenant's own is
+    // Global Administrator could not be seen.
+    let records = town.records().await;
+    let held: Vec<String> = records
+        .iter()
+        .flat_map(|record| &record.case.rows)
+        .filter_map(|row| row.step.as_ref())
+        .map(|step| format!("{}: {}", step.state.as_str(), step.detail.as_ref().unwrap()))
+        .collect();
+    insta::assert_snapshot!(held.join("\n"), @r"held: no user of the tenant's own was seen to hold Global Administrator, so this could lock the tenant out; give the role to one of its own people first");
+    assert_eq!(town.deletes(), [""; 0]);
+    assert_eq!(town.held(), before);
+}
+
+#[tokio::test]
+async fn guests_that_may_not_be_listed_are_told_and_nobody_is_taken_for_one() {
+    // Nothing but the list of guests tells that she is one.
+    let renamed = Principal {
+        user_principal_name: Some("alice@woodgrove.example".to_owned()),
+        ..Principal::guest("Alice", "alice@contoso-reseller.example")
+    };
+    let tenant = Tenant::new(WOODGROVE, "Woodgrove")
+        .partner(CONTOSO, "Contoso Reseller")
+        .principal(renamed, "User Administrator")
+        .member("Megan Bowen", "megan@woodgrove.example", "Global Administrator");
+    let denied = Rule::new("/v1.0/users", Then::status(403)).forever();
+    let town = Town::new(scenario(tenant).fault(denied), ENFORCE).await;
+    let warden = town.serve();
+    warden.role_was_added().await;
+    let gap = gap(&town).await;
+    assert_eq!(findings(&gap), ["unreadable: guest accounts"]);
+    let text = gap["data"]["findings"][0]["text"].as_str().unwrap();
+    assert!(text.contains("The application permission it takes: User.Read.All."), "{text}");
+    assert_eq!(town.deletes(), [""; 0]);
+
+    // Once they can be listed, she is known for what she is.
+    town.sim.clear_faults();
+    warden.role_was_added().await;
+    closed(&town, 2).await;
+    warden.stop().await;
+    assert_eq!(town.held(), ["Megan Bowen: Global Administrator"]);
+}
+
+#[tokio::test]
+async fn partner_entries_that_may_not_be_read_are_told_and_do_not_hold_up_the_rest() {
+    let scenario = Scenario::woodgrove().without_permission("Policy.Read.All");
+    let town = Town::new(scenario, ENFORCE).await;
+    let warden = town.serve();
+    warden.role_was_added().await;
+    let gap = gap(&town).await;
+    assert_eq!(findings(&gap), ["unreadable: partner entries of the cross-tenant access policy"]);
+    let text = gap["data"]["findings"][0]["text"].as_str().unwrap();
+    assert!(text.contains("The application permission it takes: Policy.Read.All."), "{text}");
+    closed(&town, 1).await;
+    warden.stop().await;
+    assert_eq!(town.deletes().len(), 2);
+}
+
+#[tokio::test]
+async fn a_part_that_can_be_read_again_is_told_so_while_another_still_cannot() {
+    let denied = |path: &str| Rule::new(path, Then::status(403)).forever();
+    let granted_later = Rule::new("/v1.0/users", Then::status(403)).times(1);
+    let scenario = Scenario::woodgrove()
+        .fault(denied("/v1.0/policies/crossTenantAccessPolicy/partners"))
+        .fault(granted_later);
+    let town = Town::new(scenario, ENFORCE).await;
+    let warden = town.serve();
+    warden.role_was_added().await;
+    let first = gap(&town).await;
+    assert_eq!(findings(&first).len(), 2, "{first:#}");
+    warden.role_was_given_to("5b1d0c6e-92f4-4e7a-8c35-a7e60d4f1b29").await;
+    town.messages("the ticket without the guests", |messages| {
+        messages.iter().any(|message| {
+            findings(message) == ["unreadable: partner entries of the cross-tenant access policy"]
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_busy_microsoft_is_waited_for() {
+    let scenario = Scenario::woodgrove()
+        .fault(Rule::new("/oauth2/", Then::throttle(1)))
+        .fault(Rule::new("/beta/roleManagement/directory/roleAssignments", Then::throttle(1)))
+        .fault(Rule::new("getByIds", Then::status(503)))
+        .fault(Rule::new("roleAssignments/", Then::throttle(1)).method("DELETE"))
+        .fault(Rule::new("roleAssignments/", Then::status(503)).method("DELETE"));
+    let town = Town::new(scenario, ENFORCE).await;
+    let warden = town.serve();
+    warden.role_was_added().await;
+    let messages = town.closed_ticket().await;
+    warden.stop().await;
+    assert!(messages.iter().all(|m| !body(m).contains("unreadable")), "{messages:#?}");
+    assert_eq!(town.sim.deletions().len(), 2);
+    let busy = town.sim.calls().iter().filter(|c| matches!(c.status, Some(429 | 503))).count();
+    assert_eq!(busy, 5);
+}
+
+#[tokio::test]
+async fn an_answer_that_got_lost_leaves_no_doubt_behind() {
+    // Nobody answers the first DELETE, nor its repetition.
+    let lost = Rule::new("roleAssignments/", Then::Drop).method("DELETE").times(2);
+    let town = Town::new(Scenario::woodgrove().fault(lost), ENFORCE).await;
+    let warden = town.serve();
+    warden.role_was_added().await;
+    town.closed_ticket().await;
+    warden.stop().await;
+    assert_eq!(town.sim.deletions().len(), 2);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_is_refused_is_told_with_its_mend_and_without_the_secret() {
+    let wrong = "not-the-clients-secret";
+    let town =
+        Town::new(Scenario::woodgrove(), ENFORCE).await.secret("graphClientSecret", Some(wrong));
+    let warden = town.serve();
+    warden.role_was_added().await;
+    let gap = gap(&town).await;
+    let log = warden.stop().await;
+    let text = gap["data"]["findings"][0]["text"].as_str().unwrap();
+    insta::assert_snapshot!(text, @r"Unknown, because the directory role assignments could not be read whole: Microsoft's sign-in answered 401 invalid_client AADSTS7000215; put a client secret that is valid into graphClientSecret. The application permission it takes: RoleManagement.Read.Directory. Unknown with it: who holds which role: every finding about roles.");
+    assert_eq!(town.sim.count("GET", "/beta/") + town.sim.count("GET", "/v1.0/"), 0);
+    assert!(!gap.to_string().contains(wrong) && !log.contains(wrong));
+}
