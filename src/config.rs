@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 
+mod certificate;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -14,8 +15,10 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use url::Url;
 
+use self::certificate::notification_keys;
 pub use self::secrets::Secrets;
 use crate::domain::policy::{Policy, Problem, duration, is_protected};
+use crate::wire::graph::NotificationKey;
 
 /// What the environment says.
 #[derive(Debug, Clone)]
@@ -53,6 +56,8 @@ pub struct Config {
     pub warnings: Vec<Problem>,
     /// The secrets.
     pub secrets: Secrets,
+    /// The keys that notifications' resource data is encrypted for.
+    pub notification_keys: Vec<Arc<NotificationKey>>,
 }
 
 /// Why nothing can be run. Its text is the one message a person gets.
@@ -127,12 +132,19 @@ impl Config {
         let (policy, warnings) = policy(&settings.policy)?;
         let text = read("WARDEN_SECRETS", &settings.secrets)?;
         let secrets = Secrets::parse(&text).and_then(|secrets| {
-            let missing = secrets.missing_for(&policy);
-            if missing.is_empty() { Ok(secrets) } else { Err(missing) }
+            let mut problems = secrets.missing_for(&policy);
+            let keys = notification_keys(&secrets).unwrap_or_else(|wrong| {
+                problems.extend(wrong);
+                Vec::new()
+            });
+            if problems.is_empty() { Ok((secrets, keys)) } else { Err(problems) }
         });
         let path = settings.secrets.clone();
-        let secrets = secrets.map_err(|problems| ConfigError::Secrets { path, problems })?;
-        Ok(Self { settings, policy: Arc::new(policy), warnings, secrets })
+        let (secrets, keys) =
+            secrets.map_err(|problems| ConfigError::Secrets { path, problems })?;
+        let notification_keys = keys.into_iter().map(Arc::new).collect();
+        let policy = Arc::new(policy);
+        Ok(Self { settings, policy, warnings, secrets, notification_keys })
     }
 }
 

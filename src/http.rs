@@ -15,12 +15,15 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
 use tracing::{error, info, warn};
+use url::Url;
 
 use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
 use crate::domain::signal::Sender;
-use crate::ports::{Clock, Enqueue, chain};
+use crate::ports::{Clock, Enqueue, PortError, SigningKeys, chain};
+use crate::wire::graph::{NotificationKey, Proofs};
 use crate::wire::standard_webhooks::{Headers, WebhookSecret};
+use crate::wire::token::KeySet;
 use crate::wire::{BODY_MAX, Received, Reject, audit, graph};
 
 /// How long a sender may take to hand over a body.
@@ -34,6 +37,14 @@ pub struct Front {
     pub policy: Arc<Policy>,
     /// The keys of `clientState`: the current one, and the previous one while they are rotated.
     pub client_state_keys: Vec<Secret>,
+    /// The keys that notifications' resource data is encrypted for, likewise.
+    pub notification_keys: Vec<Arc<NotificationKey>>,
+    /// The keys that tokens are signed with.
+    pub signing_keys: Arc<dyn SigningKeys>,
+    /// Whom validation tokens must be for.
+    pub audiences: Vec<String>,
+    /// The sign-in's origin.
+    pub login: Url,
     /// The keys of forwarded audit events, likewise.
     pub audit_keys: Vec<WebhookSecret>,
     /// Where signals go.
@@ -73,9 +84,30 @@ async fn hooks_graph(
         Ok(body) => body,
         Err(response) => return response,
     };
-    let (roster, now) = (&front.policy.roster, front.clock.now());
-    let received = graph::receive(&body, &front.client_state_keys, roster, now);
-    take_in(&front, Sender::Graph, received).await
+    match notifications(&front, &body).await {
+        Ok(received) => take_in(&front, Sender::Graph, received).await,
+        Err(error) => unavailable(Sender::Graph, "the signing keys cannot be had", &error),
+    }
+}
+
+/// Reads notifications, with newer signing keys if one is missing. What cannot be judged for want
+/// of keys is not turned away: the sender is asked to come again.
+async fn notifications(front: &Front, body: &[u8]) -> Result<Result<Received, Reject>, PortError> {
+    let read = |key_set: &KeySet| {
+        let proofs = Proofs {
+            client_state_keys: &front.client_state_keys,
+            notification_keys: &front.notification_keys,
+            key_set,
+            audiences: &front.audiences,
+            login: front.login.as_str(),
+        };
+        graph::receive(body, proofs, &front.policy.roster, front.clock.now())
+    };
+    let received = read(&front.signing_keys.held());
+    if received.as_ref().is_ok_and(|received| received.misses_key) {
+        return Ok(read(front.signing_keys.refreshed().await?.as_ref()));
+    }
+    Ok(received)
 }
 
 async fn hooks_audit(
@@ -117,14 +149,19 @@ async fn take_in(front: &Front, sender: Sender, received: Result<Received, Rejec
     if signals > 0
         && let Err(error) = front.enqueue.enqueue(received.signals).await
     {
-        error!(sender = sender.name(), "the queue refuses: {}", chain(&error));
-        let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, "busy", "try again later");
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
-        return response;
+        return unavailable(sender, "the queue refuses", &error);
     }
     let rejects = received.rejects.len();
     info!(sender = sender.name(), signals, irrelevant, rejects, "heard");
     status_only(StatusCode::ACCEPTED)
+}
+
+/// Nothing was taken; the sender is to try again.
+fn unavailable(sender: Sender, why: &str, error: &PortError) -> Response {
+    error!(sender = sender.name(), "{why}: {}", chain(error));
+    let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, "busy", "try again later");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    response
 }
 
 /// The whole body, unless it is too large or too slow.
