@@ -20,6 +20,9 @@ pub use self::secrets::Secrets;
 use crate::domain::policy::{Policy, Problem, duration, is_protected};
 use crate::wire::graph::NotificationKey;
 
+/// The role Microsoft's own script gives to Event Grid, and ours for other forwarders.
+const SENDER_ROLES: &str = "AzureEventGridSecureWebhookSubscriber,PartnerWarden.Forward";
+
 /// What the environment says.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -41,6 +44,8 @@ pub struct Settings {
     pub sweep_every: Option<SignedDuration>,
     /// `WARDEN_SETTLE_AFTER`: how long after a look the settling look comes.
     pub settle_after: Option<SignedDuration>,
+    /// `WARDEN_SENDER_ROLES`: application roles of which a sender with a token must hold one.
+    pub sender_roles: Vec<String>,
     /// `WARDEN_LISTEN`: where `serve` listens.
     pub listen: SocketAddr,
 }
@@ -183,6 +188,7 @@ impl Settings {
         let login_url = reader.origin("WARDEN_LOGIN_URL", "https://login.microsoftonline.com");
         let sweep_every = reader.duration("WARDEN_SWEEP_EVERY", SignedDuration::from_mins(15));
         let settle_after = reader.duration("WARDEN_SETTLE_AFTER", SignedDuration::from_mins(2));
+        let sender_roles = reader.sender_roles();
         let listen = reader.listen();
         match (policy, secrets, client_id, graph_url, login_url, listen) {
             (
@@ -292,6 +298,13 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
                 .push(format!("{name} is to be an ISO 8601 duration such as PT15M, or off"));
         }
         duration
+    }
+
+    fn sender_roles(&self) -> Vec<String> {
+        let text = (self.variable)("WARDEN_SENDER_ROLES");
+        let text = text.unwrap_or_else(|| SENDER_ROLES.to_owned());
+        let roles = text.split(',').map(str::trim).filter(|role| !role.is_empty());
+        roles.map(str::to_owned).collect()
     }
 
     fn listen(&mut self) -> Option<SocketAddr> {

@@ -193,12 +193,14 @@ fn front(config: &Config, enqueue: Arc<dyn Enqueue>) -> Result<Front, ServeError
         clock,
         notification_keys: config.notification_keys.clone(),
         signing_keys: Arc::new(signing_keys.map_err(ServeError::Login)?),
-        audiences: vec![settings.client_id.clone()],
+        audiences: vec![settings.client_id.clone(), format!("api://{}", settings.client_id)],
         login: settings.login_url.clone(),
         policy: config.policy.clone(),
         client_state_keys: config.secrets.rotated("clientStateKey"),
         // Checked when the configuration was read.
         audit_keys: audit.iter().filter_map(|key| WebhookSecret::parse(key).ok()).collect(),
+        o365_auth_ids: config.secrets.rotated("o365AuthId"),
+        sender_roles: settings.sender_roles.clone(),
         enqueue,
     })
 }

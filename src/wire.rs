@@ -3,7 +3,10 @@
 //! Everything here is pure: bytes, headers, keys and the time come in as arguments.
 
 pub mod audit;
+pub mod bearer;
+pub mod event_grid;
 pub mod graph;
+pub mod o365;
 pub mod schedule;
 pub mod standard_webhooks;
 pub mod token;
@@ -66,6 +69,8 @@ pub enum Reject {
     UnknownKey,
     /// The request is from too long ago, or from the future.
     Stale,
+    /// Whoever sends it is who they say, and may not.
+    NotAllowed,
     /// The tenant is none of the policy's.
     UnknownTenant,
     /// It cannot be understood; says where.
@@ -87,6 +92,7 @@ impl Reject {
             | Self::NoKey(_)
             | Self::NotAuthentic(_)
             | Self::UnknownKey
+            | Self::NotAllowed
             | Self::Stale => 401,
             Self::Malformed { .. } | Self::UnknownTenant => 400,
             Self::TooLarge => 413,
@@ -101,6 +107,7 @@ impl Reject {
             Self::NotAuthentic(_) => "not-authentic",
             Self::UnknownKey => "unknown-key",
             Self::Stale => "stale",
+            Self::NotAllowed => "not-allowed",
             Self::UnknownTenant => "unknown-tenant",
             Self::Malformed { .. } => "malformed",
             Self::TooLarge => "too-large",
@@ -116,6 +123,7 @@ impl fmt::Display for Reject {
             Self::NotAuthentic(what) => write!(f, "{what} does not verify"),
             Self::UnknownKey => f.write_str("the token is signed with an unknown key"),
             Self::Stale => f.write_str("webhook-timestamp is more than 5 minutes off"),
+            Self::NotAllowed => f.write_str("the token holds no role that may send here"),
             Self::UnknownTenant => f.write_str("the tenant is not in the policy"),
             Self::Malformed { path, what } => write!(f, "{path}: {what}"),
             Self::TooLarge => write!(f, "the body is larger than {BODY_MAX} bytes"),

@@ -108,21 +108,28 @@ pub fn receive(
     let json: Value = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
     let collection: Collection = shaped("$", json)?;
     let tokens = collection.validation_tokens.unwrap_or_default();
-    let reader = Reader { proofs, tokens: &tokens, roster, digest: Sha256Hex::of(body), now };
-    let mut received = Received::default();
-    for (index, item) in collection.value.into_iter().enumerate() {
-        match reader.signal(index, item) {
-            Ok(signal) => received.signals.push(Verified::new(signal)),
-            Err(reject) => {
-                received.misses_key |= reject == Reject::UnknownKey;
-                received.rejects.push(reject);
-            }
-        }
-    }
-    Ok(received)
+    let items = collection.value.into_iter().enumerate();
+    let items = items.map(|(index, item)| (format!("$.value[{index}]"), item));
+    let digest = Sha256Hex::of(body);
+    let reader = Reader { sender: Sender::Graph, proofs, tokens: &tokens, roster, digest, now };
+    Ok(reader.read(items))
+}
+
+/// Reads notifications that came one by one, in another envelope. Each is proven by its own
+/// `clientState`.
+pub(super) fn receive_items(
+    sender: Sender,
+    items: impl Iterator<Item = (String, Value)>,
+    digest: Sha256Hex,
+    proofs: Proofs<'_>,
+    roster: &Roster,
+    now: Timestamp,
+) -> Received {
+    Reader { sender, proofs, tokens: &[], roster, digest, now }.read(items)
 }
 
 struct Reader<'a> {
+    sender: Sender,
     proofs: Proofs<'a>,
     tokens: &'a [String],
     roster: &'a Roster,
@@ -131,9 +138,22 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn signal(&self, index: usize, item: Value) -> Result<Signal, Reject> {
-        let path = format!("$.value[{index}]");
-        let item: ChangeNotification = shaped(&path, item)?;
+    fn read(&self, items: impl Iterator<Item = (String, Value)>) -> Received {
+        let mut received = Received::default();
+        for (path, item) in items {
+            match self.signal(&path, item) {
+                Ok(signal) => received.signals.push(Verified::new(signal)),
+                Err(reject) => {
+                    received.misses_key |= reject == Reject::UnknownKey;
+                    received.rejects.push(reject);
+                }
+            }
+        }
+        received
+    }
+
+    fn signal(&self, path: &str, item: Value) -> Result<Signal, Reject> {
+        let item: ChangeNotification = shaped(path, item)?;
         let keys = self.proofs.client_state_keys;
         if keys.is_empty() {
             return Err(Reject::NoKey("clientStateKey"));
@@ -158,7 +178,29 @@ impl Reader<'_> {
             Some(content) => self.rich(tenant, content)?,
             None => Subject::tenant(),
         };
-        Ok(signal(tenant, &item, subject, &self.digest, self.now))
+        Ok(self.signal_of(tenant, &item, subject))
+    }
+
+    fn signal_of(&self, tenant: TenantId, item: &ChangeNotification, subject: Subject) -> Signal {
+        let what = match (&item.lifecycle_event, &item.change_type) {
+            (Some(event), _) => format!("lifecycle {event}"),
+            (None, Some(change)) => {
+                let resource = item.resource.as_deref().unwrap_or("resource");
+                let first = resource.split('/').find(|part| !part.is_empty()).unwrap_or_default();
+                format!("{first} {change}")
+            }
+            (None, None) => "change".to_owned(),
+        };
+        Signal {
+            tenant,
+            sender: self.sender,
+            what: text::foreign(&what),
+            subject,
+            event_id: item.id.as_deref().map(text::foreign),
+            event_at: None,
+            received_at: self.now,
+            digest: self.digest.clone(),
+        }
     }
 
     /// Resource data counts only from Microsoft Graph itself, for this very tenant.
@@ -169,33 +211,6 @@ impl Reader<'_> {
         let resource = decrypt(content, notification_keys)?;
         let id = resource.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
         Ok(id.map_or_else(Subject::tenant, Subject::object))
-    }
-}
-
-fn signal(
-    tenant: TenantId,
-    item: &ChangeNotification,
-    subject: Subject,
-    digest: &Sha256Hex,
-    now: Timestamp,
-) -> Signal {
-    let what = match (&item.lifecycle_event, &item.change_type) {
-        (Some(event), _) => format!("lifecycle {event}"),
-        (None, Some(change)) => {
-            let resource = item.resource.as_deref().unwrap_or("resource");
-            format!("{} {change}", resource.split('/').find(|part| !part.is_empty()).unwrap_or(""))
-        }
-        (None, None) => "change".to_owned(),
-    };
-    Signal {
-        tenant,
-        sender: Sender::Graph,
-        what: text::foreign(&what),
-        subject,
-        event_id: item.id.as_deref().map(text::foreign),
-        event_at: None,
-        received_at: now,
-        digest: digest.clone(),
     }
 }
 
