@@ -208,6 +208,7 @@ impl Settings {
                 login_url: login,
                 sweep_every,
                 settle_after,
+                sender_roles,
                 listen,
             }),
             _ => Err(reader.problems),

@@ -233,10 +233,15 @@ async fn judged(
 }
 
 /// 202 once the signals are durable.
-async fn take_in(front: &Front, sender: Sender, received: Result<Received, Reject>) -> Response {
+async fn take_in(
+    front: &Front,
+    sender: Sender,
+    received: Result<Result<Received, Reject>, PortError>,
+) -> Response {
     let received = match received {
-        Ok(received) => received,
-        Err(reject) => return turned_away(sender, &reject),
+        Ok(Ok(received)) => received,
+        Ok(Err(reject)) => return turned_away(sender, &reject),
+        Err(error) => return unavailable(sender, "the signing keys cannot be had", &error),
     };
     for reject in &received.rejects {
         let (sender, reason) = (sender.name(), reject.reason());

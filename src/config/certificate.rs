@@ -6,7 +6,7 @@ use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use webpki::EndEntityCert;
 
 use super::Secrets;
-use crate::domain::id::Sha256Hex;
+use crate::domain::id::{Sha256Hex, hex};
 use crate::domain::secret::Secret;
 use crate::wire::graph::NotificationKey;
 
@@ -30,7 +30,8 @@ pub(super) fn notification_keys(secrets: &Secrets) -> Result<Vec<NotificationKey
                     )),
                 },
                 None => {
-                    problems.push(format!("{certificate} is not a certificate (BEGIN CERTIFICATE)"))
+                    problems
+                        .push(format!("{certificate} is not a certificate (BEGIN CERTIFICATE)"));
                 }
             },
         }
@@ -50,6 +51,5 @@ fn names(pem: &Secret) -> Option<Vec<String>> {
     let parsed = EndEntityCert::try_from(&certificate).ok()?;
     let id = Sha256Hex::of(&parsed.subject_public_key_info());
     let thumbprint = digest(&SHA1_FOR_LEGACY_USE_ONLY, &certificate);
-    let thumbprint = thumbprint.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
-    Some(vec![id.to_string(), thumbprint])
+    Some(vec![id.to_string(), hex(thumbprint.as_ref())])
 }

@@ -54,7 +54,7 @@ struct CloudEvent {
 /// or a batch. Each event is proven by its own `clientState` as well.
 ///
 /// # Errors
-/// Those of [`bearer::verify`]; [`Reject::Malformed`] when the body is no CloudEvent.
+/// Those of [`bearer::verify`]; [`Reject::Malformed`] when the body is no event.
 pub fn receive(
     body: &[u8],
     headers: Headers<'_>,
@@ -86,7 +86,10 @@ pub fn receive(
     Ok(received)
 }
 
-fn batch(json: Value) -> Result<Vec<Result<(String, Value), Reject>>, Reject> {
+/// The notification in an event, with its path.
+type Inside = Result<(String, Value), Reject>;
+
+fn batch(json: Value) -> Result<Vec<Inside>, Reject> {
     let Value::Array(events) = json else {
         let what = "not an array of events".to_owned();
         return Err(Reject::Malformed { path: "$".to_owned(), what });
@@ -95,7 +98,7 @@ fn batch(json: Value) -> Result<Vec<Result<(String, Value), Reject>>, Reject> {
     Ok(events.map(|(index, json)| event(&format!("$[{index}]"), json)).collect())
 }
 
-fn event(path: &str, json: Value) -> Result<(String, Value), Reject> {
+fn event(path: &str, json: Value) -> Inside {
     let event: CloudEvent = shaped(path, json)?;
     spec_version(&format!("{path}.specversion"), &event.specversion)?;
     Ok((format!("{path}.data"), event.data))

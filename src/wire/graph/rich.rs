@@ -122,7 +122,7 @@ pub(super) fn decrypt(
     let iv: [u8; 16] = symmetric.get(..16).and_then(|iv| iv.try_into().ok()).ok_or_else(sealed)?;
     let cipher = UnboundCipherKey::new(&AES_256, symmetric).map_err(|_| sealed())?;
     let cipher = PaddedBlockDecryptingKey::cbc_pkcs7(cipher).map_err(|_| sealed())?;
-    let context = DecryptionContext::Iv128(FixedLength::from(iv));
-    let plain = cipher.decrypt(&mut data, context).map_err(|_| sealed())?;
+    let iv = DecryptionContext::Iv128(FixedLength::from(iv));
+    let plain = cipher.decrypt(&mut data, iv).map_err(|_| sealed())?;
     serde_json::from_slice(plain).map_err(|_| sealed())
 }
