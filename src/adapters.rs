@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod http;
+pub mod key_set;
 pub mod graph;
 pub mod recorder;
 #[cfg(feature = "sqlite")]

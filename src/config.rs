@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 
+mod certificate;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -14,8 +15,13 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use url::Url;
 
+use self::certificate::notification_keys;
 pub use self::secrets::Secrets;
 use crate::domain::policy::{Policy, Problem, duration, is_protected};
+use crate::wire::graph::NotificationKey;
+
+/// The role Microsoft's own script gives to Event Grid, and ours for other forwarders.
+const SENDER_ROLES: &str = "AzureEventGridSecureWebhookSubscriber,PartnerWarden.Forward";
 
 /// What the environment says.
 #[derive(Debug, Clone)]
@@ -38,6 +44,8 @@ pub struct Settings {
     pub sweep_every: Option<SignedDuration>,
     /// `WARDEN_SETTLE_AFTER`: how long after a look the settling look comes.
     pub settle_after: Option<SignedDuration>,
+    /// `WARDEN_SENDER_ROLES`: application roles of which a sender with a token must hold one.
+    pub sender_roles: Vec<String>,
     /// `WARDEN_LISTEN`: where `serve` listens.
     pub listen: SocketAddr,
 }
@@ -53,6 +61,8 @@ pub struct Config {
     pub warnings: Vec<Problem>,
     /// The secrets.
     pub secrets: Secrets,
+    /// The keys that notifications' resource data is encrypted for.
+    pub notification_keys: Vec<Arc<NotificationKey>>,
 }
 
 /// Why nothing can be run. Its text is the one message a person gets.
@@ -131,12 +141,19 @@ impl Config {
         let (policy, warnings) = policy(&settings.policy, Some("WARDEN_POLICY"))?;
         let text = read(&settings.secrets, Some("WARDEN_SECRETS"))?;
         let secrets = Secrets::parse(&text).and_then(|secrets| {
-            let missing = secrets.missing_for(&policy);
-            if missing.is_empty() { Ok(secrets) } else { Err(missing) }
+            let mut problems = secrets.missing_for(&policy);
+            let keys = notification_keys(&secrets).unwrap_or_else(|wrong| {
+                problems.extend(wrong);
+                Vec::new()
+            });
+            if problems.is_empty() { Ok((secrets, keys)) } else { Err(problems) }
         });
         let path = settings.secrets.clone();
-        let secrets = secrets.map_err(|problems| ConfigError::Secrets { path, problems })?;
-        Ok(Self { settings, policy: Arc::new(policy), warnings, secrets })
+        let (secrets, keys) =
+            secrets.map_err(|problems| ConfigError::Secrets { path, problems })?;
+        let notification_keys = keys.into_iter().map(Arc::new).collect();
+        let policy = Arc::new(policy);
+        Ok(Self { settings, policy, warnings, secrets, notification_keys })
     }
 }
 
@@ -178,6 +195,7 @@ impl Settings {
         let login_url = reader.origin("WARDEN_LOGIN_URL", "https://login.microsoftonline.com");
         let sweep_every = reader.duration("WARDEN_SWEEP_EVERY", SignedDuration::from_mins(15));
         let settle_after = reader.duration("WARDEN_SETTLE_AFTER", SignedDuration::from_mins(2));
+        let sender_roles = reader.sender_roles();
         let listen = reader.listen();
         match (policy, secrets, client_id, graph_url, login_url, listen) {
             (
@@ -197,6 +215,7 @@ impl Settings {
                 login_url: login,
                 sweep_every,
                 settle_after,
+                sender_roles,
                 listen,
             }),
             _ => Err(reader.problems),
@@ -287,6 +306,13 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
                 .push(format!("{name} is to be an ISO 8601 duration such as PT15M, or off"));
         }
         duration
+    }
+
+    fn sender_roles(&self) -> Vec<String> {
+        let text = (self.variable)("WARDEN_SENDER_ROLES");
+        let text = text.unwrap_or_else(|| SENDER_ROLES.to_owned());
+        let roles = text.split(',').map(str::trim).filter(|role| !role.is_empty());
+        roles.map(str::to_owned).collect()
     }
 
     fn listen(&mut self) -> Option<SocketAddr> {

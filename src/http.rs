@@ -13,15 +13,20 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use jiff::Timestamp;
 use serde_json::json;
 use tracing::{error, info, warn};
+use url::Url;
 
 use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
 use crate::domain::signal::Sender;
-use crate::ports::{Clock, Enqueue, chain};
+use crate::ports::{Clock, Enqueue, PortError, SigningKeys, chain};
+use crate::wire::bearer::Allowed;
+use crate::wire::graph::{NotificationKey, Proofs};
 use crate::wire::standard_webhooks::{Headers, WebhookSecret};
-use crate::wire::{BODY_MAX, Received, Reject, audit, graph};
+use crate::wire::token::{KeySet, Measure};
+use crate::wire::{BODY_MAX, Received, Reject, audit, event_grid, graph, o365};
 
 /// How long a sender may take to hand over a body.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
@@ -34,8 +39,20 @@ pub struct Front {
     pub policy: Arc<Policy>,
     /// The keys of `clientState`: the current one, and the previous one while they are rotated.
     pub client_state_keys: Vec<Secret>,
+    /// The keys that notifications' resource data is encrypted for, likewise.
+    pub notification_keys: Vec<Arc<NotificationKey>>,
+    /// The keys that tokens are signed with.
+    pub signing_keys: Arc<dyn SigningKeys>,
+    /// Whom tokens must be for.
+    pub audiences: Vec<String>,
+    /// The sign-in's origin.
+    pub login: Url,
     /// The keys of forwarded audit events, likewise.
     pub audit_keys: Vec<WebhookSecret>,
+    /// The auth ids of the Management Activity API, likewise.
+    pub o365_auth_ids: Vec<Secret>,
+    /// The application roles of which a sender with a token must hold one.
+    pub sender_roles: Vec<String>,
     /// Where signals go.
     pub enqueue: Arc<dyn Enqueue>,
 }
@@ -45,6 +62,8 @@ pub fn router(front: Front) -> Router {
     Router::new()
         .route("/hooks/graph", post(hooks_graph))
         .route("/hooks/audit", post(hooks_audit))
+        .route("/hooks/o365", post(hooks_o365))
+        .route("/hooks/event-grid", post(hooks_event_grid).options(event_grid_handshake))
         .route("/health", get(health))
         .with_state(Arc::new(front))
 }
@@ -73,9 +92,73 @@ async fn hooks_graph(
         Ok(body) => body,
         Err(response) => return response,
     };
+    let read = |keys: &KeySet| {
+        graph::receive(&body, front.proofs(keys), &front.policy.roster, front.clock.now())
+    };
+    take_in(&front, Sender::Graph, judged(&front, read).await).await
+}
+
+async fn hooks_event_grid(
+    State(front): State<Arc<Front>>,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Response {
+    let body = match body(Sender::EventGrid, request).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let proof = event_grid::Headers {
+        authorization: header(&headers, "authorization"),
+        content_type: header(&headers, "content-type"),
+        spec_version: header(&headers, "ce-specversion"),
+    };
+    let read = |keys: &KeySet| {
+        let (roster, now) = (&front.policy.roster, front.clock.now());
+        let (by, proofs) = (front.allowed(keys, now), front.proofs(keys));
+        event_grid::receive(&body, proof, by, proofs, roster, now)
+    };
+    take_in(&front, Sender::EventGrid, judged(&front, read).await).await
+}
+
+async fn event_grid_handshake(headers: HeaderMap) -> Response {
+    match event_grid::handshake(header(&headers, "webhook-request-origin")) {
+        Ok(origin) => {
+            let mut response = status_only(StatusCode::OK);
+            if let Ok(origin) = HeaderValue::from_str(origin) {
+                response.headers_mut().insert("webhook-allowed-origin", origin);
+            }
+            let any = HeaderValue::from_static("*");
+            response.headers_mut().insert("webhook-allowed-rate", any);
+            response
+        }
+        Err(reject) => {
+            let status = StatusCode::BAD_REQUEST;
+            refused(status, reject.reason(), &reject.to_string())
+        }
+    }
+}
+
+async fn hooks_o365(
+    State(front): State<Arc<Front>>,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Response {
+    let body = match body(Sender::O365, request).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let proof = o365::Headers {
+        auth_id: header(&headers, "webhook-authid"),
+        validation_code: header(&headers, "webhook-validationcode"),
+    };
     let (roster, now) = (&front.policy.roster, front.clock.now());
-    let received = graph::receive(&body, &front.client_state_keys, roster, now);
-    take_in(&front, Sender::Graph, received).await
+    let received = o365::receive(&body, proof, &front.o365_auth_ids, roster, now);
+    let mut response = take_in(&front, Sender::O365, Ok(received)).await;
+    if response.status() == StatusCode::ACCEPTED {
+        // This service takes nothing but 200 for an answer.
+        *response.status_mut() = StatusCode::OK;
+    }
+    response
 }
 
 async fn hooks_audit(
@@ -88,26 +171,77 @@ async fn hooks_audit(
         Ok(body) => body,
         Err(response) => return response,
     };
-    let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let proof = Headers {
-        id: header("webhook-id"),
-        timestamp: header("webhook-timestamp"),
-        signature: header("webhook-signature"),
+        id: header(&headers, "webhook-id"),
+        timestamp: header(&headers, "webhook-timestamp"),
+        signature: header(&headers, "webhook-signature"),
     };
+    let token = header(&headers, "authorization");
     let tenant = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
         .find(|(name, _)| name == "tenant")
         .map(|(_, value)| value);
     let (roster, now) = (&front.policy.roster, front.clock.now());
-    let keys = &front.audit_keys;
-    let received = audit::receive(&body, proof, keys, tenant.as_deref(), roster, now);
+    let (tenant, keys) = (tenant.as_deref(), &front.audit_keys);
+    let received = if token.is_some() && proof.signature.is_none() {
+        let read = |keys: &KeySet| {
+            let by = front.allowed(keys, now);
+            audit::receive_with_token(&body, token, by, tenant, roster, now)
+        };
+        judged(&front, read).await
+    } else {
+        Ok(audit::receive(&body, proof, keys, tenant, roster, now))
+    };
     take_in(&front, Sender::Audit, received).await
 }
 
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+impl Front {
+    fn proofs<'a>(&'a self, key_set: &'a KeySet) -> Proofs<'a> {
+        Proofs {
+            client_state_keys: &self.client_state_keys,
+            notification_keys: &self.notification_keys,
+            key_set,
+            audiences: &self.audiences,
+            login: self.login.as_str(),
+        }
+    }
+
+    fn allowed<'a>(&'a self, keys: &'a KeySet, now: Timestamp) -> Allowed<'a> {
+        let (audiences, login) = (&self.audiences, self.login.as_str());
+        Allowed { measure: Measure { keys, audiences, login, now }, roles: &self.sender_roles }
+    }
+}
+
+/// Reads with the signing keys in hand, and once more with newer ones if one is missing. What
+/// cannot be judged for want of keys is not turned away: the sender is asked to come again.
+async fn judged(
+    front: &Front,
+    read: impl Fn(&KeySet) -> Result<Received, Reject>,
+) -> Result<Result<Received, Reject>, PortError> {
+    let received = read(&front.signing_keys.held());
+    let misses_key = match &received {
+        Ok(received) => received.misses_key,
+        Err(reject) => *reject == Reject::UnknownKey,
+    };
+    if misses_key {
+        return Ok(read(front.signing_keys.refreshed().await?.as_ref()));
+    }
+    Ok(received)
+}
+
 /// 202 once the signals are durable.
-async fn take_in(front: &Front, sender: Sender, received: Result<Received, Reject>) -> Response {
+async fn take_in(
+    front: &Front,
+    sender: Sender,
+    received: Result<Result<Received, Reject>, PortError>,
+) -> Response {
     let received = match received {
-        Ok(received) => received,
-        Err(reject) => return turned_away(sender, &reject),
+        Ok(Ok(received)) => received,
+        Ok(Err(reject)) => return turned_away(sender, &reject),
+        Err(error) => return unavailable(sender, "the signing keys cannot be had", &error),
     };
     for reject in &received.rejects {
         let (sender, reason) = (sender.name(), reject.reason());
@@ -117,14 +251,19 @@ async fn take_in(front: &Front, sender: Sender, received: Result<Received, Rejec
     if signals > 0
         && let Err(error) = front.enqueue.enqueue(received.signals).await
     {
-        error!(sender = sender.name(), "the queue refuses: {}", chain(&error));
-        let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, "busy", "try again later");
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
-        return response;
+        return unavailable(sender, "the queue refuses", &error);
     }
     let rejects = received.rejects.len();
     info!(sender = sender.name(), signals, irrelevant, rejects, "heard");
     status_only(StatusCode::ACCEPTED)
+}
+
+/// Nothing was taken; the sender is to try again.
+fn unavailable(sender: Sender, why: &str, error: &PortError) -> Response {
+    error!(sender = sender.name(), "{why}: {}", chain(error));
+    let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, "busy", "try again later");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    response
 }
 
 /// The whole body, unless it is too large or too slow.

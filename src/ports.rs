@@ -2,6 +2,7 @@
 //! cannot revoke.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use crate::domain::record::Record;
 use crate::domain::signal::{Envelope, Signal, Subject};
 use crate::domain::ticket::Message;
 use crate::wire::Verified;
+use crate::wire::token::KeySet;
 
 /// Why something asked of the world did not come about.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +151,15 @@ pub trait RevokeRoleAssignment: Send + Sync {
         tenant: TenantId,
         id: &AssignmentId,
     ) -> Result<Outcome, PortError>;
+}
+
+/// The keys that Microsoft's sign-in signs with.
+#[async_trait]
+pub trait SigningKeys: Send + Sync {
+    /// The set in hand; empty before the first is fetched.
+    fn held(&self) -> Arc<KeySet>;
+    /// A set fetched anew, or the one in hand if that was fetched a moment ago.
+    async fn refreshed(&self) -> Result<Arc<KeySet>, PortError>;
 }
 
 /// Put a signal where it survives.

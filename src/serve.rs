@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::graph::{Credential, Graph};
 use crate::adapters::http::{Http, Patience};
+use crate::adapters::key_set::PublishedKeys;
 use crate::adapters::recorder::Recorder;
 use crate::adapters::sqlite::{OpenError, Sqlite};
 use crate::adapters::webhook::Webhooks;
@@ -84,6 +85,9 @@ pub enum ServeError {
     /// No HTTP client can be made.
     #[error("no HTTP client can be made; are the system's certificates installed?")]
     Client(#[source] reqwest::Error),
+    /// No url can be made from the sign-in's origin.
+    #[error("WARDEN_LOGIN_URL is no base for urls")]
+    Login(#[source] url::ParseError),
     /// The server stopped.
     #[error("the server stopped")]
     Stopped(#[source] std::io::Error),
@@ -119,7 +123,8 @@ pub async fn serve(
     let stopping = Arc::new(tokio_util::sync::CancellationToken::new());
     let arrived = Arc::new(Notify::new());
     let written = Arc::new(Notify::new());
-    let front = front(config, Arc::new(Waking { queue: queue.clone(), arrived: arrived.clone() }));
+    let door_queue = Arc::new(Waking { queue: queue.clone(), arrived: arrived.clone() });
+    let front = front(config, door_queue)?;
     let worker = work::Worker {
         world: Arc::new(world(config, &http, &store, &timing)),
         queue: Arc::new(queue.clone()),
@@ -172,16 +177,32 @@ fn announce(config: &Config, listener: &TcpListener) {
     info!(mode = %policy.mode, address, "guarding {}", names.join(", "));
 }
 
-fn front(config: &Config, enqueue: Arc<dyn Enqueue>) -> Front {
+fn front(config: &Config, enqueue: Arc<dyn Enqueue>) -> Result<Front, ServeError> {
     let audit = config.secrets.rotated("auditWebhookSecret");
-    Front {
-        clock: Arc::new(SystemClock),
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let settings = &config.settings;
+    // Graph counts an answer after 3 s as slow, so there is no time to try twice.
+    let hurried = Http::new(Patience {
+        connect: std::time::Duration::from_secs(1),
+        total: std::time::Duration::from_secs(2),
+        ..Patience::default()
+    });
+    let hurried = hurried.map_err(ServeError::Client)?;
+    let signing_keys = PublishedKeys::new(hurried, &settings.login_url, Arc::clone(&clock));
+    Ok(Front {
+        clock,
+        notification_keys: config.notification_keys.clone(),
+        signing_keys: Arc::new(signing_keys.map_err(ServeError::Login)?),
+        audiences: vec![settings.client_id.clone(), format!("api://{}", settings.client_id)],
+        login: settings.login_url.clone(),
         policy: config.policy.clone(),
         client_state_keys: config.secrets.rotated("clientStateKey"),
         // Checked when the configuration was read.
         audit_keys: audit.iter().filter_map(|key| WebhookSecret::parse(key).ok()).collect(),
+        o365_auth_ids: config.secrets.rotated("o365AuthId"),
+        sender_roles: settings.sender_roles.clone(),
         enqueue,
-    }
+    })
 }
 
 fn world(config: &Config, http: &Http, store: &Sqlite, timing: &Timing) -> World {

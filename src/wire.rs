@@ -3,9 +3,13 @@
 //! Everything here is pure: bytes, headers, keys and the time come in as arguments.
 
 pub mod audit;
+pub mod bearer;
+pub mod event_grid;
 pub mod graph;
+pub mod o365;
 pub mod schedule;
 pub mod standard_webhooks;
+pub mod token;
 
 use std::fmt;
 
@@ -47,6 +51,9 @@ pub struct Received {
     pub rejects: Vec<Reject>,
     /// Genuine items that have nothing to do with partners.
     pub irrelevant: usize,
+    /// Whether something was turned away because a token names a signing key that is not known:
+    /// with a newer key set it may turn out to be genuine.
+    pub misses_key: bool,
 }
 
 /// Why a request or an item was turned away. Never carries what was sent.
@@ -58,8 +65,12 @@ pub enum Reject {
     NoKey(&'static str),
     /// The proof of authenticity is wrong.
     NotAuthentic(&'static str),
+    /// A token is signed with a key that is not known.
+    UnknownKey,
     /// The request is from too long ago, or from the future.
     Stale,
+    /// Whoever sends it is who they say, and may not.
+    NotAllowed,
     /// The tenant is none of the policy's.
     UnknownTenant,
     /// It cannot be understood; says where.
@@ -71,16 +82,19 @@ pub enum Reject {
     },
     /// It is larger than is read.
     TooLarge,
-    /// A kind of item that this version cannot verify.
-    Unsupported(&'static str),
 }
 
 impl Reject {
     /// The HTTP status for a request that is turned away as a whole.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Missing(_) | Self::NoKey(_) | Self::NotAuthentic(_) | Self::Stale => 401,
-            Self::Malformed { .. } | Self::UnknownTenant | Self::Unsupported(_) => 400,
+            Self::Missing(_)
+            | Self::NoKey(_)
+            | Self::NotAuthentic(_)
+            | Self::UnknownKey
+            | Self::NotAllowed
+            | Self::Stale => 401,
+            Self::Malformed { .. } | Self::UnknownTenant => 400,
             Self::TooLarge => 413,
         }
     }
@@ -91,11 +105,12 @@ impl Reject {
             Self::Missing(_) => "missing-proof",
             Self::NoKey(_) => "no-key",
             Self::NotAuthentic(_) => "not-authentic",
+            Self::UnknownKey => "unknown-key",
             Self::Stale => "stale",
+            Self::NotAllowed => "not-allowed",
             Self::UnknownTenant => "unknown-tenant",
             Self::Malformed { .. } => "malformed",
             Self::TooLarge => "too-large",
-            Self::Unsupported(_) => "unsupported",
         }
     }
 }
@@ -106,11 +121,12 @@ impl fmt::Display for Reject {
             Self::Missing(what) => write!(f, "{what} is missing"),
             Self::NoKey(what) => write!(f, "nothing is accepted here until {what} is configured"),
             Self::NotAuthentic(what) => write!(f, "{what} does not verify"),
+            Self::UnknownKey => f.write_str("the token is signed with an unknown key"),
             Self::Stale => f.write_str("webhook-timestamp is more than 5 minutes off"),
+            Self::NotAllowed => f.write_str("the token holds no role that may send here"),
             Self::UnknownTenant => f.write_str("the tenant is not in the policy"),
             Self::Malformed { path, what } => write!(f, "{path}: {what}"),
             Self::TooLarge => write!(f, "the body is larger than {BODY_MAX} bytes"),
-            Self::Unsupported(what) => write!(f, "{what} cannot be verified by this version"),
         }
     }
 }

@@ -25,6 +25,7 @@ const KEYS: &[&str] = &[
     "auditWebhookSecret",
     "auditWebhookSecretPrevious",
     "o365AuthId",
+    "o365AuthIdPrevious",
     "decisionKey",
 ];
 

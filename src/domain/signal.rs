@@ -13,6 +13,10 @@ pub enum Sender {
     Graph,
     /// A directory audit event, forwarded by the tenant's own plumbing.
     Audit,
+    /// The Office 365 Management Activity API.
+    O365,
+    /// A Graph change notification that came by way of Azure Event Grid.
+    EventGrid,
     /// Our own schedule.
     Schedule,
 }
@@ -23,6 +27,8 @@ impl Sender {
         match self {
             Self::Graph => "graph",
             Self::Audit => "audit",
+            Self::O365 => "o365",
+            Self::EventGrid => "event-grid",
             Self::Schedule => "schedule",
         }
     }

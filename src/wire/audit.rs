@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::standard_webhooks::{self, Headers, WebhookSecret};
-use super::{Received, Reject, Verified, not_json, shaped};
+use super::{Received, Reject, Verified, bearer, not_json, shaped};
 use crate::domain::id::{Sha256Hex, TenantId};
 use crate::domain::roster::Roster;
 use crate::domain::signal::{Sender, Signal, Subject};
@@ -79,6 +79,31 @@ pub fn receive(
     now: Timestamp,
 ) -> Result<Received, Reject> {
     standard_webhooks::verify(keys, headers, body, now)?;
+    read(body, tenant, roster, now)
+}
+
+/// Reads the audit events of a body that a token vouches for.
+///
+/// # Errors
+/// Those of [`bearer::verify`]; [`Reject::Malformed`] when nothing in the body can be understood.
+pub fn receive_with_token(
+    body: &[u8],
+    authorization: Option<&str>,
+    by: bearer::Allowed<'_>,
+    tenant: Option<&str>,
+    roster: &Roster,
+    now: Timestamp,
+) -> Result<Received, Reject> {
+    bearer::verify(authorization, by, roster)?;
+    read(body, tenant, roster, now)
+}
+
+fn read(
+    body: &[u8],
+    tenant: Option<&str>,
+    roster: &Roster,
+    now: Timestamp,
+) -> Result<Received, Reject> {
     let tenant = tenant.map(tenant_parameter).transpose()?;
     let json: Value = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
     let reader = Reader { tenant, roster, digest: Sha256Hex::of(body), now };

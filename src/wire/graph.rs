@@ -3,6 +3,12 @@
 //! Source: Microsoft Graph documentation, "Receive change notifications through webhooks" and
 //! "Reduce missing change notifications" (lifecycle).
 
+mod rich;
+#[cfg(test)]
+mod rich_tests;
+
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -12,6 +18,9 @@ use serde_json::Value;
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
+use self::rich::{EncryptedContent, decrypt, published_for};
+pub use self::rich::{NotAKey, NotificationKey};
+use super::token::{KeySet, Measure};
 use super::{Received, Reject, Verified, not_json, shaped};
 use crate::domain::id::{Sha256Hex, TenantId};
 use crate::domain::roster::Roster;
@@ -51,8 +60,11 @@ pub fn client_state(key: &Secret, tenant: TenantId) -> String {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Collection {
     value: Vec<Value>,
+    #[serde(default)]
+    validation_tokens: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +76,22 @@ struct ChangeNotification {
     change_type: Option<String>,
     lifecycle_event: Option<String>,
     resource: Option<String>,
-    encrypted_content: Option<serde::de::IgnoredAny>,
+    encrypted_content: Option<EncryptedContent>,
+}
+
+/// What proves that a notification is genuine.
+#[derive(Debug, Clone, Copy)]
+pub struct Proofs<'a> {
+    /// The keys of `clientState`: one, or two while they are rotated.
+    pub client_state_keys: &'a [Secret],
+    /// The keys that resource data is encrypted for, likewise.
+    pub notification_keys: &'a [Arc<NotificationKey>],
+    /// The keys that validation tokens are signed with.
+    pub key_set: &'a KeySet,
+    /// Whom validation tokens must be for: our application id.
+    pub audiences: &'a [String],
+    /// The sign-in's origin, with a slash at its end.
+    pub login: &'a str,
 }
 
 /// Reads a collection of notifications. Each item stands alone: one that is not authentic does
@@ -74,81 +101,116 @@ struct ChangeNotification {
 /// [`Reject::Malformed`] when the body is not JSON or not a collection.
 pub fn receive(
     body: &[u8],
-    keys: &[Secret],
+    proofs: Proofs<'_>,
     roster: &Roster,
     now: Timestamp,
 ) -> Result<Received, Reject> {
     let json: Value = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
     let collection: Collection = shaped("$", json)?;
+    let tokens = collection.validation_tokens.unwrap_or_default();
+    let items = collection.value.into_iter().enumerate();
+    let items = items.map(|(index, item)| (format!("$.value[{index}]"), item));
     let digest = Sha256Hex::of(body);
-    let mut received = Received::default();
-    for (index, item) in collection.value.into_iter().enumerate() {
-        match notification(index, item, keys, roster) {
-            Ok((tenant, item)) => {
-                received.signals.push(Verified::new(signal(tenant, &item, &digest, now)));
-            }
-            Err(reject) => received.rejects.push(reject),
-        }
-    }
-    Ok(received)
+    let reader = Reader { sender: Sender::Graph, proofs, tokens: &tokens, roster, digest, now };
+    Ok(reader.read(items))
 }
 
-fn notification(
-    index: usize,
-    item: Value,
-    keys: &[Secret],
+/// Reads notifications that came one by one, in another envelope. Each is proven by its own
+/// `clientState`.
+pub(super) fn receive_items(
+    sender: Sender,
+    items: impl Iterator<Item = (String, Value)>,
+    digest: Sha256Hex,
+    proofs: Proofs<'_>,
     roster: &Roster,
-) -> Result<(TenantId, ChangeNotification), Reject> {
-    let path = format!("$.value[{index}]");
-    let item: ChangeNotification = shaped(&path, item)?;
-    if keys.is_empty() {
-        return Err(Reject::NoKey("clientStateKey"));
-    }
-    let given = item.client_state.as_deref().ok_or(Reject::Missing("clientState"))?;
-    let tenant: TenantId = item
-        .tenant_id
-        .as_deref()
-        .and_then(|id| id.parse().ok())
-        .ok_or(Reject::Missing("tenantId"))?;
-    let genuine = keys.iter().fold(false, |genuine, key| {
-        let expected = client_state(key, tenant);
-        bool::from(expected.as_bytes().ct_eq(given.as_bytes())) | genuine
-    });
-    if !genuine {
-        return Err(Reject::NotAuthentic("clientState"));
-    }
-    if roster.tenant(tenant).is_none() {
-        return Err(Reject::UnknownTenant);
-    }
-    if item.encrypted_content.is_some() {
-        return Err(Reject::Unsupported("encryptedContent"));
-    }
-    Ok((tenant, item))
+    now: Timestamp,
+) -> Received {
+    Reader { sender, proofs, tokens: &[], roster, digest, now }.read(items)
 }
 
-fn signal(
-    tenant: TenantId,
-    item: &ChangeNotification,
-    digest: &Sha256Hex,
+struct Reader<'a> {
+    sender: Sender,
+    proofs: Proofs<'a>,
+    tokens: &'a [String],
+    roster: &'a Roster,
+    digest: Sha256Hex,
     now: Timestamp,
-) -> Signal {
-    let what = match (&item.lifecycle_event, &item.change_type) {
-        (Some(event), _) => format!("lifecycle {event}"),
-        (None, Some(change)) => {
-            let resource = item.resource.as_deref().unwrap_or("resource");
-            format!("{} {change}", resource.split('/').find(|part| !part.is_empty()).unwrap_or(""))
+}
+
+impl Reader<'_> {
+    fn read(&self, items: impl Iterator<Item = (String, Value)>) -> Received {
+        let mut received = Received::default();
+        for (path, item) in items {
+            match self.signal(&path, item) {
+                Ok(signal) => received.signals.push(Verified::new(signal)),
+                Err(reject) => {
+                    received.misses_key |= reject == Reject::UnknownKey;
+                    received.rejects.push(reject);
+                }
+            }
         }
-        (None, None) => "change".to_owned(),
-    };
-    Signal {
-        tenant,
-        sender: Sender::Graph,
-        what: text::foreign(&what),
-        subject: Subject::tenant(),
-        event_id: item.id.as_deref().map(text::foreign),
-        event_at: None,
-        received_at: now,
-        digest: digest.clone(),
+        received
+    }
+
+    fn signal(&self, path: &str, item: Value) -> Result<Signal, Reject> {
+        let item: ChangeNotification = shaped(path, item)?;
+        let keys = self.proofs.client_state_keys;
+        if keys.is_empty() {
+            return Err(Reject::NoKey("clientStateKey"));
+        }
+        let given = item.client_state.as_deref().ok_or(Reject::Missing("clientState"))?;
+        let tenant: TenantId = item
+            .tenant_id
+            .as_deref()
+            .and_then(|id| id.parse().ok())
+            .ok_or(Reject::Missing("tenantId"))?;
+        let genuine = keys.iter().fold(false, |genuine, key| {
+            let expected = client_state(key, tenant);
+            bool::from(expected.as_bytes().ct_eq(given.as_bytes())) | genuine
+        });
+        if !genuine {
+            return Err(Reject::NotAuthentic("clientState"));
+        }
+        if self.roster.tenant(tenant).is_none() {
+            return Err(Reject::UnknownTenant);
+        }
+        let subject = match &item.encrypted_content {
+            Some(content) => self.rich(tenant, content)?,
+            None => Subject::tenant(),
+        };
+        Ok(self.signal_of(tenant, &item, subject))
+    }
+
+    fn signal_of(&self, tenant: TenantId, item: &ChangeNotification, subject: Subject) -> Signal {
+        let what = match (&item.lifecycle_event, &item.change_type) {
+            (Some(event), _) => format!("lifecycle {event}"),
+            (None, Some(change)) => {
+                let resource = item.resource.as_deref().unwrap_or("resource");
+                let first = resource.split('/').find(|part| !part.is_empty()).unwrap_or_default();
+                format!("{first} {change}")
+            }
+            (None, None) => "change".to_owned(),
+        };
+        Signal {
+            tenant,
+            sender: self.sender,
+            what: text::foreign(&what),
+            subject,
+            event_id: item.id.as_deref().map(text::foreign),
+            event_at: None,
+            received_at: self.now,
+            digest: self.digest.clone(),
+        }
+    }
+
+    /// Resource data counts only from Microsoft Graph itself, for this very tenant.
+    fn rich(&self, tenant: TenantId, content: &EncryptedContent) -> Result<Subject, Reject> {
+        let Proofs { key_set, audiences, login, notification_keys, .. } = self.proofs;
+        let measure = Measure { keys: key_set, audiences, login, now: self.now };
+        published_for(tenant, self.tokens, measure)?;
+        let resource = decrypt(content, notification_keys)?;
+        let id = resource.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
+        Ok(id.map_or_else(Subject::tenant, Subject::object))
     }
 }
 
@@ -166,7 +228,14 @@ mod tests {
 
     fn receive_text(body: &str, keys: &[&str]) -> Result<Received, Reject> {
         let keys: Vec<Secret> = keys.iter().map(|key| Secret::new(*key)).collect();
-        receive(body.as_bytes(), &keys, &Case::new().policy().roster, noon())
+        let proofs = Proofs {
+            client_state_keys: &keys,
+            notification_keys: &[],
+            key_set: &KeySet::default(),
+            audiences: &[],
+            login: "https://login.microsoftonline.com/",
+        };
+        receive(body.as_bytes(), proofs, &Case::new().policy().roster, noon())
     }
 
     /// A payload with the `clientState` that each item's own tenant should have.
@@ -273,7 +342,7 @@ mod tests {
             (serde_json::json!({"tenantId": 7}), "malformed"),
             (serde_json::json!(null), "malformed"),
             (serde_json::json!({}), "missing-proof"),
-            (encrypted, "unsupported"),
+            (encrypted, "malformed"),
         ] {
             let body = serde_json::json!({"value": [good, bad, good]}).to_string();
             let received = receive_text(&body, &[KEY]).unwrap();
