@@ -38,7 +38,9 @@ pub enum Failure {
     Transient,
     /// It will work after this time.
     Throttled(Option<Duration>),
-    /// Somebody has to grant a permission or mend a credential.
+    /// Somebody has to mend the credential, or consent to the application.
+    SignInRefused,
+    /// Somebody has to grant a permission.
     Denied,
     /// What was asked for does not exist.
     Gone,

@@ -120,6 +120,7 @@ impl Http {
                 Failure::Throttled(Some(after)) => pause.map(|_| after),
                 Failure::Throttled(None)
                 | Failure::Transient
+                | Failure::SignInRefused
                 | Failure::Denied
                 | Failure::Gone
                 | Failure::Refused

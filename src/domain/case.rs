@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Facts, Part, RoleAssignment};
+use super::facts::{Facts, GapCause, Part, RoleAssignment};
 use super::finding::{Finding, FindingName, Severity};
 use super::grant::Grant;
 use super::id::{Sha256Hex, SinkName, StepId, TenantId};
@@ -255,8 +255,11 @@ impl Row {
                 let is_it = |held: &RoleAssignment| held.id == grant.assignment;
                 !unread(Part::RoleAssignments) && !facts.assignments.iter().any(is_it)
             }
-            // The part it speaks of was read this time, or its gap would have been found again.
-            (None, FindingName::Unreadable) => true,
+            // The part it speaks of was read this time, or its gap would have been found again;
+            // unless nobody was let in at all.
+            (None, FindingName::Unreadable) => {
+                !facts.gaps.iter().any(|gap| gap.cause == GapCause::SignInRefused)
+            }
             (None, _) => !unread(Part::PartnerEntries),
         };
         shown || facts.is_complete()
@@ -320,7 +323,6 @@ fn step_row(step: &Step, outcome: Outcome) -> StepRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::facts::GapCause;
     use crate::domain::finding::testing::{Case as Given, STRANGER, noon};
     use crate::domain::plan::{Circumstances, History, plan};
 
@@ -383,6 +385,10 @@ mod tests {
         let one = after(&both, &denied(Part::PartnerEntries));
         assert_eq!(one.rows.iter().map(|row| row.open).collect::<Vec<_>>(), [false, true]);
         assert!(!after(&both, &quiet()).is_open());
+        let shut_out = quiet().gap(Part::Guests, GapCause::SignInRefused);
+        let rows = after(&both, &shut_out).rows;
+        assert_eq!(rows.iter().map(|row| row.open).collect::<Vec<_>>(), [true, true, true]);
+        assert!(!after(&shut_out, &both).rows[0].open, "they were let in again");
     }
 
     #[test]

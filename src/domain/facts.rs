@@ -220,6 +220,8 @@ impl Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GapCause {
+    /// We were not let into the tenant at all; somebody has to mend that.
+    SignInRefused,
     /// Graph refused; asking again changes nothing until someone grants the permission.
     Denied,
     /// Graph was busy, broken or out of reach; asking again may help.
@@ -243,7 +245,7 @@ pub struct Gap {
 impl Gap {
     /// Whether reading again later may fill it.
     pub fn may_pass(&self) -> bool {
-        self.cause != GapCause::Denied
+        !matches!(self.cause, GapCause::Denied | GapCause::SignInRefused)
     }
 }
 

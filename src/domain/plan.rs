@@ -4,16 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use indexmap::IndexMap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::facts::Facts;
+use super::facts::{Facts, Part};
 use super::finding::{Finding, FindingName, findings};
 use super::grant::{Grant, PrincipalKind, keeps_a_global_administrator};
 use super::id::{PartnerId, Sha256Hex, SinkName, StepId, TenantId};
 use super::policy::{Do, Mode, Policy};
 use super::role;
 use super::roster::{AffectedPartner, Tenant};
+
+/// What Microsoft refused for a partner's group is tried again after this time: the permission may
+/// have been missing.
+const REFUSED_AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
 /// How often access that keeps coming back is taken away before a person has to see to it.
 const EPISODES_MAX: u32 = 3;
@@ -131,6 +135,8 @@ pub struct PastStep {
     pub episode: u32,
     /// How it went.
     pub state: StepState,
+    /// When it was begun last.
+    pub at: Timestamp,
 }
 
 /// What a plan is made from, beside the facts.
@@ -160,6 +166,10 @@ pub fn plan(facts: &Facts, about: Circumstances<'_>) -> Plan {
     let mut guard = Guard {
         about,
         keeps_global_administrator: keeps_a_global_administrator(facts, tenant),
+        knows_own_administrators: !facts
+            .gaps
+            .iter()
+            .any(|gap| matches!(gap.part, Part::RoleAssignments | Part::Principals)),
         revocations: about.history.revocations,
     };
     let cases = partners.into_iter().map(|(partner, findings)| {
@@ -185,6 +195,7 @@ fn sinks(policy: &Policy, findings: &[Finding]) -> BTreeSet<SinkName> {
 struct Guard<'a> {
     about: Circumstances<'a>,
     keeps_global_administrator: bool,
+    knows_own_administrators: bool,
     revocations: u32,
 }
 
@@ -209,7 +220,7 @@ impl Guard<'_> {
     fn step(&mut self, grant: &Grant, act: Do, because: Vec<FindingName>) -> Option<Step> {
         let past = self.about.history.steps.get(&grant.key()).copied();
         let episode = match past {
-            Some(PastStep { episode, state: StepState::Verified }) => episode + 1,
+            Some(PastStep { episode, state: StepState::Verified, .. }) => episode + 1,
             Some(PastStep { episode, .. }) => episode,
             None => 0,
         };
@@ -218,9 +229,12 @@ impl Guard<'_> {
             (_, Some(state @ (StepState::Revoked | StepState::Unverified))) => {
                 Verdict::Already(state)
             }
-            // Whether a customer may delete it is not documented, so it is tried once; what is
-            // refused for other principals may work when a permission has been granted.
-            (_, Some(StepState::Refused)) if grant.kind == PrincipalKind::ForeignGroup => {
+            // Whether a customer may delete it is not documented, so it is not tried at every
+            // look. What is refused for other principals may work with the next.
+            (_, Some(StepState::Refused))
+                if grant.kind == PrincipalKind::ForeignGroup
+                    && past.is_some_and(|p| self.about.now < p.at + REFUSED_AGAIN_AFTER) =>
+            {
                 Verdict::Already(StepState::Refused)
             }
             (Do::Approve | Do::Revoke, _) => match self.holds_back(grant, episode) {
@@ -275,6 +289,12 @@ impl Guard<'_> {
             Some("the account is protected by the policy (guardrails.protected)".to_owned())
         } else if grant.partner.id == Some(PartnerId::MICROSOFT_SUPPORT) {
             Some("this is Microsoft Support; close the support case instead".to_owned())
+        } else if self.would_lock_out(grant) && !self.knows_own_administrators {
+            Some(
+                "it could not be read who of the tenant's own people holds Global Administrator, \
+                 so this could lock the tenant out"
+                    .to_owned(),
+            )
         } else if self.would_lock_out(grant) {
             Some(
                 "no user of the tenant's own was seen to hold Global Administrator, so this could \
@@ -511,6 +531,13 @@ mod tests {
         check(agents().guest("Bob", "bob@customer.example", "Reports Reader"), &[held]);
         check(agents().member("Megan", "User Administrator"), &[held]);
         check(agents().member("Megan", "Global Administrator"), &[free]);
+        let unread = agents().gap(Part::Principals, GapCause::Denied);
+        check(
+            unread,
+            &["held back: revoke Global Administrator from AdminAgents: it could not be read who \
+               of the tenant's own people holds Global Administrator, so this could lock the \
+               tenant out"],
+        );
     }
 
     #[test]
@@ -602,7 +629,7 @@ mod tests {
         let fresh = plan_of(&case, &History::default());
         let step = &fresh.cases[0].steps[0];
         let after = |episode, state| History {
-            steps: BTreeMap::from([(step.grant.key(), PastStep { episode, state })]),
+            steps: BTreeMap::from([(step.grant.key(), PastStep { episode, state, at: noon() })]),
             revocations: 0,
         };
         let again = "revoke Reports Reader from Agents (role-not-allowed)";
@@ -616,7 +643,7 @@ mod tests {
         ] {
             check_after(case.clone(), &after(0, state), &[expect]);
         }
-        let refused = PastStep { episode: 0, state: StepState::Refused };
+        let refused = PastStep { episode: 0, state: StepState::Refused, at: noon() };
         let key = plan_of(&guest, &History::default()).cases[0].steps[0].grant.key();
         let steps = BTreeMap::from([(key, refused)]);
         check_after(
@@ -627,6 +654,11 @@ mod tests {
                (role-not-allowed, guest-with-role)",
             ],
         );
+        let mut yesterday = after(0, StepState::Refused);
+        for past in yesterday.steps.values_mut() {
+            past.at = noon() - SignedDuration::from_hours(24);
+        }
+        check_after(case.clone(), &yesterday, &[again]);
         let back = plan_of(&case, &after(0, StepState::Verified));
         assert_ne!(back.cases[0].steps[0].id, step.id, "an episode of its own");
         let same = plan_of(&case, &after(0, StepState::Intended));

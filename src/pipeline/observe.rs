@@ -58,6 +58,7 @@ fn gap(tenant: &Tenant, part: Part, failure: Option<PortError>) -> Option<Gap> {
     let error = failure?;
     warn!(tenant.name, "the {} could not be read whole: {}", part.noun(), chain(&error));
     let cause = match error.kind {
+        Failure::SignInRefused => GapCause::SignInRefused,
         Failure::Denied => GapCause::Denied,
         Failure::Transient | Failure::Throttled(_) => GapCause::Unavailable,
         Failure::Gone | Failure::Refused | Failure::Unintelligible => GapCause::Unintelligible,

@@ -3,6 +3,7 @@
 //! Source: Microsoft identity platform documentation, "OAuth 2.0 client credentials flow".
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -43,6 +44,16 @@ pub(super) struct Tokens {
     credential: Credential,
     clock: Arc<dyn Clock>,
     held: Mutex<HashMap<TenantId, Token>>,
+    gates: Mutex<HashMap<TenantId, Arc<Gate>>>,
+}
+
+/// Lets one request sign in for all that need a token of the same tenant at the same time.
+#[derive(Default)]
+struct Gate {
+    /// How many times somebody went through.
+    passed: AtomicU64,
+    /// How the last one failed, if it did.
+    failed: tokio::sync::Mutex<Option<(Failure, String)>>,
 }
 
 struct Token {
@@ -72,7 +83,15 @@ impl Tokens {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let scope = format!("{}/.default", graph.as_str().trim_end_matches('/'));
-        Self { http, login, scope, credential, clock, held: Mutex::default() }
+        Self {
+            http,
+            login,
+            scope,
+            credential,
+            clock,
+            held: Mutex::default(),
+            gates: Mutex::default(),
+        }
     }
 
     /// A token for `tenant`.
@@ -81,14 +100,33 @@ impl Tokens {
         if let Some(token) = self.held(tenant, now) {
             return Ok(token);
         }
-        let granted = self.sign_in(tenant).await?;
+        let gate = Arc::clone(
+            self.gates.lock().unwrap_or_else(PoisonError::into_inner).entry(tenant).or_default(),
+        );
+        let passed = gate.passed.load(Ordering::Acquire);
+        let mut failed = gate.failed.lock().await;
+        if let Some(token) = self.held(tenant, now) {
+            return Ok(token);
+        }
+        if let Some((kind, said)) = failed.as_ref()
+            && gate.passed.load(Ordering::Acquire) > passed
+        {
+            return Err(PortError::new(*kind, said.clone()));
+        }
+        let signed_in = self.sign_in(tenant).await;
+        gate.passed.fetch_add(1, Ordering::Release);
+        *failed = signed_in.as_ref().err().map(|error| (error.kind, error.said.clone()));
+        Ok(self.keep(tenant, signed_in?, now))
+    }
+
+    fn keep(&self, tenant: TenantId, granted: Granted, now: Timestamp) -> Secret {
         let life = SignedDuration::from_secs(granted.expires_in.clamp(0, LIFE_MAX));
         let token = Token {
             token: granted.access_token.clone(),
             good_until: now + life - MARGIN.min(life / 2),
         };
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant, token);
-        Ok(granted.access_token)
+        granted.access_token
     }
 
     fn held(&self, tenant: TenantId, now: Timestamp) -> Option<Secret> {
@@ -148,5 +186,5 @@ fn refusal(answer: &Answer) -> PortError {
         answer.status.as_u16(),
         text::foreign(&error),
     );
-    PortError::new(Failure::Denied, said)
+    PortError::new(Failure::SignInRefused, said)
 }

@@ -148,10 +148,15 @@ fn verified(db: &Connection, step: &StepId, proof: Proof) -> rusqlite::Result<()
 
 fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Result<History> {
     let mut statement = db.prepare_cached(
-        "SELECT grant_key, MAX(episode), state FROM steps WHERE tenant = ?1 GROUP BY grant_key",
+        "SELECT grant_key, MAX(episode), state, intended_at FROM steps
+         WHERE tenant = ?1 GROUP BY grant_key",
     )?;
     let rows = statement.query_map([tenant], |row| {
-        let past = PastStep { episode: row.get(1)?, state: from_text(row.get(2)?)? };
+        let past = PastStep {
+            episode: row.get(1)?,
+            state: from_text(row.get(2)?)?,
+            at: timestamp(row.get(3)?),
+        };
         Ok((from_text(row.get(0)?)?, past))
     })?;
     let revocations = db.query_row(
@@ -182,7 +187,7 @@ fn intend(
     db.prepare_cached(
         "INSERT INTO steps VALUES (?1, ?2, ?3, ?4, ?5, 'intended', ?6, ?7, NULL, NULL, ?8, 0)
          ON CONFLICT (id) DO UPDATE SET
-            state = 'intended', verify_due = excluded.verify_due, verify_attempt = 0
+            state = 'intended', intended_at = excluded.intended_at, verify_due = excluded.verify_due, verify_attempt = 0
          WHERE state IN ('intended', 'refused')",
     )?
     .execute(params![

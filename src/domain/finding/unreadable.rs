@@ -9,32 +9,42 @@ pub(super) const RULE: Rule = Rule {
     name_text: "unreadable",
     severity: Severity::High,
     why: "What cannot be read cannot be called safe. As long as this lasts, a partner may hold power that no finding speaks of.",
-    mend: "If access was denied, grant the named application permission to the app registration and give admin consent (Microsoft Entra admin center > App registrations > API permissions). If Graph was busy or out of reach, nothing needs doing: it is read again by itself, and this closes when it was read whole.",
+    mend: "If the sign-in was refused, do what the finding says. If access was denied, grant the named application permission to the app registration and give admin consent (Microsoft Entra admin center > App registrations > API permissions). If Graph was busy or out of reach, nothing needs doing: it is read again by itself, and this closes when it was read whole.",
     page: "https://learn.microsoft.com/graph/permissions-reference",
     check,
 };
 
 fn check(view: &View<'_>) -> Vec<Finding> {
-    view.facts.gaps.iter().map(finding).collect()
+    let gaps = &view.facts.gaps;
+    // Who was not let in could read nothing, and one finding says so.
+    if let Some(gap) = gaps.iter().find(|gap| gap.cause == GapCause::SignInRefused) {
+        let text = format!(
+            "Unknown, because the sign-in was refused: {}. Unknown with it: everything.",
+            gap.detail
+        );
+        return vec![finding("the tenant", text)];
+    }
+    let told = |gap: &Gap| {
+        let permission = if gap.cause == GapCause::Denied {
+            format!(" The application permission it takes: {}.", gap.part.permission())
+        } else {
+            String::new()
+        };
+        let blinds = gap.part.blinds();
+        let text = format!("Unknown, because {gap}.{permission} Unknown with it: {blinds}.");
+        finding(gap.part.noun(), text)
+    };
+    gaps.iter().map(told).collect()
 }
 
-fn finding(gap: &Gap) -> Finding {
-    let permission = match gap.cause {
-        GapCause::Denied => {
-            format!(" The application permission it takes: {}.", gap.part.permission())
-        }
-        GapCause::Unavailable | GapCause::Unintelligible => String::new(),
-    };
+fn finding(subject: &str, text: String) -> Finding {
     Finding {
         finding: RULE.name,
         severity: RULE.severity,
         partner: AffectedPartner::unknown(),
-        subject: gap.part.noun().to_owned(),
+        subject: subject.to_owned(),
         role: None,
-        text: format!(
-            "Unknown, because {gap}.{permission} Unknown with it: {}.",
-            gap.part.blinds()
-        ),
+        text,
         grant: None,
         certain: false,
     }
@@ -74,6 +84,17 @@ mod tests {
             &[
                 "AdminAgents, a principal of Contoso Reseller's own directory, holds the privileged role Global Administrator.",
             ],
+        );
+    }
+
+    #[test]
+    fn a_refused_sign_in_is_told_once() {
+        check(
+            "unreadable",
+            Case::new()
+                .gap(Part::RoleAssignments, GapCause::SignInRefused)
+                .gap(Part::Guests, GapCause::SignInRefused),
+            &["Unknown, because the sign-in was refused: (detail). Unknown with it: everything."],
         );
     }
 

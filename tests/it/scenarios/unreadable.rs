@@ -110,7 +110,7 @@ async fn role_assignments_that_may_not_be_read_are_told_with_the_permission() {
 
     About unreadable
     What cannot be read cannot be called safe. As long as this lasts, a partner may hold power that no finding speaks of.
-    Mend: If access was denied, grant the named application permission to the app registration and give admin consent (Microsoft Entra admin center > App registrations > API permissions). If Graph was busy or out of reach, nothing needs doing: it is read again by itself, and this closes when it was read whole.
+    Mend: If the sign-in was refused, do what the finding says. If access was denied, grant the named application permission to the app registration and give admin consent (Microsoft Entra admin center > App registrations > API permissions). If Graph was busy or out of reach, nothing needs doing: it is read again by itself, and this closes when it was read whole.
     https://learn.microsoft.com/graph/permissions-reference
     ");
     assert_eq!(town.deletes(), [""; 0]);
@@ -138,7 +138,7 @@ async fn holders_that_may_not_be_resolved_are_left_alone_and_told_once() {
         .filter_map(|row| row.step.as_ref())
         .map(|step| format!("{}: {}", step.state.as_str(), step.detail.as_ref().unwrap()))
         .collect();
-    insta::assert_snapshot!(held.join("\n"), @r"held: no user of the tenant's own was seen to hold Global Administrator, so this could lock the tenant out; give the role to one of its own people first");
+    insta::assert_snapshot!(held.join("\n"), @r"held: it could not be read who of the tenant's own people holds Global Administrator, so this could lock the tenant out");
     assert_eq!(town.deletes(), [""; 0]);
     assert_eq!(town.held(), before);
 }
@@ -249,7 +249,9 @@ async fn a_sign_in_that_is_refused_is_told_with_its_mend_and_without_the_secret(
     let gap = gap(&town).await;
     let log = warden.stop().await;
     let text = gap["data"]["findings"][0]["text"].as_str().unwrap();
-    insta::assert_snapshot!(text, @r"Unknown, because the directory role assignments could not be read whole: Microsoft's sign-in answered 401 invalid_client AADSTS7000215; put a client secret that is valid into graphClientSecret. The application permission it takes: RoleManagement.Read.Directory. Unknown with it: who holds which role: every finding about roles.");
+    insta::assert_snapshot!(text, @r"Unknown, because the sign-in was refused: Microsoft's sign-in answered 401 invalid_client AADSTS7000215; put a client secret that is valid into graphClientSecret. Unknown with it: everything.");
+    assert_eq!(findings(&gap), ["unreadable: the tenant"]);
+    assert_eq!(town.sim.count("POST", "/oauth2/"), 1, "asked once, not once for each part");
     assert_eq!(town.sim.count("GET", "/beta/") + town.sim.count("GET", "/v1.0/"), 0);
     assert!(!gap.to_string().contains(wrong) && !log.contains(wrong));
 }

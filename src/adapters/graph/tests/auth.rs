@@ -87,7 +87,7 @@ async fn a_sign_in_that_is_refused_says_what_to_mend_and_no_secret() {
         let sim = start(Scenario::woodgrove()).await;
         let graph = connect(&sim.origin(), client_secret, Arc::new(SystemClock));
         let listed = graph.assignments(tenant.parse().unwrap()).await;
-        assert_eq!(failure(&listed), Some((Failure::Denied, expect)));
+        assert_eq!(failure(&listed), Some((Failure::SignInRefused, expect)));
         let all = format!("{:?} {}", listed, chain(listed.failure.as_ref().unwrap()));
         assert!(!all.contains("hunter2") && !all.contains(CLIENT_SECRET), "{all}");
         assert_eq!((sign_ins(&sim), sim.calls().len()), (1, 1));
@@ -110,7 +110,7 @@ async fn a_sign_in_that_is_refused_says_what_to_mend_and_no_secret() {
     let listed = graph(&sim.origin()).assignments(woodgrove()).await;
     let said = "Microsoft's sign-in answered 400 unauthorized_client AADSTS700016; grant admin \
                 consent to the application WARDEN_CLIENT_ID in this tenant";
-    assert_eq!(failure(&listed), Some((Failure::Denied, said)));
+    assert_eq!(failure(&listed), Some((Failure::SignInRefused, said)));
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn a_sign_in_that_fails_otherwise_is_told_by_its_kind() {
     check(Then::Drop, Failure::Transient, CALLS).await;
     check(Then::status(429), Failure::Throttled(None), CALLS).await;
     check(Then::Html200, Failure::Unintelligible, 1).await;
-    check(Then::status(403), Failure::Denied, 1).await;
+    check(Then::status(403), Failure::SignInRefused, 1).await;
 }
 
 #[tokio::test]
@@ -152,4 +152,22 @@ async fn the_token_goes_to_graph_alone() {
         )
     );
     assert_eq!(login.asked()[0].line, format!("POST /{WOODGROVE}/oauth2/v2.0/token"));
+}
+
+#[tokio::test]
+async fn those_who_need_a_token_at_the_same_time_share_one_sign_in_and_its_failure() {
+    async fn check(client_secret: &str, expect: Option<Failure>) {
+        let sim = start(Scenario::woodgrove()).await;
+        let graph = connect(&sim.origin(), client_secret, Arc::new(SystemClock));
+        let tokens = &graph.tokens;
+        let asked = || async { tokens.token(woodgrove()).await.err().map(|error| error.kind) };
+        let (a, b, c) = tokio::join!(asked(), asked(), asked());
+        assert_eq!([a, b, c], [expect; 3]);
+        assert_eq!(sign_ins(&sim), 1);
+        assert_eq!(asked().await, expect);
+        let again = usize::from(expect.is_some());
+        assert_eq!(sign_ins(&sim), 1 + again, "who asks later after a failure tries again");
+    }
+    check(CLIENT_SECRET, None).await;
+    check("another", Some(Failure::SignInRefused)).await;
 }

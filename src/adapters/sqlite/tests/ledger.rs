@@ -117,10 +117,11 @@ async fn the_history_tells_how_far_each_step_has_come() {
     given.intend(&first, 0).await;
     given.intend(&second, 0).await;
     given.settle(&first, StepState::Revoked, 1).await;
+    given.intend(&second, 2).await;
     let history = given.store.history(tenant(WOODGROVE), noon()).await.unwrap();
     let expect = [
-        (first.grant.key(), PastStep { episode: 0, state: StepState::Revoked }),
-        (second.grant.key(), PastStep { episode: 0, state: StepState::Intended }),
+        (first.grant.key(), PastStep { episode: 0, state: StepState::Revoked, at: at(0) }),
+        (second.grant.key(), PastStep { episode: 0, state: StepState::Intended, at: at(2) }),
     ];
     assert_eq!(history, History { steps: expect.into(), revocations: 1 });
     let elsewhere = given.store.history(tenant(CONTOSO), noon()).await.unwrap();
@@ -141,7 +142,7 @@ async fn of_several_episodes_the_last_counts() {
     let again = Step { id: crate::domain::id::StepId(id), episode: 1, ..first.clone() };
     given.intend(&again, 60).await;
     let history = given.store.history(tenant(WOODGROVE), noon()).await.unwrap();
-    let past = PastStep { episode: 1, state: StepState::Intended };
+    let past = PastStep { episode: 1, state: StepState::Intended, at: at(60) };
     assert_eq!(history.steps[&first.grant.key()], past);
 }
 
