@@ -251,7 +251,8 @@ fn conclusion(
 ) -> Conclusion {
     let changed = cases.into_iter().filter_map(|mut case| {
         let old = before.iter().find(|old| old.partner.key() == case.partner.key());
-        let changed = old.is_none_or(|old| *old != case);
+        let changed = case.begun || old.is_none_or(|old| *old != case);
+        case.begun = false;
         let record_of = record(&case);
         let messages = messages(&mut case, &record_of.id, world.clock.now());
         if case.rows.is_empty() || (!changed && messages.is_empty()) {

@@ -281,8 +281,8 @@ pub trait Ledger: Send + Sync {
         now: Timestamp,
         check_at: Timestamp,
     ) -> Result<(), PortError>;
-    /// Writes down how the call of a step ended. One that Graph took is due to be read again at
-    /// once.
+    /// Writes down how the call of a step ended, in its case too. One that Graph took is due to be
+    /// read again at once.
     async fn settle(
         &self,
         tenant: TenantId,

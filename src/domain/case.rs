@@ -35,6 +35,10 @@ pub struct Case {
     pub sinks: BTreeSet<SinkName>,
     /// What they were told so far.
     pub tickets: Vec<Ticket>,
+    /// Whether it was written down for what was about to be done, and a record of how that ended
+    /// is still to come.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub begun: bool,
 }
 
 /// One thing found, and what became of it.
@@ -118,6 +122,7 @@ impl Case {
             rows: Vec::new(),
             sinks: BTreeSet::new(),
             tickets: Vec::new(),
+            begun: false,
         }
     }
 
@@ -212,7 +217,7 @@ impl Case {
 }
 
 /// The cases of a tenant after a look: those there were and those the plan opens. Steps to be
-/// carried out stand as [`StepState::Intended`].
+/// carried out stand as [`StepState::Intended`], and what the look changed is [`Case::begun`].
 pub fn after_look(before: &[Case], plan: &Plan, facts: &Facts, now: Timestamp) -> Vec<Case> {
     let mut planned = plan.cases.clone();
     let mut take = |key: &str| {
@@ -227,13 +232,16 @@ pub fn after_look(before: &[Case], plan: &Plan, facts: &Facts, now: Timestamp) -
             steps: Vec::new(),
             sinks: BTreeSet::new(),
         });
+        let before = case.clone();
         case.mode = plan.mode;
         case.look(planned, facts, now, intended);
+        case.begun |= *case != before;
     }
     for planned in planned {
         let partner = planned.partner.clone();
         let mut case = Case::open(plan.tenant, &plan.tenant_name, partner, plan.mode);
         case.look(planned, facts, now, intended);
+        case.begun = true;
         cases.push(case);
     }
     cases

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod cli;
+mod crash;
+mod evidence;
 mod front_door;
 mod harness;
 mod scenarios;

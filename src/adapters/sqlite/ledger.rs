@@ -61,7 +61,7 @@ impl Ledger for Sqlite {
         outcome: &Outcome,
     ) -> Result<(), PortError> {
         let (tenant, id) = (tenant.to_string(), step.id.clone());
-        let outcome = outcome.clone();
+        let (partner, outcome) = (step.grant.partner.key(), outcome.clone());
         self.run(move |db| {
             let taken = outcome.state == StepState::Revoked;
             let acted = outcome.acted_at.filter(|_| taken).map(millis);
@@ -79,8 +79,16 @@ impl Ledger for Sqlite {
                     outcome.detail,
                     verify
                 ],
-            )
-            .map(drop)
+            )?;
+            let case = db.query_row(
+                "SELECT state FROM cases WHERE tenant = ?1 AND partner = ?2",
+                [&tenant, &partner],
+                |row| row.get::<_, String>(0),
+            );
+            let Some(case) = optional(case)? else { return Ok(()) };
+            let mut case: Case = from_json(&case)?;
+            case.settle(&id, &outcome);
+            put_case(db, &case)
         })
         .await
     }

@@ -1,0 +1,334 @@
+//! `kill -9` at every point of the work, and a restart on the same files: nothing is lost, nothing
+//! is done twice, and the records tell what happened.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use partner_warden::adapters::http::{Http, Patience};
+use partner_warden::domain::plan::StepState;
+use partner_warden::domain::secret::Secret;
+use partner_warden::sim::{CONTOSO, Hold, Scenario, Tenant, WOODGROVE, When};
+use partner_warden::wire::graph::client_state;
+
+use When::{AfterEffect, BeforeEffect};
+
+use crate::evidence::is_look;
+use crate::harness::{CLIENT_STATE_KEY, ENFORCE, LIMIT, Town, Warden};
+
+/// Where the process is killed: while a request waits for its answer.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    method: &'static str,
+    path: &'static str,
+    when: When,
+    /// How many such requests pass before.
+    after: usize,
+}
+
+const fn at(method: &'static str, path: &'static str, when: When) -> Point {
+    Point { method, path, when, after: 0 }
+}
+
+impl Point {
+    const fn after(self, after: usize) -> Self {
+        Self { after, ..self }
+    }
+
+    /// Sets the trap.
+    fn arm(self, town: &Town) -> Armed {
+        let hold = || town.sim.hold(self.method, self.path, self.when);
+        let holds = (0..=self.after).map(|_| hold()).collect();
+        Armed { point: self, holds }
+    }
+}
+
+struct Armed {
+    point: Point,
+    holds: Vec<Hold>,
+}
+
+impl Armed {
+    /// Waits for the request and kills its sender.
+    async fn kill(self, warden: Warden) {
+        let (last, before) = self.holds.split_last().unwrap();
+        let reached = async {
+            for hold in before {
+                hold.reached().await;
+                hold.release();
+            }
+            last.reached().await;
+        };
+        let log = || format!("{:?} was not reached:\n{}", self.point, warden.log());
+        within(reached).await.unwrap_or_else(|| panic!("{}", log()));
+        warden.kill();
+        within(last.abandoned()).await.unwrap();
+    }
+}
+
+async fn within<T>(work: impl Future<Output = T>) -> Option<T> {
+    let limit: Duration = LIMIT;
+    tokio::time::timeout(limit, work).await.ok()
+}
+
+fn woodgrove() -> Scenario {
+    Scenario::woodgrove().lag_reads(0)
+}
+
+/// Kills the process once at each point, one life after the other, and lets the next one finish.
+async fn check(scenario: Scenario, stale: usize, kills: &[Point]) {
+    let town = Town::new(scenario, ENFORCE).await;
+    let gone = town.sim.assignments(WOODGROVE).into_iter().filter(|held| {
+        let kept = ["Megan Bowen", "Break Glass", "Partner Warden", "HelpdeskAgents"];
+        !held.principal.as_deref().is_some_and(|name| kept.contains(&name))
+    });
+    let gone: Vec<String> = gone.map(|held| held.id).collect();
+    for (life, point) in kills.iter().enumerate() {
+        let armed = point.arm(&town);
+        let warden = town.serve();
+        if life == 0 {
+            warden.role_was_added().await;
+        }
+        armed.kill(warden).await;
+    }
+    finish(&town, stale, &gone).await;
+}
+
+/// A last life in which nothing goes wrong.
+async fn finish(town: &Town, stale: usize, gone: &[String]) {
+    let warden = town.serve();
+    town.closed_ticket().await;
+    warden.stop().await;
+    let deleted: Vec<String> =
+        town.sim.deletions().into_iter().map(|deletion| deletion.assignment_id).collect();
+    assert_eq!(deleted, gone);
+    town.all_is_well(stale);
+}
+
+const SIGN_IN: &str = "/oauth2/v2.0/token";
+const ASSIGNMENTS: &str = "/roleManagement/directory/roleAssignments";
+const LATER_PAGE: &str = "/roleManagement/directory/roleAssignments?$skiptoken=";
+const OBJECTS: &str = "/directoryObjects/getByIds";
+const READ_AGAIN: &str = "/roleManagement/directory/roleAssignments?$filter=principalId";
+const INBOX: &str = "/inbox/security";
+
+#[tokio::test]
+async fn killed_right_after_the_202() {
+    let town = Town::new(woodgrove(), ENFORCE).await;
+    let gone = ["AdminAgents", "Alice"].map(|name| id_of(&town, name));
+    let warden = town.serve();
+    warden.role_was_added().await;
+    warden.kill();
+    finish(&town, 0, &gone).await;
+}
+
+fn id_of(town: &Town, holder: &str) -> String {
+    let mut held = town.sim.assignments(WOODGROVE).into_iter();
+    held.find(|held| held.principal.as_deref() == Some(holder)).unwrap().id
+}
+
+#[tokio::test]
+async fn killed_during_sign_in() {
+    check(woodgrove(), 0, &[at("POST", SIGN_IN, BeforeEffect)]).await;
+    check(woodgrove(), 0, &[at("POST", SIGN_IN, AfterEffect)]).await;
+}
+
+#[tokio::test]
+async fn killed_during_the_first_page() {
+    check(woodgrove(), 0, &[at("GET", ASSIGNMENTS, BeforeEffect)]).await;
+    check(woodgrove(), 0, &[at("GET", ASSIGNMENTS, AfterEffect)]).await;
+}
+
+#[tokio::test]
+async fn killed_during_a_later_page() {
+    check(woodgrove().page_size(2), 0, &[at("GET", LATER_PAGE, BeforeEffect)]).await;
+    check(woodgrove().page_size(2), 0, &[at("GET", LATER_PAGE, AfterEffect).after(1)]).await;
+}
+
+#[tokio::test]
+async fn killed_while_asking_who_the_holders_are() {
+    check(woodgrove(), 0, &[at("POST", OBJECTS, BeforeEffect)]).await;
+    check(woodgrove(), 0, &[at("POST", OBJECTS, AfterEffect)]).await;
+}
+
+#[tokio::test]
+async fn killed_before_a_deletion_takes_effect() {
+    check(woodgrove(), 0, &[at("DELETE", ASSIGNMENTS, BeforeEffect)]).await;
+}
+
+#[tokio::test]
+async fn killed_after_a_deletion_took_effect_with_its_answer_lost() {
+    check(woodgrove(), 0, &[at("DELETE", ASSIGNMENTS, AfterEffect)]).await;
+}
+
+#[tokio::test]
+async fn killed_before_the_second_deletion_takes_effect() {
+    check(woodgrove(), 0, &[at("DELETE", ASSIGNMENTS, BeforeEffect).after(1)]).await;
+}
+
+#[tokio::test]
+async fn killed_after_the_second_deletion_took_effect_with_its_answer_lost() {
+    check(woodgrove(), 0, &[at("DELETE", ASSIGNMENTS, AfterEffect).after(1)]).await;
+}
+
+/// One role to take away, in a tenant that lists it once more after it is gone.
+#[tokio::test]
+async fn killed_after_a_deletion_that_the_tenant_does_not_show_yet() {
+    let tenant = Tenant::new(WOODGROVE, "Woodgrove")
+        .partner_group("AdminAgents", CONTOSO, "Global Administrator")
+        .member("Megan Bowen", "megan@woodgrove.example", "Global Administrator");
+    let scenario = Scenario::default()
+        .tenant(tenant)
+        .sink("security", partner_warden::sim::INBOX_SECRET)
+        .lag_reads(1);
+    check(scenario, 1, &[at("DELETE", ASSIGNMENTS, AfterEffect)]).await;
+}
+
+#[tokio::test]
+async fn killed_while_reading_again() {
+    check(woodgrove(), 0, &[at("GET", READ_AGAIN, BeforeEffect)]).await;
+    check(woodgrove(), 0, &[at("GET", READ_AGAIN, AfterEffect)]).await;
+    check(woodgrove(), 0, &[at("GET", READ_AGAIN, AfterEffect).after(1)]).await;
+}
+
+#[tokio::test]
+async fn killed_while_opening_the_ticket() {
+    check(woodgrove(), 0, &[at("POST", INBOX, BeforeEffect)]).await;
+    check(woodgrove(), 0, &[at("POST", INBOX, AfterEffect)]).await;
+}
+
+#[tokio::test]
+async fn killed_while_closing_the_ticket() {
+    check(woodgrove(), 0, &[at("POST", INBOX, BeforeEffect).after(1)]).await;
+    check(woodgrove(), 0, &[at("POST", INBOX, AfterEffect).after(1)]).await;
+}
+
+#[tokio::test]
+async fn killed_twice_in_a_row_at_the_same_point() {
+    for point in [
+        at("POST", SIGN_IN, BeforeEffect),
+        at("GET", ASSIGNMENTS, AfterEffect),
+        at("POST", OBJECTS, AfterEffect),
+        at("DELETE", ASSIGNMENTS, BeforeEffect),
+        at("DELETE", ASSIGNMENTS, AfterEffect),
+        at("GET", READ_AGAIN, BeforeEffect),
+        at("POST", INBOX, BeforeEffect),
+        at("POST", INBOX, AfterEffect),
+    ] {
+        check(woodgrove(), 0, &[point, point]).await;
+    }
+}
+
+#[tokio::test]
+async fn killed_at_one_point_after_the_other() {
+    check(
+        woodgrove(),
+        0,
+        &[
+            at("POST", SIGN_IN, AfterEffect),
+            at("GET", ASSIGNMENTS, AfterEffect),
+            at("DELETE", ASSIGNMENTS, BeforeEffect),
+            at("DELETE", ASSIGNMENTS, AfterEffect),
+            at("DELETE", ASSIGNMENTS, AfterEffect),
+            at("GET", ASSIGNMENTS, BeforeEffect),
+            at("POST", INBOX, AfterEffect),
+        ],
+    )
+    .await;
+}
+
+/// Posts notifications from many connections until so many are answered, kills, and says how many
+/// were answered in the end.
+async fn kill_amid_posts(warden: Warden, posts: usize, kill_after: usize) -> usize {
+    let state = client_state(&Secret::new(CLIENT_STATE_KEY), WOODGROVE.parse().unwrap());
+    let body =
+        include_str!("../../events/graph/user-updated.json").replace("{{clientState}}", &state);
+    let url = format!("http://{}/hooks/graph", warden.address);
+    let http = Http::new(Patience::default()).unwrap();
+    let post = || http.once("serve", |client| client.post(&url).body(body.clone()));
+    let mut answers =
+        futures_util::stream::iter((0..posts).map(|_| post())).buffer_unordered(posts / 4);
+    let (mut warden, mut answered) = (Some(warden), 0);
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Ok(answer) => {
+                assert_eq!(answer.status, 202);
+                answered += 1;
+            }
+            Err(_) => assert!(warden.is_none(), "refused before the end"),
+        }
+        if answered == kill_after
+            && let Some(warden) = warden.take()
+        {
+            warden.kill();
+        }
+    }
+    answered
+}
+
+/// What arrives while the tenant is busy waits in the queue, each signal counted, and brings on a
+/// look after the restart: a role given meanwhile is found and taken away.
+#[tokio::test]
+async fn killed_amid_a_hundred_notifications() {
+    for kill_after in [1, 40, 100] {
+        let town = Town::new(woodgrove(), ENFORCE).await;
+        let mut gone = ["AdminAgents", "Alice"].map(|name| id_of(&town, name)).to_vec();
+        let busy = town.sim.hold("GET", READ_AGAIN, BeforeEffect);
+        let warden = town.serve();
+        warden.role_was_added().await;
+        within(busy.reached()).await.unwrap();
+        assert_eq!(town.waiting(), [], "the first look is over");
+        gone.push(town.sim.grant(WOODGROVE, "Alice", "Exchange Administrator").unwrap());
+        let answered = kill_amid_posts(warden, 100, kill_after).await;
+        within(busy.abandoned()).await.unwrap();
+        let kept: i64 = town.waiting().iter().map(|waiting| waiting.signals).sum();
+        assert!(kept >= i64::try_from(answered).unwrap(), "{answered} answered, {kept} kept");
+        let before = town.sim.calls().last().unwrap().sequence;
+        finish(&town, 0, &gone).await;
+        let newer = town.sim.calls().into_iter().any(|c| is_look(&c) && c.sequence > before);
+        assert!(newer, "no look after the restart");
+    }
+}
+
+/// Two partners, and nobody to tell.
+const QUIET: &str = "version: 1
+mode: enforce
+tenants:
+  - id: 11111111-1111-1111-1111-111111111111
+    name: Woodgrove
+    partners:
+      - id: 22222222-2222-2222-2222-222222222222
+        name: Contoso Reseller
+      - id: 44444444-4444-4444-4444-444444444444
+        name: Fabrikam Support
+        domains: [fabrikam-support.example]
+respond:
+  privileged-role: {do: revoke}
+  role-not-allowed: {do: revoke}
+";
+
+/// The first partner's refusal is all there is to know of it: a later look finds nothing new.
+#[tokio::test]
+async fn killed_after_a_refusal_that_no_later_look_would_tell() {
+    let tenant = Tenant::new(WOODGROVE, "Woodgrove")
+        .partner_group("AdminAgents", CONTOSO, "Global Administrator")
+        .guest("Bob", "bob@fabrikam-support.example", "User Administrator")
+        .member("Megan Bowen", "megan@woodgrove.example", "Global Administrator");
+    let town = Town::new(Scenario::default().tenant(tenant).refuse_foreign_deletion(), QUIET).await;
+    let armed = at("DELETE", ASSIGNMENTS, AfterEffect).after(1).arm(&town);
+    let warden = town.serve();
+    warden.role_was_added().await;
+    armed.kill(warden).await;
+    let again = town.sim.hold("POST", OBJECTS, BeforeEffect);
+    let warden = town.serve();
+    within(again.reached()).await.unwrap();
+    again.release();
+    warden.stop().await;
+    let records = town.records();
+    let refused = records.iter().flat_map(|record| &record.case.rows).any(|row| {
+        row.step.as_ref().is_some_and(|step| {
+            step.state == StepState::Refused && step.request_id.is_some() && row.open
+        })
+    });
+    assert!(refused, "{records:#?}");
+    assert_eq!(town.sim.count("DELETE", ASSIGNMENTS), 2);
+}

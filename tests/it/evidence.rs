@@ -1,0 +1,140 @@
+//! What the store and the simulated tenant prove about a run, read from outside.
+
+use partner_warden::domain::id::Sha256Hex;
+use partner_warden::domain::plan::StepState;
+use partner_warden::domain::record::{Record, link};
+use partner_warden::sim::{Call, Deletion};
+use rusqlite::{Connection, OpenFlags};
+use serde_json::Value;
+
+use crate::harness::Town;
+
+/// A row of the queue.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) subject: String,
+    pub(crate) signals: i64,
+    pub(crate) settling: bool,
+    /// When it is due, in milliseconds since 1970.
+    pub(crate) due: i64,
+}
+
+impl Town {
+    fn store(&self) -> Connection {
+        let path = self.folder.path().join("store.db");
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
+    }
+
+    /// What waits to be looked at.
+    pub(crate) fn waiting(&self) -> Vec<Waiting> {
+        let store = self.store();
+        let mut statement =
+            store.prepare("SELECT subject, signals, settling, due FROM looks").unwrap();
+        let rows = statement.query_map([], |row| {
+            Ok(Waiting {
+                subject: row.get(0)?,
+                signals: row.get(1)?,
+                settling: row.get(2)?,
+                due: row.get(3)?,
+            })
+        });
+        rows.unwrap().map(Result::unwrap).collect()
+    }
+
+    /// The records, whose chain is whole.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        let store = self.store();
+        let mut statement =
+            store.prepare("SELECT record, previous, link FROM records ORDER BY sequence").unwrap();
+        let rows = statement.query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+        });
+        let mut last = String::new();
+        let mut records = Vec::new();
+        for row in rows.unwrap() {
+            let (text, previous, hash) = row.unwrap();
+            assert_eq!(previous, last, "the chain is broken before {text}");
+            assert_eq!(link(&previous, &text).as_str(), hash, "a record was changed: {text}");
+            records.push(serde_json::from_str(&text).unwrap());
+            last = hash;
+        }
+        records
+    }
+
+    /// How often the tenant was looked at: every look begins with the first page of the role
+    /// assignments.
+    pub(crate) fn looks(&self) -> usize {
+        self.sim.calls().iter().filter(|call| is_look(call)).count()
+    }
+
+    /// Everybody was told the truth, once, in order, and nothing is left to do. For a town whose
+    /// process was stopped.
+    ///
+    /// `stale` is how often the tenant may list what is deleted already.
+    pub(crate) fn all_is_well(&self, stale: usize) {
+        assert_eq!(self.waiting(), [], "a signal is left");
+        self.each_was_deleted_once(stale);
+        let records = self.records();
+        let messages = self.sim.deliveries("security");
+        let messages: Vec<&Value> = messages.iter().map(|delivery| &delivery.body).collect();
+        told_once(&messages);
+        for message in &messages {
+            let record = message["data"]["record"].as_str().unwrap();
+            assert!(records.iter().any(|known| known.id == record), "no record {record}");
+        }
+        self.tells_the_truth(records.last().unwrap());
+    }
+
+    fn each_was_deleted_once(&self, stale: usize) {
+        let calls = self.sim.calls();
+        let mut gone: Vec<Sha256Hex> = Vec::new();
+        for deletion in self.sim.deletions() {
+            let key = Sha256Hex::of(deletion.assignment_id.as_bytes());
+            assert!(!gone.contains(&key), "deleted twice: {deletion:?}");
+            gone.push(key);
+            let again = deletes(&calls, &deletion.assignment_id)
+                .filter(|call| call.sequence > deletion.call)
+                .count();
+            assert!(again <= stale, "{again} requests to delete again: {deletion:?}");
+        }
+    }
+
+    /// The last record of a case says of each step what happened to it.
+    fn tells_the_truth(&self, record: &Record) {
+        let case = &record.case;
+        assert!(!case.is_open(), "{case:#?}");
+        let (calls, deletions) = (self.sim.calls(), self.sim.deletions());
+        let steps = case.rows.iter().filter_map(|row| Some((row, row.step.as_ref()?)));
+        let mut told = 0;
+        for (row, step) in steps {
+            let assignment = &row.findings[0].grant.as_ref().unwrap().assignment.0;
+            let answered = deletes(&calls, assignment).any(|call| call.status.is_some());
+            assert_eq!(step.state, StepState::Verified, "{step:?}");
+            assert!(step.verified_at.is_some(), "{step:?}");
+            let known = (step.request_id.is_some(), step.acted_at.is_some());
+            assert_eq!(known, (answered, answered), "Graph answered {answered}, and {step:?}");
+            let is_it = |deletion: &Deletion| deletion.assignment_id == *assignment;
+            told += usize::from(deletions.iter().any(is_it));
+        }
+        assert_eq!(told, deletions.len(), "{case:#?}");
+    }
+}
+
+/// Whether a call begins a look.
+pub(crate) fn is_look(call: &Call) -> bool {
+    call.method == "GET" && call.path.ends_with("/roleManagement/directory/roleAssignments")
+}
+
+fn deletes<'a>(calls: &'a [Call], assignment: &'a str) -> impl Iterator<Item = &'a Call> {
+    calls.iter().filter(move |call| call.method == "DELETE" && call.path.ends_with(assignment))
+}
+
+/// One ticket was opened once, and closed last and once.
+fn told_once(messages: &[&Value]) {
+    let kinds: Vec<&str> = messages.iter().map(|m| m["type"].as_str().unwrap()).collect();
+    let count = |kind| kinds.iter().filter(|other| **other == kind).count();
+    assert_eq!((kinds.first(), count("ticket.opened")), (Some(&"ticket.opened"), 1), "{kinds:?}");
+    assert_eq!((kinds.last(), count("ticket.closed")), (Some(&"ticket.closed"), 1), "{kinds:?}");
+    let key = &messages[0]["data"]["key"];
+    assert!(messages.iter().all(|message| message["data"]["key"] == *key), "{messages:#?}");
+}
