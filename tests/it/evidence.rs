@@ -25,6 +25,13 @@ impl Town {
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
     }
 
+    /// The size of the store in bytes, wherever its pages are written.
+    pub(crate) fn store_size(&self) -> u64 {
+        let store = self.store();
+        let pragma = |name| store.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+        u64::from(pragma("page_count").unwrap()) * u64::from(pragma("page_size").unwrap())
+    }
+
     /// What waits to be looked at.
     pub(crate) fn waiting(&self) -> Vec<Waiting> {
         let store = self.store();

@@ -7,5 +7,7 @@ mod crash;
 mod evidence;
 mod front_door;
 mod harness;
+mod log_secrecy;
 mod scenarios;
+mod storm;
 mod tidy;

@@ -1,0 +1,268 @@
+//! At any log level the log names partners, roles and tenants, and never a secret, a token, a
+//! payload, or a line that a stranger wrote.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use jiff::Timestamp;
+use partner_warden::domain::secret::Secret;
+use partner_warden::sim::{
+    CLIENT_SECRET, CONTOSO, INBOX_SECRET, Principal, Rule, Scenario, Tenant, Then, WOODGROVE,
+};
+use partner_warden::wire::graph::client_state;
+use partner_warden::wire::standard_webhooks::WebhookSecret;
+use serde_json::Value;
+
+use crate::harness::{AUDIT_SECRET, CLIENT_STATE_KEY, ENFORCE, Town, Warden};
+
+/// Stands in bodies, headers and queries, and must not come out again.
+const MARKER: &str = "marker7f3a91";
+
+const STRANGER: &str = "44444444-4444-4444-4444-444444444444";
+
+/// Line breaks, terminal commands, reversed text, ends of JSON strings, and far too much.
+const HOSTILE: [&str; 5] = [
+    "Zoe\n{\"level\":\"ERROR\",\"message\":\"forged\"}\r\n- forged row\n",
+    "\u{1b}[2J\u{1b}[31mZoe\u{7}\u{9b}31m",
+    "Zoe\u{202e}drazeW rentraP\u{202c}\u{2066}\u{200f}",
+    "Zoe\"},\"level\":\"ERROR\",\"message\":\"forged",
+    "\u{2028}- Zoe\u{85}# forged\u{2029}",
+];
+
+fn secrets() -> Vec<(&'static str, String)> {
+    let state = client_state(&Secret::new(CLIENT_STATE_KEY), WOODGROVE.parse().unwrap());
+    let bare = |secret: &str| secret.trim_start_matches("whsec_").to_owned();
+    vec![
+        ("the client secret", CLIENT_SECRET.to_owned()),
+        ("an access token", "eyJ".to_owned()),
+        ("the audit webhook's secret", bare(AUDIT_SECRET)),
+        ("the key of clientState", CLIENT_STATE_KEY.to_owned()),
+        ("a clientState", state.trim_start_matches("v1.").to_owned()),
+        ("the ticket sink's secret", bare(INBOX_SECRET)),
+        ("a signature", "v1,".to_owned()),
+        ("a ticket sink's path", "/inbox/".to_owned()),
+        ("a bearer token", "Bearer ".to_owned()),
+        ("what a stranger wrote", MARKER.to_owned()),
+        ("an event's content", "Partner Customer Delegated Admin".to_owned()),
+        ("an event's content", "96c3e81f-5a2d-4b70-8e94-0d1f7c6b53a2".to_owned()),
+    ]
+}
+
+/// The entries of a log in which every line is one, and none holds a secret.
+fn entries(log: &str) -> Vec<Value> {
+    for (what, secret) in secrets() {
+        let line = log.lines().find(|line| line.contains(&secret));
+        assert_eq!(line, None, "{what} is in the log");
+    }
+    let entry = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+    log.lines().map(entry).collect()
+}
+
+/// Requests that are turned away, and what they are answered.
+async fn bad_requests(warden: &Warden) {
+    let json = format!("{{\"value\":[{{\"{MARKER}\":\"{MARKER}\"}},\"{MARKER}\",7]}}");
+    let broken = format!("{{\"{MARKER}");
+    let state_of = |id: &str| client_state(&Secret::new(CLIENT_STATE_KEY), id.parse().unwrap());
+    let (state, strangers) = (state_of(WOODGROVE), state_of(STRANGER));
+    let strange = format!(
+        "{{\"value\":[{{\"tenantId\":\"{WOODGROVE}\",\"clientState\":\"v1.{MARKER}\"}},\
+         {{\"tenantId\":\"{STRANGER}\",\"clientState\":\"{strangers}\"}},\
+         {{\"tenantId\":\"{MARKER}\",\"clientState\":\"{state}\"}},\
+         {{\"tenantId\":\"{WOODGROVE}\",\"clientState\":\"{state}\",\
+         \"encryptedContent\":{{\"data\":\"{MARKER}\"}}}}]}}"
+    );
+    let query = format!("?validationToken={MARKER}{}", "x".repeat(5000));
+    let marked: [(&str, &str); 4] = [
+        ("webhook-id", MARKER),
+        ("webhook-timestamp", MARKER),
+        ("webhook-signature", MARKER),
+        ("authorization", MARKER),
+    ];
+    let now = now().as_second().to_string();
+    let forged = [
+        ("webhook-id", MARKER),
+        ("webhook-timestamp", now.as_str()),
+        ("webhook-signature", "v1,bWFya2VyN2YzYTkx"),
+    ];
+    for (path, headers, body, status) in [
+        ("/hooks/graph", &marked[..], json.as_str(), 202),
+        ("/hooks/graph", &[], &broken, 400),
+        ("/hooks/graph", &[], &strange, 202),
+        (&format!("/hooks/graph{query}"), &[], "", 400),
+        (&format!("/hooks/graph?validationToken={MARKER}"), &[], "", 200),
+        (&format!("/hooks/audit?tenant={MARKER}"), &marked[..], &json, 401),
+        ("/hooks/audit", &forged[..], &json, 401),
+        ("/hooks/audit", &[], &broken, 401),
+        (&format!("/{MARKER}"), &[], &json, 404),
+    ] {
+        let answer = warden.post(path, headers, body).await;
+        assert_eq!(answer.status, status, "{path}");
+    }
+    too_large(warden);
+    signed(warden, &format!("/hooks/audit?tenant={MARKER}"), &json, 400).await;
+    signed(warden, "/hooks/audit", &broken, 400).await;
+    signed(warden, "/hooks/audit", &json, 400).await;
+}
+
+/// Announces a body that is too large, and gives up when told so.
+fn too_large(warden: &Warden) {
+    let mut stream = TcpStream::connect(warden.address).unwrap();
+    let head = format!("POST /hooks/graph HTTP/1.1\r\nhost: {MARKER}\r\ncontent-length: 2000000");
+    stream.write_all(format!("{head}\r\n\r\n{MARKER}").as_bytes()).unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 413");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a sender has a clock of its own")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// Posts what has the right signature and is wrong all the same.
+async fn signed(warden: &Warden, path: &str, body: &str, status: u16) {
+    let now = now();
+    let key = WebhookSecret::parse(&Secret::new(AUDIT_SECRET)).unwrap();
+    let (timestamp, signature) = (now.as_second().to_string(), key.sign("a", now, body.as_bytes()));
+    let headers = [
+        ("webhook-id", "a"),
+        ("webhook-timestamp", timestamp.as_str()),
+        ("webhook-signature", signature.as_str()),
+    ];
+    assert_eq!(warden.post(path, &headers, body).await.status, status, "{path}");
+}
+
+/// An event with marked fields that is heard.
+fn marked_event() -> String {
+    let text = include_str!("../../events/audit/add-member-to-role.json");
+    let mut event: Value = serde_json::from_str(text).unwrap();
+    event["resultReason"] = MARKER.into();
+    event["targetResources"][0]["displayName"] = MARKER.into();
+    event["initiatedBy"]["app"]["displayName"] = MARKER.into();
+    event.to_string()
+}
+
+#[tokio::test]
+async fn a_whole_run_at_trace_tells_names_and_no_secrets() {
+    let scenario = Scenario::woodgrove()
+        .lag_reads(0)
+        .refuse_foreign_deletion()
+        .fault(Rule::new("/getByIds", Then::throttle(0)))
+        .fault(Rule::new("/users", Then::status(503)).times(2))
+        .fault(Rule::new("/partners", Then::Drop))
+        .fault(Rule::new("/roleDefinitions", Then::Html200));
+    let town = Town::new(scenario, ENFORCE).await.set("WARDEN_LOG", "trace");
+    let warden = town.serve();
+    bad_requests(&warden).await;
+    assert_eq!(warden.audit(&marked_event()).await, 202);
+    assert_eq!(warden.graph(include_str!("../../events/graph/user-updated.json")).await, 202);
+    town.messages("a refusal and a removal", |messages| {
+        let told = |state| {
+            let text = messages.iter().map(ToString::to_string).collect::<String>();
+            text.contains(&format!("\"state\":\"{state}\""))
+        };
+        told("refused") && told("verified")
+    })
+    .await;
+    let log = warden.log();
+    let entries = entries(&log);
+    for name in ["Woodgrove", "Contoso Reseller", "Global Administrator", "AdminAgents", "Alice"] {
+        assert!(log.contains(name), "nothing is said of {name}");
+    }
+    for reason in ["not-authentic", "missing-proof", "malformed", "unknown-tenant", "too-large"] {
+        let told = entries.iter().any(|entry| entry["reason"] == reason);
+        assert!(told, "nothing is said of {reason}");
+    }
+    assert!(entries.iter().any(|entry| entry["outcome"] == "refused"));
+    assert!(entries.iter().any(|entry| entry["level"] == "TRACE"), "this is not all there is");
+}
+
+#[tokio::test]
+async fn a_failed_sign_in_is_told_without_what_was_sent() {
+    let mut scenario = Scenario::woodgrove();
+    scenario.client_secret = "another-secret".to_owned();
+    let town = Town::new(scenario, ENFORCE).await.set("WARDEN_LOG", "trace");
+    let warden = town.serve();
+    assert_eq!(warden.audit(&marked_event()).await, 202);
+    town.messages("that nothing can be read", |messages| !messages.is_empty()).await;
+    let log = warden.log();
+    entries(&log);
+    assert!(log.contains("AADSTS7000215"), "{log}");
+}
+
+/// A guest, a foreign group and a stranger's tenant with hostile names.
+fn strangers(name: &str) -> Scenario {
+    let tenant = Tenant::new(WOODGROVE, "Woodgrove")
+        .partner(CONTOSO, "Contoso Reseller")
+        .partner(STRANGER, name)
+        .principal(Principal::partner_group(name, CONTOSO), "Global Administrator")
+        .principal(Principal::partner_group(name, STRANGER), "User Administrator")
+        .guest(name, "zoe@contoso-reseller.example", "User Administrator")
+        .member("Megan Bowen", "megan@woodgrove.example", "Global Administrator");
+    Scenario::default().tenant(tenant).sink("security", INBOX_SECRET).lag_reads(0)
+}
+
+/// Whether a terminal or a reader's eye could be led astray by it.
+fn misleads(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Every text in a message, and in what part of it.
+fn texts<'a>(value: &'a Value, path: &str, all: &mut Vec<(String, &'a str)>) {
+    match value {
+        Value::String(text) => all.push((path.to_owned(), text)),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, path, all)),
+        Value::Object(object) => {
+            object.iter().for_each(|(name, value)| texts(value, &format!("{path}.{name}"), all));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+async fn check_name(name: &str) {
+    let town = Town::new(strangers(name), ENFORCE).await.set("WARDEN_LOG", "trace");
+    let warden = town.serve();
+    warden.role_was_added().await;
+    let messages = town
+        .messages("tickets about both partners", |messages| {
+            let about = |id| messages.iter().any(|message| message["data"]["partner"]["id"] == id);
+            about(CONTOSO)
+                && about(STRANGER)
+                && messages.iter().any(|message| message["type"] == "ticket.closed")
+        })
+        .await;
+    for entry in entries(&warden.log()) {
+        assert_ne!(entry["level"], "ERROR", "{entry}");
+        let mut all = Vec::new();
+        texts(&entry, "", &mut all);
+        for (path, text) in all {
+            let odd = text.chars().find(|c| misleads(*c) && *c != '\n');
+            assert_eq!(odd, None, "in the log at {path}: {text:?}");
+        }
+    }
+    for message in &messages {
+        let mut all = Vec::new();
+        texts(message, "", &mut all);
+        for (path, text) in all {
+            let body = path == ".data.body";
+            let odd = text.chars().find(|c| misleads(*c) && !(body && *c == '\n'));
+            assert_eq!(odd, None, "in a ticket at {path}: {text:?}");
+            assert!(text.len() < 4000 || body, "{} bytes at {path}", text.len());
+        }
+        let body = message["data"]["body"].as_str().unwrap();
+        for line in body.lines() {
+            let chosen = ["Zoe", "forged", "{", "#", "- forged", "- Zoe", "[", "“", "xxx"];
+            let begins = chosen.iter().find(|chosen| line.starts_with(**chosen));
+            assert_eq!(begins, None, "a stranger's line in {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn hostile_names_forge_no_line_of_a_log_or_ticket() {
+    for name in HOSTILE {
+        check_name(name).await;
+    }
+    check_name(&"x".repeat(10_000)).await;
+}
