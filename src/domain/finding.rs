@@ -194,14 +194,16 @@ struct View<'a> {
 /// Says nothing of a tenant the policy does not name.
 pub fn findings(facts: &Facts, tenant: &Tenant, policy: &Policy, now: Timestamp) -> Vec<Finding> {
     let grants = grants(facts, tenant);
-    let open = grants
-        .iter()
-        .filter(|grant| !grant.is_allowed(tenant, now) && !is_excepted(grant, tenant, policy, now))
-        .collect();
+    let open = grants.iter().filter(|grant| !may_stand(grant, tenant, policy, now)).collect();
     let view = View { facts, tenant, grants: &grants, open };
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.check)(&view)).collect();
     findings.sort_by_key(|finding| Reverse(finding.severity));
     findings
+}
+
+/// Whether an allowance or an exception covers a grant at `now`.
+pub(super) fn may_stand(grant: &Grant, tenant: &Tenant, policy: &Policy, now: Timestamp) -> bool {
+    grant.is_allowed(tenant, now) || is_excepted(grant, tenant, policy, now)
 }
 
 fn is_excepted(grant: &Grant, tenant: &Tenant, policy: &Policy, now: Timestamp) -> bool {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Facts, Part};
-use super::finding::{Finding, FindingName, findings};
+use super::finding::{Finding, FindingName, findings, may_stand};
 use super::grant::{Grant, PrincipalKind, keeps_a_global_administrator};
 use super::id::{PartnerId, Sha256Hex, SinkName, StepId, TenantId};
 use super::policy::{Do, Mode, Policy};
@@ -205,7 +205,9 @@ impl Guard<'_> {
         for finding in findings {
             let Some(grant) = &finding.grant else { continue };
             let act = self.about.policy.response(finding.finding, finding.severity).act;
-            if act < Do::Approve || !finding.certain {
+            let Circumstances { policy, tenant, now, .. } = self.about;
+            // A partner may be told of for being there at all, and still keep what is allowed.
+            if act < Do::Approve || !finding.certain || may_stand(grant, tenant, policy, now) {
                 continue;
             }
             let (_, strongest, because) =
@@ -514,6 +516,17 @@ mod tests {
                 .unresolvable("dddddddd-0000-0000-0000-000000000001", "Global Administrator")
                 .member_from("Mallory", "33333333-3333-3333-3333-333333333333", "Reports Reader"),
             &[],
+        );
+    }
+
+    #[test]
+    fn an_unlisted_partner_keeps_what_is_allowed_to_any_partner() {
+        check(
+            case()
+                .allow_unlisted(&["Directory Readers"])
+                .stranger_group("Strangers", "Directory Readers")
+                .stranger_group("Strangers", "Reports Reader"),
+            &["revoke Reports Reader from Strangers (role-not-allowed, unlisted-partner)"],
         );
     }
 
