@@ -8,6 +8,7 @@ mod evidence;
 mod front_door;
 mod harness;
 mod log_secrecy;
+mod plan_invariants;
 mod scenarios;
 mod storm;
 mod tidy;
