@@ -179,6 +179,9 @@ pub async fn verify(
                 info!(partner.name = name, "seen to be gone: {step}");
             }
             Proof::Again(at) => info!(partner.name = name, %at, "not seen to be gone yet: {step}"),
+            Proof::NotDone => {
+                warn!(partner.name = name, "never taken by Graph, begun anew when found: {step}");
+            }
             Proof::StillThere => {
                 let detail = "it was read again to the last and not seen to be gone";
                 for case in &mut cases {
@@ -238,7 +241,8 @@ fn again(world: &World, due: &DueVerification, now: Timestamp) -> Proof {
     let next = usize::try_from(due.attempt).unwrap_or(usize::MAX).saturating_add(1);
     match (world.read_again.get(next - 1), world.read_again.get(next)) {
         (Some(this), Some(next)) => Proof::Again(now + (*next - *this)),
-        _ => Proof::StillThere,
+        _ if due.taken => Proof::StillThere,
+        _ => Proof::NotDone,
     }
 }
 

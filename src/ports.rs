@@ -243,6 +243,8 @@ pub struct DueVerification {
     pub step: Step,
     /// How many times it was read again so far.
     pub attempt: u32,
+    /// Whether Graph said that it took it. Else it may never have heard of it.
+    pub taken: bool,
 }
 
 /// What one look leaves behind.
@@ -260,8 +262,11 @@ pub enum Proof {
     Gone,
     /// It is still there; read again at this time.
     Again(Timestamp),
-    /// It is still there after the last time.
+    /// Graph took it, and it is still there after the last time.
     StillThere,
+    /// It is still there after the last time, and Graph never said that it took it: as good as
+    /// not begun.
+    NotDone,
 }
 
 /// The memory of what was intended, done and proven.

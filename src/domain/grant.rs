@@ -155,8 +155,21 @@ pub fn keeps_a_global_administrator(facts: &Facts, tenant: &Tenant) -> bool {
             && role_of(facts, &assignment.role_definition_id).template_id
                 == Some(role::GLOBAL_ADMINISTRATOR)
             && holder(facts, tenant, assignment).is_none()
-            && matches!(facts.objects.get(&assignment.principal_id), Some(DirectoryObject::User(_)))
+            && match facts.objects.get(&assignment.principal_id) {
+                Some(DirectoryObject::User(user)) => {
+                    !is_guest(facts, &assignment.principal_id, user)
+                }
+                _ => false,
+            }
     })
+}
+
+/// Whether an account belongs to somebody outside, by any of the signs there are.
+fn is_guest(facts: &Facts, principal: &PrincipalId, user: &User) -> bool {
+    let upn = user.user_principal_name.as_deref();
+    facts.guests.contains_key(principal)
+        || user.user_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("guest"))
+        || upn.is_some_and(|upn| upn.to_ascii_uppercase().contains("#EXT#"))
 }
 
 fn app_id(facts: &Facts, principal: &PrincipalId) -> Option<String> {
@@ -276,10 +289,7 @@ fn account(
     if let Some(partner) = tenant.partner_of_account(&assignment.principal_id, upn) {
         return make(PrincipalKind::DedicatedAccount, named(facts, tenant, partner.id));
     }
-    let is_guest = listed.is_some()
-        || user.user_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("guest"))
-        || upn.is_some_and(|upn| upn.to_ascii_uppercase().contains("#EXT#"));
-    match (is_guest, home) {
+    match (is_guest(facts, &assignment.principal_id, user), home) {
         (true, home) => {
             let domains: Vec<String> =
                 [Some(user), listed].into_iter().flatten().flat_map(guest_domains).collect();

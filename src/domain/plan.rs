@@ -170,7 +170,7 @@ pub fn plan(facts: &Facts, about: Circumstances<'_>) -> Plan {
             .gaps
             .iter()
             .any(|gap| matches!(gap.part, Part::RoleAssignments | Part::Principals)),
-        revocations: about.history.revocations,
+        revocations: about.history.revocations + outcome_unknown(about.history),
     };
     let cases = partners.into_iter().map(|(partner, findings)| {
         let steps = guard.steps(&findings);
@@ -180,6 +180,12 @@ pub fn plan(facts: &Facts, about: Circumstances<'_>) -> Plan {
     let mut cases: Vec<PlannedCase> = cases.collect();
     cases.sort_by_key(|case| case.partner.id.is_none());
     Plan { tenant: tenant.id, tenant_name: tenant.name.clone(), mode: policy.mode, cases }
+}
+
+/// How many steps may have been carried out without anybody knowing.
+fn outcome_unknown(history: &History) -> u32 {
+    let unknown = history.steps.values().filter(|past| past.state == StepState::Intended);
+    u32::try_from(unknown.count()).unwrap_or(u32::MAX)
 }
 
 fn sinks(policy: &Policy, findings: &[Finding]) -> BTreeSet<SinkName> {
@@ -220,36 +226,37 @@ impl Guard<'_> {
     }
 
     fn step(&mut self, grant: &Grant, act: Do, because: Vec<FindingName>) -> Option<Step> {
+        if act != Do::Approve && act != Do::Revoke {
+            return None;
+        }
         let past = self.about.history.steps.get(&grant.key()).copied();
         let episode = match past {
             Some(PastStep { episode, state: StepState::Verified, .. }) => episode + 1,
             Some(PastStep { episode, .. }) => episode,
             None => 0,
         };
-        let verdict = match (act, past.map(|past| past.state)) {
-            (Do::Ignore | Do::Record | Do::Ticket | Do::Quarantine, _) => return None,
-            (_, Some(state @ (StepState::Revoked | StepState::Unverified))) => {
-                Verdict::Already(state)
-            }
+        // One that was begun before is counted already.
+        let begun = u32::from(past.is_some_and(|past| past.state == StepState::Intended));
+        self.revocations = self.revocations.saturating_sub(begun);
+        let verdict = match past.map(|past| past.state) {
+            Some(state @ (StepState::Revoked | StepState::Unverified)) => Verdict::Already(state),
             // Whether a customer may delete it is not documented, so it is not tried at every
             // look. What is refused for other principals may work with the next.
-            (_, Some(StepState::Refused))
+            Some(StepState::Refused)
                 if grant.kind == PrincipalKind::ForeignGroup
                     && past.is_some_and(|p| self.about.now < p.at + REFUSED_AGAIN_AFTER) =>
             {
                 Verdict::Already(StepState::Refused)
             }
-            (Do::Approve | Do::Revoke, _) => match self.holds_back(grant, episode) {
+            _ => match self.holds_back(grant, episode) {
                 Some(reason) => Verdict::Held(reason),
                 None if act == Do::Approve || self.about.policy.mode == Mode::Approve => {
                     Verdict::AwaitApproval
                 }
-                None => {
-                    self.revocations += 1;
-                    Verdict::CarryOut
-                }
+                None => Verdict::CarryOut,
             },
         };
+        self.revocations += begun.max(u32::from(verdict == Verdict::CarryOut));
         let remediation = Remediation::RevokeRoleAssignment;
         Some(Step {
             id: self.step_id(grant, remediation, episode),
@@ -542,6 +549,7 @@ mod tests {
         check(agents(), &[held]);
         check(agents().own_group("Admins", "Global Administrator"), &[held]);
         check(agents().guest("Bob", "bob@customer.example", "Reports Reader"), &[held]);
+        check(agents().guest("Bob", "bob@customer.example", "Global Administrator"), &[held]);
         check(agents().member("Megan", "User Administrator"), &[held]);
         check(agents().member("Megan", "Global Administrator"), &[free]);
         let unread = agents().gap(Part::Principals, GapCause::Denied);

@@ -93,6 +93,8 @@ impl Courier {
         } else {
             error!(sink, webhook.id = delivery.id, "given up: {why}");
         }
-        self.outbox.failed(delivery.number, pause.map(|pause| now + pause), &why).await
+        // Counted from here: a sink that let us wait for its time limit gets its pause all the same.
+        let due = pause.map(|pause| self.clock.now() + pause);
+        self.outbox.failed(delivery.number, due, &why).await
     }
 }

@@ -1,18 +1,23 @@
 //! `kill -9` at every point of the work, and a restart on the same files: nothing is lost, nothing
 //! is done twice, and the records tell what happened.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use jiff::SignedDuration;
 use partner_warden::adapters::http::{Http, Patience};
+use partner_warden::config::Config;
 use partner_warden::domain::plan::StepState;
 use partner_warden::domain::secret::Secret;
-use partner_warden::sim::{CONTOSO, Hold, Scenario, Tenant, WOODGROVE, When};
+use partner_warden::serve::{Timing, listen, serve};
+use partner_warden::sim::{
+    CONTOSO, Hold, INBOX_SECRET, Rule, Scenario, Tenant, Then, View, WOODGROVE, When,
+};
 use partner_warden::wire::graph::client_state;
 
 use When::{AfterEffect, BeforeEffect};
 
-use crate::evidence::is_look;
 use crate::harness::{CLIENT_STATE_KEY, ENFORCE, LIMIT, Town, Warden};
 
 /// Where the process is killed: while a request waits for its answer.
@@ -101,7 +106,7 @@ async fn finish(town: &Town, stale: usize, gone: &[String]) {
     let deleted: Vec<String> =
         town.sim.deletions().into_iter().map(|deletion| deletion.assignment_id).collect();
     assert_eq!(deleted, gone);
-    town.all_is_well(stale);
+    town.all_is_well(stale).await;
 }
 
 const SIGN_IN: &str = "/oauth2/v2.0/token";
@@ -176,10 +181,7 @@ async fn killed_after_a_deletion_that_the_tenant_does_not_show_yet() {
     let tenant = Tenant::new(WOODGROVE, "Woodgrove")
         .partner_group("AdminAgents", CONTOSO, "Global Administrator")
         .member("Megan Bowen", "megan@woodgrove.example", "Global Administrator");
-    let scenario = Scenario::default()
-        .tenant(tenant)
-        .sink("security", partner_warden::sim::INBOX_SECRET)
-        .lag_reads(1);
+    let scenario = Scenario::default().tenant(tenant).sink("security", INBOX_SECRET).lag_reads(1);
     check(scenario, 1, &[at("DELETE", ASSIGNMENTS, AfterEffect)]).await;
 }
 
@@ -236,12 +238,15 @@ async fn killed_at_one_point_after_the_other() {
     .await;
 }
 
+fn notification() -> String {
+    let state = client_state(&Secret::new(CLIENT_STATE_KEY), WOODGROVE.parse().unwrap());
+    include_str!("../../events/graph/user-updated.json").replace("{{clientState}}", &state)
+}
+
 /// Posts notifications from many connections until so many are answered, kills, and says how many
 /// were answered in the end.
 async fn kill_amid_posts(warden: Warden, posts: usize, kill_after: usize) -> usize {
-    let state = client_state(&Secret::new(CLIENT_STATE_KEY), WOODGROVE.parse().unwrap());
-    let body =
-        include_str!("../../events/graph/user-updated.json").replace("{{clientState}}", &state);
+    let body = notification();
     let url = format!("http://{}/hooks/graph", warden.address);
     let http = Http::new(Patience::default()).unwrap();
     let post = || http.once("serve", |client| client.post(&url).body(body.clone()));
@@ -282,10 +287,9 @@ async fn killed_amid_a_hundred_notifications() {
         within(busy.abandoned()).await.unwrap();
         let kept: i64 = town.waiting().iter().map(|waiting| waiting.signals).sum();
         assert!(kept >= i64::try_from(answered).unwrap(), "{answered} answered, {kept} kept");
-        let before = town.sim.calls().last().unwrap().sequence;
+        let before = town.looks();
         finish(&town, 0, &gone).await;
-        let newer = town.sim.calls().into_iter().any(|c| is_look(&c) && c.sequence > before);
-        assert!(newer, "no look after the restart");
+        assert!(town.looks() > before, "no look after the restart");
     }
 }
 
@@ -323,7 +327,7 @@ async fn killed_after_a_refusal_that_no_later_look_would_tell() {
     within(again.reached()).await.unwrap();
     again.release();
     warden.stop().await;
-    let records = town.records();
+    let records = town.records().await;
     let refused = records.iter().flat_map(|record| &record.case.rows).any(|row| {
         row.step.as_ref().is_some_and(|step| {
             step.state == StepState::Refused && step.request_id.is_some() && row.open
@@ -331,4 +335,92 @@ async fn killed_after_a_refusal_that_no_later_look_would_tell() {
     });
     assert!(refused, "{records:#?}");
     assert_eq!(town.sim.count("DELETE", ASSIGNMENTS), 2);
+}
+
+/// A deletion whose answer was lost counts as one of those the policy allows within an hour.
+#[tokio::test]
+async fn killed_and_still_no_more_is_taken_away_than_the_policy_allows() {
+    let policy = ENFORCE.replace("guardrails: {", "guardrails: {maxRevocations: 1, ");
+    let town = Town::new(woodgrove(), &policy).await;
+    let armed = at("DELETE", ASSIGNMENTS, AfterEffect).arm(&town);
+    let warden = town.serve();
+    warden.role_was_added().await;
+    armed.kill(warden).await;
+    for life in 0..2 {
+        let warden = town.serve();
+        if life > 0 {
+            warden.role_was_added().await;
+        }
+        town.looked(2 + life).await;
+        warden.stop().await;
+        assert_eq!(town.waiting(), []);
+        assert_eq!(town.sim.deletions().len(), 1, "in life {life} after the crash");
+    }
+    let messages = town.messages("the ticket", |messages| !messages.is_empty()).await;
+    let held = messages.last().unwrap()["data"]["body"].as_str().unwrap().contains("Held back");
+    assert!(held, "{messages:#?}");
+}
+
+/// Serves in this process, less patiently, while something is done.
+async fn serve_meanwhile<T>(town: &Town, work: impl AsyncFnOnce(SocketAddr) -> T) -> T {
+    let variable = |name: &str| {
+        let mut all = town.variables();
+        all.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
+    };
+    let config = Config::load(variable).unwrap();
+    let soon = SignedDuration::from_millis;
+    let timing = Timing {
+        patience: Patience { retries: 0, ..Patience::default() },
+        read_again: vec![soon(0), soon(1), soon(2)],
+        retry_pause: SignedDuration::from_hours(1),
+        ..Timing::default()
+    };
+    let door = listen(config.settings.listen).await.unwrap();
+    let address = door.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = serve(&config, door, timing, async { drop(stopped.await) });
+    let working = async {
+        let done = work(address).await;
+        stop.send(()).unwrap();
+        done
+    };
+    let (served, done) = tokio::join!(serving, working);
+    served.unwrap();
+    done
+}
+
+/// Reading again shows that the access is still there; it is no proof that Graph ever heard of it.
+#[tokio::test]
+async fn killed_before_a_deletion_and_graph_out_of_order_for_long_after() {
+    let town = Town::new(woodgrove(), ENFORCE).await;
+    let armed = at("DELETE", ASSIGNMENTS, BeforeEffect).arm(&town);
+    let warden = town.serve();
+    warden.role_was_added().await;
+    armed.kill(warden).await;
+    town.sim.add_fault(Rule::new(ASSIGNMENTS, Then::status(503)).method("DELETE").forever());
+    serve_meanwhile(&town, async |_| {
+        let wait = |count| {
+            town.sim.wait_for("the deletions", LIMIT, move |view| {
+                (view.count("DELETE", ASSIGNMENTS) >= count).then_some(())
+            })
+        };
+        wait(3).await.unwrap();
+    })
+    .await;
+    let again = town.sim.count("GET", READ_AGAIN);
+    serve_meanwhile(&town, async |address| {
+        let last = 3 * 2;
+        let read = |view: &View<'_>| view.count("GET", READ_AGAIN) >= again + last;
+        let wait = town.sim.wait_for("reading again", LIMIT, |view| read(view).then_some(()));
+        wait.await.unwrap();
+        town.sim.clear_faults();
+        let http = Http::new(Patience::default()).unwrap();
+        let url = format!("http://{address}/hooks/graph");
+        let body = notification();
+        let posted = http.once("serve", |client| client.post(&url).body(body.clone())).await;
+        assert_eq!(posted.unwrap().status, 202);
+        town.closed_ticket().await;
+    })
+    .await;
+    assert_eq!(town.sim.deletions().len(), 2);
 }

@@ -320,19 +320,6 @@ impl Warden {
         self.log()
     }
 
-    /// Asks it to stop, as a service supervisor does, and waits until it has.
-    pub(crate) async fn stop(mut self) {
-        let asked = Command::new("kill").arg(self.pid().to_string()).status().unwrap();
-        assert!(asked.success());
-        // The simulator goes on meanwhile: what is under way may need its answers.
-        let stopped = tokio::task::spawn_blocking(move || {
-            let status = self.child.wait().unwrap();
-            (self, status)
-        });
-        let (warden, status) = tokio::time::timeout(LIMIT, stopped).await.unwrap().unwrap();
-        assert!(status.success(), "{}", warden.log());
-    }
-
     /// Posts to a path with headers.
     pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         self.request("POST", path, headers, body).await

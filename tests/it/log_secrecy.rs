@@ -4,13 +4,13 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use jiff::Timestamp;
+use partner_warden::adapters::clock::SystemClock;
 use partner_warden::domain::secret::Secret;
+use partner_warden::ports::Clock as _;
 use partner_warden::sim::{
     CLIENT_SECRET, CONTOSO, INBOX_SECRET, Principal, Rule, Scenario, Tenant, Then, WOODGROVE,
 };
 use partner_warden::wire::graph::client_state;
-use partner_warden::wire::standard_webhooks::WebhookSecret;
 use serde_json::Value;
 
 use crate::harness::{AUDIT_SECRET, CLIENT_STATE_KEY, ENFORCE, Town, Warden};
@@ -78,7 +78,7 @@ async fn bad_requests(warden: &Warden) {
         ("webhook-signature", MARKER),
         ("authorization", MARKER),
     ];
-    let now = now().as_second().to_string();
+    let now = SystemClock.now().as_second().to_string();
     let forged = [
         ("webhook-id", MARKER),
         ("webhook-timestamp", now.as_str()),
@@ -99,9 +99,9 @@ async fn bad_requests(warden: &Warden) {
         assert_eq!(answer.status, status, "{path}");
     }
     too_large(warden);
-    signed(warden, &format!("/hooks/audit?tenant={MARKER}"), &json, 400).await;
-    signed(warden, "/hooks/audit", &broken, 400).await;
-    signed(warden, "/hooks/audit", &json, 400).await;
+    assert_eq!(warden.audit_at(&format!("/hooks/audit?tenant={MARKER}"), &json).await.status, 400);
+    assert_eq!(warden.audit_at("/hooks/audit", &broken).await.status, 400);
+    assert_eq!(warden.audit_at("/hooks/audit", &json).await.status, 400);
 }
 
 /// Announces a body that is too large, and gives up when told so.
@@ -112,24 +112,6 @@ fn too_large(warden: &Warden) {
     let mut status = [0; 12];
     stream.read_exact(&mut status).unwrap();
     assert_eq!(&status, b"HTTP/1.1 413");
-}
-
-#[expect(clippy::disallowed_methods, reason = "a sender has a clock of its own")]
-fn now() -> Timestamp {
-    Timestamp::now()
-}
-
-/// Posts what has the right signature and is wrong all the same.
-async fn signed(warden: &Warden, path: &str, body: &str, status: u16) {
-    let now = now();
-    let key = WebhookSecret::parse(&Secret::new(AUDIT_SECRET)).unwrap();
-    let (timestamp, signature) = (now.as_second().to_string(), key.sign("a", now, body.as_bytes()));
-    let headers = [
-        ("webhook-id", "a"),
-        ("webhook-timestamp", timestamp.as_str()),
-        ("webhook-signature", signature.as_str()),
-    ];
-    assert_eq!(warden.post(path, &headers, body).await.status, status, "{path}");
 }
 
 /// An event with marked fields that is heard.

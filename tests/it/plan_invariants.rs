@@ -102,7 +102,10 @@ impl Held {
         match self.kind {
             PartnerGuest => format!("{name}_contoso-reseller.example#EXT#@woodgrove.example"),
             OtherGuest => format!("{name}_customer.example#EXT#@woodgrove.example"),
-            _ => format!("{name}@woodgrove.example"),
+            OwnUser | OwnGroup | OwnApp | PartnerGroup | StrangerGroup | GivenAccount
+            | PartnerApp | Unresolvable | Contradictory | Garbled => {
+                format!("{name}@woodgrove.example")
+            }
         }
     }
 
@@ -151,7 +154,8 @@ impl Held {
             PartnerGroup | StrangerGroup => self.partner(),
             Contradictory => Some(STRANGER),
             Garbled => Some("nowhere"),
-            _ => None,
+            OwnUser | OwnGroup | OwnApp | OtherGuest | PartnerGuest | GivenAccount | PartnerApp
+            | Unresolvable => None,
         };
         RoleAssignment {
             id: AssignmentId(format!("{}-{}-{}", self.principal(), self.role, self.in_unit)),
@@ -304,7 +308,7 @@ impl World {
         let grants = grants(facts, &policy.roster.tenants[0]);
         let past = grants.iter().zip(&self.past).filter_map(|(grant, past)| {
             let (episode, state) = (*past)?;
-            Some((grant.key(), PastStep { episode, state }))
+            Some((grant.key(), PastStep { episode, state, at: now() }))
         });
         History { steps: past.collect::<BTreeMap<_, _>>(), revocations: self.done }
     }

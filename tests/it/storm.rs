@@ -5,7 +5,6 @@ use futures_util::StreamExt as _;
 use partner_warden::sim::{Scenario, When};
 use serde_json::{Value, json};
 
-use crate::evidence::is_look;
 use crate::harness::{ENFORCE, LIMIT, Town, Warden};
 
 const ASSIGNMENTS: &str = "/roleManagement/directory/roleAssignments";
@@ -68,13 +67,6 @@ fn journal(town: &Town) -> u64 {
     std::fs::metadata(town.folder.path().join("store.db-wal")).unwrap().len()
 }
 
-async fn looked(town: &Town, times: usize) {
-    let wait = town.sim.wait_for("the look", LIMIT, |view| {
-        (view.calls().filter(|call| is_look(call)).count() >= times).then_some(())
-    });
-    wait.await.unwrap();
-}
-
 fn woodgrove() -> Scenario {
     Scenario::woodgrove().lag_reads(0)
 }
@@ -97,7 +89,7 @@ async fn check(sender: Sender) {
     town.closed_ticket().await;
     sender.post(&warden, 1000, BATCH).await;
     assert_eq!(town.looks(), 1, "posting took longer than settling");
-    looked(&town, 2).await;
+    town.looked(2).await;
 
     let (memory, store, journal) = (memory(&warden), town.store_size(), journal(&town));
     assert!(memory < memory_before + 16 * MIB, "{memory_before} bytes became {memory}");
@@ -106,7 +98,7 @@ async fn check(sender: Sender) {
 
     warden.stop().await;
     assert_eq!(town.looks(), 2);
-    town.all_is_well(0);
+    town.all_is_well(0).await;
 }
 
 #[tokio::test]
@@ -127,7 +119,7 @@ async fn while_a_tenant_settles_its_subject_waits_and_another_is_looked_at_at_on
     town.closed_ticket().await;
     Sender::Graph.post(&warden, 500, BATCH).await;
     Sender::Audit.post(&warden, 1, 1).await;
-    looked(&town, 2).await;
+    town.looked(2).await;
     warden.stop().await;
     assert_eq!(town.looks(), 2);
     let mut waiting = town.waiting();
@@ -136,7 +128,7 @@ async fn while_a_tenant_settles_its_subject_waits_and_another_is_looked_at_at_on
     assert_eq!((whole.subject.as_str(), whole.signals, whole.settling), ("tenant", 500, true));
     assert!(object.subject.starts_with("object-"), "{object:?}");
     assert_eq!((object.signals, object.settling), (0, true));
-    let looks = town.records().into_iter().filter_map(|record| record.read_at);
+    let looks = town.records().await.into_iter().filter_map(|record| record.read_at);
     let read_at = looks.min().unwrap().as_millisecond();
     let after = whole.due - read_at;
     assert!((120_000..180_000).contains(&after), "it settles {after} ms after the look");

@@ -100,7 +100,7 @@ impl Ledger for Sqlite {
     async fn due_verifications(&self, now: Timestamp) -> Result<Vec<DueVerification>, PortError> {
         self.run(move |db| {
             let mut statement = db.prepare_cached(
-                "SELECT tenant, step, verify_attempt FROM steps
+                "SELECT tenant, step, verify_attempt, acted_at IS NOT NULL FROM steps
                  WHERE verify_due <= ?1 ORDER BY verify_due LIMIT ?2",
             )?;
             let rows = statement.query_map([millis(now), DUE_MAX], |row| {
@@ -108,6 +108,7 @@ impl Ledger for Sqlite {
                     tenant: from_text(row.get(0)?)?,
                     step: from_json(&row.get::<_, String>(1)?)?,
                     attempt: row.get(2)?,
+                    taken: row.get(3)?,
                 })
             })?;
             rows.collect()
@@ -144,6 +145,11 @@ fn verified(db: &Connection, step: &StepId, proof: Proof) -> rusqlite::Result<()
         Proof::Gone => (Some(StepState::Verified), None),
         Proof::Again(due) => (None, Some(millis(due))),
         Proof::StillThere => (Some(StepState::Unverified), None),
+        Proof::NotDone => {
+            // The next look that finds it begins it anew.
+            let mut forget = db.prepare_cached("DELETE FROM steps WHERE id = ?1")?;
+            return forget.execute([step.0.as_str()]).map(drop);
+        }
     };
     db.prepare_cached(
         "UPDATE steps SET state = COALESCE(?2, state), verify_due = ?3,
@@ -167,8 +173,11 @@ fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Result<Histor
         };
         Ok((from_text(row.get(0)?)?, past))
     })?;
+    // What was seen to be gone after its answer was lost has no moment but that of its beginning.
     let revocations = db.query_row(
-        "SELECT COUNT(*) FROM steps WHERE tenant = ?1 AND acted_at >= ?2",
+        "SELECT COUNT(*) FROM steps
+         WHERE tenant = ?1
+           AND COALESCE(acted_at, CASE state WHEN 'verified' THEN intended_at END) >= ?2",
         params![tenant, since],
         |row| row.get(0),
     )?;

@@ -184,7 +184,8 @@ async fn what_graph_took_is_read_again_at_once() {
     assert_eq!(given.due_steps(CHECK - 1).await, []);
     assert_eq!(given.next_verification().await, Some(CHECK));
     given.settle(&first, StepState::Revoked, 1).await;
-    let expect = DueVerification { tenant: tenant(WOODGROVE), step: first, attempt: 0 };
+    let expect =
+        DueVerification { tenant: tenant(WOODGROVE), step: first, attempt: 0, taken: true };
     assert_eq!(given.due_steps(1).await, [expect]);
     given.settle(&second, StepState::Refused, 1).await;
     assert_eq!(given.due_steps(CHECK).await.len(), 1, "what Graph refused stays as it is");
@@ -235,7 +236,7 @@ async fn reading_again_ends_when_access_is_gone_or_patience_is() {
 }
 
 #[tokio::test]
-async fn only_revocations_that_graph_took_within_the_window_are_counted() {
+async fn revocations_that_came_about_within_the_window_are_counted() {
     let given = given();
     let [first, second] = steps();
     let since = async |seconds: i64| {
@@ -251,6 +252,29 @@ async fn only_revocations_that_graph_took_within_the_window_are_counted() {
     given.settle(&second, StepState::Revoked, 20).await;
     given.verified(&second, Proof::Gone).await;
     assert_eq!([since(0).await, since(10).await, since(11).await, since(21).await], [2, 2, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_revocation_whose_answer_was_lost_is_counted_once_it_is_seen() {
+    let given = given();
+    let [step, _] = steps();
+    given.intend(&step, 10).await;
+    given.verified(&step, Proof::Gone).await;
+    let since = async |seconds: i64| {
+        let history = given.store.history(tenant(WOODGROVE), at(seconds)).await.unwrap();
+        history.revocations
+    };
+    assert_eq!([since(0).await, since(10).await, since(11).await], [1, 1, 0]);
+}
+
+#[tokio::test]
+async fn what_graph_never_took_is_as_good_as_not_begun() {
+    let given = given();
+    let [step, _] = steps();
+    given.intend(&step, 0).await;
+    assert_eq!(given.due_steps(CHECK).await.first().map(|due| due.taken), Some(false));
+    given.verified(&step, Proof::NotDone).await;
+    assert_eq!((given.state(&step).await, given.next_verification().await), (None, None));
 }
 
 #[tokio::test]
