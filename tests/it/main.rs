@@ -6,4 +6,5 @@ mod cli;
 mod front_door;
 mod harness;
 mod scenarios;
+mod senders;
 mod tidy;
