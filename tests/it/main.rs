@@ -5,6 +5,7 @@
 mod cli;
 mod front_door;
 mod harness;
+mod receiver_checks;
 mod scenarios;
 mod senders;
 mod tidy;

@@ -44,6 +44,12 @@ impl<'a> Desk<'a> {
         Self { town: Some(town), login, now: SystemClock.now(), issued }
     }
 
+    /// One that is closed, and hands out nothing.
+    pub(crate) fn closed() -> Self {
+        let issued = [const { String::new() }; 3];
+        Self { town: None, login: String::new(), now: SystemClock.now(), issued }
+    }
+
     /// A token with some claims set otherwise; with `null`, left out.
     fn token(&self, changes: &Value) -> String {
         let claims = self.claims(changes);
