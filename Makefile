@@ -6,7 +6,7 @@
 NEXTEST := $(shell command -v cargo-nextest || echo .tools/bin/cargo-nextest)
 DENY := $(shell command -v cargo-deny || echo .tools/bin/cargo-deny)
 
-.PHONY: help demo test check fmt doc
+.PHONY: help demo test check fmt doc bless
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ fmt: ## Format the code
 
 doc: ## Build the documentation into target/doc
 	cargo doc --no-deps --locked
+
+bless: $(NEXTEST) ## Write docs/receiver-checks.md anew from the tests
+	WARDEN_BLESS=1 $(NEXTEST) nextest run --locked -E 'test(the_page_says_what_the_tests_do)'
 
 .tools/bin/cargo-nextest:
 	cargo install --locked --root .tools --version 0.9.143 cargo-nextest

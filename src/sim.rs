@@ -140,6 +140,12 @@ impl Sim {
         self.shared.look().directory(tenant)?.principal_id(name).ok()
     }
 
+    /// A token with claims of one's own, signed with the key that the sign-in publishes; `None`
+    /// if they cannot be signed.
+    pub fn sign(&self, claims: &serde_json::Value) -> Option<String> {
+        signin::sign(claims)
+    }
+
     /// Adds a principal to a tenant and says its id.
     pub fn admit(&self, tenant: &str, principal: Principal) -> Result<String, ScenarioError> {
         self.in_tenant(tenant, |directory| {

@@ -9,6 +9,8 @@ pub mod graph;
 pub mod o365;
 pub mod schedule;
 pub mod standard_webhooks;
+#[cfg(test)]
+mod tests;
 pub mod token;
 
 use std::fmt;

@@ -2,6 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject as _;
+use serde_json::{Value, json};
+
 use super::*;
 
 const POLICY: &str = "version: 1
@@ -184,4 +190,92 @@ fn secrets_that_the_policy_needs_are_asked_for() {
   tickets.security.secret is not a secret of the form whsec_ followed by the base64 of at least \
          16 bytes",
     );
+}
+
+const VECTOR: &str = include_str!("../../tests/data/rich-notification-openssl.json");
+
+/// The secrets with some set; `null` for one that is not.
+fn with_secrets(secrets: &Value) -> Given {
+    let mut all: Value = serde_json::from_str(SECRETS).unwrap();
+    for (key, value) in secrets.as_object().unwrap() {
+        all[key] = value.clone();
+    }
+    given().write("secrets.json", &all.to_string())
+}
+
+#[test]
+fn a_certificate_and_its_key_are_known_by_the_names_that_openssl_gives_them() {
+    let vector: Value = serde_json::from_str(VECTOR).unwrap();
+    let (certificate, key) = (&vector["certificatePem"], &vector["privateKeyPem"]);
+    let pair = json!({"notificationCertificatePem": certificate, "notificationPrivateKeyPem": key});
+    let config = with_secrets(&pair).load().unwrap();
+    let content = &vector["encryptedContent"];
+    let name = |field: &str| content[field].as_str().unwrap().to_lowercase();
+    let names = [name("encryptionCertificateId"), name("encryptionCertificateThumbprint")];
+    let expect = format!("NotificationKey {{ names: {names:?}, .. }}");
+    assert_eq!(format!("{:?}", config.notification_keys[0]), expect);
+    assert_eq!(config.notification_keys.len(), 1);
+
+    let both = json!({
+        "notificationCertificatePem": certificate, "notificationPrivateKeyPem": key,
+        "notificationCertificatePemPrevious": certificate,
+        "notificationPrivateKeyPemPrevious": key,
+    });
+    assert_eq!(with_secrets(&both).load().unwrap().notification_keys.len(), 2);
+    assert_eq!(given().load().unwrap().notification_keys.len(), 0);
+}
+
+#[test]
+fn a_certificate_without_its_key_and_what_is_neither_is_refused_without_being_shown() {
+    let vector: Value = serde_json::from_str(VECTOR).unwrap();
+    let (certificate, key) = (&vector["certificatePem"], &vector["privateKeyPem"]);
+    let text = key.as_str().unwrap();
+    let pkcs1 = pkcs1(text);
+    let fails = |secrets: Value, problems: &str| {
+        let expect = format!("the secrets in …/secrets.json are not complete:\n  {problems}");
+        with_secrets(&secrets).fails(&expect);
+    };
+    fails(
+        json!({"notificationCertificatePem": certificate}),
+        "notificationPrivateKeyPem is missing beside notificationCertificatePem",
+    );
+    fails(
+        json!({"notificationPrivateKeyPemPrevious": key}),
+        "notificationCertificatePemPrevious is missing beside notificationPrivateKeyPemPrevious",
+    );
+    let no_key = "notificationPrivateKeyPem is not an RSA private key in PKCS#8 \
+                  (BEGIN PRIVATE KEY)";
+    let cut = &text[..text.len() / 2];
+    let hollow = "-----BEGIN PRIVATE KEY-----\naHVudGVyMg==\n-----END PRIVATE KEY-----\n";
+    for wrong in [pkcs1.as_str(), certificate.as_str().unwrap(), "hunter2", cut, hollow] {
+        let pair =
+            json!({"notificationCertificatePem": certificate, "notificationPrivateKeyPem": wrong});
+        fails(pair, no_key);
+    }
+    let hollow = hollow.replace("PRIVATE KEY", "CERTIFICATE");
+    for wrong in [text, "hunter2", &hollow] {
+        let pair = json!({"notificationCertificatePem": wrong, "notificationPrivateKeyPem": key});
+        fails(pair, "notificationCertificatePem is not a certificate (BEGIN CERTIFICATE)");
+    }
+    let two = json!({"notificationCertificatePem": certificate,
+        "notificationCertificatePemPrevious": "hunter2",
+        "notificationPrivateKeyPemPrevious": key});
+    fails(
+        two,
+        "notificationPrivateKeyPem is missing beside notificationCertificatePem
+  notificationCertificatePemPrevious is not a certificate (BEGIN CERTIFICATE)",
+    );
+}
+
+/// The same key as older versions of OpenSSL write it: what PKCS#8 wraps, without the wrapping.
+fn pkcs1(pkcs8: &str) -> String {
+    let der = PrivatePkcs8KeyDer::from_pem_slice(pkcs8.as_bytes()).unwrap();
+    // Version, algorithm and the header of an octet string come first, 26 bytes for RSA 2048.
+    let inner = STANDARD.encode(&der.secret_pkcs8_der()[26..]);
+    let lines: Vec<&str> =
+        inner.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!(
+        "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n",
+        lines.join("\n")
+    )
 }

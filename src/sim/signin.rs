@@ -143,16 +143,25 @@ fn issue(state: &State, asked: &Asked, tenant: &str) -> Result<String, Refusal> 
         return Err(Refusal::new(StatusCode::UNAUTHORIZED, "invalid_client", 7_000_215, text));
     }
     let scope = field("scope").unwrap_or_default();
-    if !scope.ends_with("/.default") {
+    let Some(resource) = scope.strip_suffix("/.default") else {
         let text = format!("The provided value for scope {scope} is not valid.");
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_scope", 1_002_012, text));
-    }
-    sign(&directory.id, &client, &settings.permissions, asked.now.as_second())
+    };
+    // An application's own API goes by its id and by its URI; all else here is Graph.
+    let own = resource.strip_prefix("api://").unwrap_or(resource) == settings.client_id;
+    let audience = if own { resource } else { AUDIENCE };
+    access_token(audience, &directory.id, &client, &settings.permissions, asked.now.as_second())
 }
 
-fn sign(tenant: &str, client: &str, roles: &[String], now: i64) -> Result<String, Refusal> {
+fn access_token(
+    audience: &str,
+    tenant: &str,
+    client: &str,
+    roles: &[String],
+    now: i64,
+) -> Result<String, Refusal> {
     let claims = Claims {
-        aud: AUDIENCE.to_owned(),
+        aud: audience.to_owned(),
         iss: issuer(tenant),
         tid: tenant.to_owned(),
         appid: client.to_owned(),
@@ -162,14 +171,17 @@ fn sign(tenant: &str, client: &str, roles: &[String], now: i64) -> Result<String
         exp: now + LIFETIME,
         ver: "1.0".to_owned(),
     };
-    let token = SIGNER.get().and_then(|signer| {
-        let header = Header { kid: Some(signer.kid.clone()), ..Header::new(Algorithm::RS256) };
-        encode(&header, &claims, &signer.signing).ok()
-    });
-    token.ok_or_else(|| {
+    sign(&claims).ok_or_else(|| {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Refusal::new(status, "server_error", 90033, "The token could not be signed.")
     })
+}
+
+/// A token with these claims, signed with the published key.
+pub(crate) fn sign(claims: &impl Serialize) -> Option<String> {
+    let signer = SIGNER.get()?;
+    let header = Header { kid: Some(signer.kid.clone()), ..Header::new(Algorithm::RS256) };
+    encode(&header, claims, &signer.signing).ok()
 }
 
 /// An error in the shape of the token endpoint

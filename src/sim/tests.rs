@@ -88,12 +88,16 @@ impl Client {
 }
 
 async fn sign_in(sim: &Sim, tenant: &str, secret: &str) -> Response {
+    sign_in_for(sim, tenant, secret, "https://graph.microsoft.com").await
+}
+
+async fn sign_in_for(sim: &Sim, tenant: &str, secret: &str, resource: &str) -> Response {
     let url = sim.origin().join(&format!("/{tenant}/oauth2/v2.0/token")).unwrap();
     let form = [
         ("client_id", CLIENT_ID),
         ("client_secret", secret),
         ("grant_type", "client_credentials"),
-        ("scope", "https://graph.microsoft.com/.default"),
+        ("scope", &format!("{resource}/.default")),
     ];
     http().post(url).form(&form).send().await.unwrap()
 }
@@ -118,6 +122,25 @@ async fn a_token_verifies_with_the_published_key() {
     assert_eq!(token.claims["tid"], WOODGROVE);
     assert_eq!(token.claims["appid"], CLIENT_ID);
     assert_eq!(token.claims["roles"], json!(PERMISSIONS));
+}
+
+#[tokio::test]
+async fn a_token_for_the_apps_own_api_is_for_nobody_else() {
+    let sim = start(Scenario::woodgrove()).await;
+    let uri = format!("api://{CLIENT_ID}");
+    for (resource, audience) in
+        [(CLIENT_ID, CLIENT_ID), (&uri, &uri), ("api://another", "https://graph.microsoft.com")]
+    {
+        let answer = sign_in_for(&sim, WOODGROVE, CLIENT_SECRET, resource).await;
+        let answer: Value = answer.json().await.unwrap();
+        let token = answer["access_token"].as_str().unwrap();
+        let claims = jsonwebtoken::dangerous::insecure_decode::<Value>(token).unwrap().claims;
+        assert_eq!(claims["aud"], audience);
+        assert_eq!(claims["roles"], json!(PERMISSIONS));
+        let graph = sim.origin().join("/v1.0/users").unwrap();
+        let status = http().get(graph).bearer_auth(token).send().await.unwrap().status();
+        assert_eq!(status == 401, audience != "https://graph.microsoft.com", "{resource}");
+    }
 }
 
 #[tokio::test]

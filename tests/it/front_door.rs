@@ -8,7 +8,7 @@ use partner_warden::adapters::clock::SystemClock;
 use partner_warden::adapters::http::Answer;
 use partner_warden::domain::secret::Secret;
 use partner_warden::ports::Clock as _;
-use partner_warden::sim::{Scenario, Tenant, WOODGROVE};
+use partner_warden::sim::{Call, Scenario, Tenant, WOODGROVE};
 use partner_warden::wire::graph::client_state;
 use serde_json::{Value, json};
 
@@ -17,39 +17,48 @@ use crate::harness::{
 };
 
 /// A second tenant under guard; `events/graph/two-tenants.json` names it too.
-const FABRIKAM: &str = "33333333-3333-3333-3333-333333333333";
+pub(crate) const FABRIKAM: &str = "33333333-3333-3333-3333-333333333333";
 
 /// A tenant nobody guards.
-const STRANGER: &str = "99999999-9999-9999-9999-999999999999";
+pub(crate) const STRANGER: &str = "99999999-9999-9999-9999-999999999999";
+
+/// The auth id that the Management Activity API knows us by.
+pub(crate) const O365_AUTH_ID: &str = "the tests' auth id";
+
+/// The role that lets a sender with a token in.
+pub(crate) const SENDER_ROLE: &str = "AzureEventGridSecureWebhookSubscriber";
+
+/// Where the keys are that tokens are signed with.
+pub(crate) const KEYS: &str = "/common/discovery/v2.0/keys";
 
 /// Most bytes of a body.
 const BODY_MAX: usize = 1024 * 1024;
 
 /// Someone who reports an event.
 #[derive(Default)]
-struct Request {
-    method: &'static str,
-    path: String,
-    headers: Vec<(&'static str, String)>,
-    body: String,
+pub(crate) struct Request {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: String,
 }
 
-fn post(path: impl Into<String>, body: impl Into<String>) -> Request {
+pub(crate) fn post(path: impl Into<String>, body: impl Into<String>) -> Request {
     Request { method: "POST", path: path.into(), body: body.into(), ..Request::default() }
 }
 
-fn ask(method: &'static str, path: &str) -> Request {
+pub(crate) fn ask(method: &'static str, path: &str) -> Request {
     Request { method, path: path.to_owned(), ..Request::default() }
 }
 
 impl Request {
-    fn headers<const N: usize>(mut self, headers: [(&'static str, String); N]) -> Self {
+    pub(crate) fn headers<const N: usize>(mut self, headers: [(&'static str, String); N]) -> Self {
         self.headers.extend(headers);
         self
     }
 
     /// Signed now with the right key.
-    fn signed(self) -> Self {
+    pub(crate) fn signed(self) -> Self {
         self.signed_by(AUDIT_SECRET, SystemClock.now())
     }
 
@@ -58,34 +67,36 @@ impl Request {
         self.headers(headers)
     }
 
-    fn without(mut self, header: &str) -> Self {
+    pub(crate) fn without(mut self, header: &str) -> Self {
         self.headers.retain(|(name, _)| *name != header);
         self
     }
 
-    async fn send(&self, warden: &Warden) -> Answer {
+    pub(crate) async fn send(&self, warden: &Warden) -> Answer {
         let headers: Vec<_> = self.headers.iter().map(|(name, v)| (*name, v.as_str())).collect();
         warden.request(self.method, &self.path, &headers, &self.body).await
     }
 }
 
 /// What the answer's body is to be.
-enum Says {
+pub(crate) enum Says {
     /// Nothing.
     Nothing,
     /// This text, and `text/plain`.
     Echo(&'static str),
+    /// Nothing, and that this origin may send at any rate.
+    Origin(&'static str),
     /// This reason and message, as JSON.
     Error(&'static str, &'static str),
 }
 
-use Says::{Echo, Error, Nothing};
+use Says::{Echo, Error, Nothing, Origin};
 
 /// One line of a table: a request, its answer, and the tenants looked at because of it.
-type Row = (&'static str, Request, u16, Says, &'static [&'static str]);
+pub(crate) type Row = (&'static str, Request, u16, Says, &'static [&'static str]);
 
 #[track_caller]
-fn check(name: &str, answer: &Answer, status: u16, says: &Says) {
+pub(crate) fn check(name: &str, answer: &Answer, status: u16, says: &Says) {
     let body = String::from_utf8(answer.body.to_vec()).unwrap();
     let kind = answer.header("content-type");
     assert_eq!(answer.status, status, "{name}: {body}");
@@ -94,6 +105,11 @@ fn check(name: &str, answer: &Answer, status: u16, says: &Says) {
         Echo(text) => {
             assert_eq!((body.as_str(), kind), (*text, Some("text/plain")), "{name}");
             assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{name}");
+        }
+        Origin(origin) => {
+            assert_eq!((body.as_str(), kind), ("", None), "{name}");
+            assert_eq!(answer.header("webhook-allowed-origin"), Some(*origin), "{name}");
+            assert_eq!(answer.header("webhook-allowed-rate"), Some("*"), "{name}");
         }
         Error(reason, message) => {
             let expected = json!({"error": {"reason": reason, "message": message}});
@@ -104,16 +120,17 @@ fn check(name: &str, answer: &Answer, status: u16, says: &Says) {
 }
 
 /// Sends every request; first those after which nothing may happen.
-async fn check_all(town: &Town, rows: Vec<Row>) {
+pub(crate) async fn check_all(town: &Town, rows: Vec<Row>) {
     let (heard, silent): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| !row.4.is_empty());
+    let before = town.sim.calls().len();
     let warden = town.serve();
     for (name, request, status, says, _) in &silent {
         check(name, &request.send(&warden).await, *status, says);
-        assert!(town.sim.calls().is_empty(), "{name}: {:?}", town.sim.calls());
+        assert_eq!(asked_since(town, before), [], "{name}");
     }
     warden.stop().await;
     assert_eq!(town.next_look().await, None, "one of them was taken in");
-    assert!(town.sim.calls().is_empty(), "{:?}", town.sim.calls());
+    assert_eq!(asked_since(town, before), []);
 
     let warden = town.serve();
     let mut expected = [0, 0];
@@ -139,22 +156,36 @@ async fn check_all(town: &Town, rows: Vec<Row>) {
     assert_eq!(seen, expected);
 }
 
+/// What was asked of the simulator after its first calls, but for the keys that tokens are signed
+/// with: nobody's tenant is looked at to learn those.
+pub(crate) fn asked_since(town: &Town, calls: usize) -> Vec<Call> {
+    let asked = town.sim.calls().into_iter().skip(calls);
+    asked.filter(|call| call.path.as_ref() != KEYS).collect()
+}
+
 /// Woodgrove and Fabrikam, both guarded, with nothing wrong in either.
-async fn town() -> Town {
+pub(crate) async fn town() -> Town {
     let tenant = |id, name| {
         let upn = format!("megan@{name}.example");
         Tenant::new(id, name).member("Megan Bowen", &upn, "Global Administrator")
     };
-    let scenario = Scenario::default()
+    let mut scenario = Scenario::default()
         .tenant(tenant(WOODGROVE, "Woodgrove"))
         .tenant(tenant(FABRIKAM, "Fabrikam"))
         .sink("security", partner_warden::sim::INBOX_SECRET);
     let other = format!("  - {{id: {FABRIKAM}, name: Fabrikam}}\nrespond:");
-    Town::new(scenario, &ENFORCE.replace("respond:", &other)).await
+    scenario.permissions.push(SENDER_ROLE.to_owned());
+    let vector: Value =
+        serde_json::from_str(include_str!("../data/rich-notification-openssl.json")).unwrap();
+    Town::new(scenario, &ENFORCE.replace("respond:", &other))
+        .await
+        .secret("o365AuthId", Some(O365_AUTH_ID))
+        .secret("notificationCertificatePem", vector["certificatePem"].as_str())
+        .secret("notificationPrivateKeyPem", vector["privateKeyPem"].as_str())
 }
 
 /// A collection of notifications, each with a tenant and the tenant its clientState is for.
-fn notifications(items: &[(&str, &str)]) -> String {
+pub(crate) fn notifications(items: &[(&str, &str)]) -> String {
     let items: Vec<Value> = items
         .iter()
         .map(|(tenant, state)| {
@@ -165,24 +196,23 @@ fn notifications(items: &[(&str, &str)]) -> String {
     json!({ "value": items }).to_string()
 }
 
-fn state_of(tenant: &str) -> String {
+pub(crate) fn state_of(tenant: &str) -> String {
     client_state(&Secret::new(CLIENT_STATE_KEY), tenant.parse().unwrap())
 }
 
 /// A recorded payload with Woodgrove's clientState.
-fn recorded(payload: &str) -> Request {
+pub(crate) fn recorded(payload: &str) -> Request {
     post("/hooks/graph", payload.replace("{{clientState}}", &state_of(WOODGROVE)))
 }
 
-#[tokio::test]
 #[rustfmt::skip]
-async fn the_door_for_graph() {
+pub(crate) fn graph_rows() -> Vec<Row> {
     let graph = |body: &str| post("/hooks/graph", body);
     let handshake = |token: &str| post(format!("/hooks/graph?validationToken={token}"), "");
     let not_json = "$: not JSON at line 1, column 3";
     let no_value = "$: the field value is missing";
     let longest = "t".repeat(4096);
-    let rows: Vec<Row> = vec![
+    vec![
         // Whoever asks whether anybody is here is answered.
         ("handshake", handshake("Validation%3A+a+%2B+b%26%C3%A4"), 200, Echo("Validation: a + b&ä"), &[]),
         ("handshake with markup", handshake("%3Cscript%3E"), 200, Echo("<script>"), &[]),
@@ -216,13 +246,16 @@ async fn the_door_for_graph() {
         ("one clientState for two tenants", recorded(include_str!("../../events/graph/two-tenants.json")), 202, Nothing, &[WOODGROVE]),
         ("good, bad, good", graph(&notifications(&[(WOODGROVE, WOODGROVE), (FABRIKAM, WOODGROVE), (FABRIKAM, FABRIKAM)])), 202, Nothing, &[WOODGROVE, FABRIKAM]),
         ("bad, good", graph(&notifications(&[(WOODGROVE, STRANGER), (FABRIKAM, FABRIKAM)])), 202, Nothing, &[FABRIKAM]),
-    ];
-    check_all(&town().await, rows).await;
+    ]
 }
 
 #[tokio::test]
+async fn the_door_for_graph() {
+    check_all(&town().await, graph_rows()).await;
+}
+
 #[rustfmt::skip]
-async fn the_door_for_audit_events() {
+pub(crate) fn audit_rows() -> Vec<Row> {
     let event = role_given_to("5b1d0c6e-92f4-4e7a-8c35-a7e60d4f1b29");
     let at = |path: &str, body: &str| post(path, body);
     let bare = |body: &str| at("/hooks/audit", body).signed();
@@ -233,7 +266,7 @@ async fn the_door_for_audit_events() {
     let stale = || Error("stale", "webhook-timestamp is more than 5 minutes off");
     let unknown_tenant = include_str!("../../events/audit/records-azure-monitor.json");
     let unknown_tenant = unknown_tenant.replace(WOODGROVE, STRANGER);
-    let rows: Vec<Row> = vec![
+    vec![
         // Nothing is understood before it is known who sends it.
         ("no signature", post("/hooks/audit", "hey"), 401, missing("webhook-id is missing"), &[]),
         ("no id", mine(&event).without("webhook-id"), 401, missing("webhook-id is missing"), &[]),
@@ -278,8 +311,12 @@ async fn the_door_for_audit_events() {
         }, 202, Nothing, &[WOODGROVE]),
         ("a GUID in braces and between other parameters", at(&format!("/hooks/audit?a=b&tenant=%7B{FABRIKAM}%7D&c"), &event).signed(), 202, Nothing, &[FABRIKAM]),
         ("no tenant named", bare(&event), 202, Nothing, &[WOODGROVE, FABRIKAM]),
-    ];
-    check_all(&town().await, rows).await;
+    ]
+}
+
+#[tokio::test]
+async fn the_door_for_audit_events() {
+    check_all(&town().await, audit_rows()).await;
 }
 
 #[tokio::test]
@@ -323,7 +360,7 @@ async fn a_body_over_the_limit_is_turned_away_before_anything_is_asked_of_it() {
     let town = town().await;
     let warden = town.serve();
     let message = format!("the body is larger than {BODY_MAX} bytes");
-    for path in ["/hooks/graph", "/hooks/audit"] {
+    for path in ["/hooks/graph", "/hooks/audit", "/hooks/o365", "/hooks/event-grid"] {
         // As announced by its length, and as found out while reading. There is no signature.
         for answer in [announced(warden.address, path), in_chunks(warden.address, path)] {
             assert!(answer.starts_with("HTTP/1.1 413 "), "{path}: {answer}");
@@ -378,12 +415,22 @@ fn converse(address: SocketAddr, head: &str, body: &[u8]) -> String {
 
 #[tokio::test]
 async fn a_door_without_a_key_takes_nothing_in() {
-    let town = town().await.secret("auditWebhookSecret", None).secret("clientStateKey", None);
+    let town = town()
+        .await
+        .secret("auditWebhookSecret", None)
+        .secret("clientStateKey", None)
+        .secret("o365AuthId", None);
     let warden = town.serve();
     let event = role_given_to("5b1d0c6e-92f4-4e7a-8c35-a7e60d4f1b29");
     let answer = post("/hooks/audit", &event).signed().send(&warden).await;
     let message = "nothing is accepted here until auditWebhookSecret is configured";
     check("audit", &answer, 401, &Error("no-key", message));
+    let validation = include_str!("../../events/o365/validation.json");
+    for id in ["", O365_AUTH_ID] {
+        let request = post("/hooks/o365", validation).headers([("webhook-authid", id.to_owned())]);
+        let message = "nothing is accepted here until o365AuthId is configured";
+        check("o365", &request.send(&warden).await, 401, &Error("no-key", message));
+    }
     // An empty key is what a careless comparison would take.
     let forged = client_state(&Secret::new(""), WOODGROVE.parse().unwrap());
     let body = notifications(&[(WOODGROVE, WOODGROVE)]);

@@ -9,6 +9,8 @@ mod front_door;
 mod harness;
 mod log_secrecy;
 mod plan_invariants;
+mod receiver_checks;
 mod scenarios;
+mod senders;
 mod storm;
 mod tidy;
