@@ -1,0 +1,273 @@
+//! What is decided, and what holds it back.
+
+use super::*;
+use crate::domain::facts::{GapCause, Part};
+use crate::domain::finding::testing::{Case, noon};
+
+const REVOKE: &str = "respond:\n  privileged-role: {do: revoke}\n  role-not-allowed: {do: \
+                      revoke}\n  guest-with-role: {do: revoke}\n  unlisted-partner: {do: \
+                      revoke}\n  unclassified-principal: {do: revoke}\n";
+
+fn plan_of(case: &Case, history: &History) -> Plan {
+    let policy = case.policy();
+    let about = Circumstances {
+        policy: &policy,
+        tenant: &policy.roster.tenants[0],
+        history,
+        own_apps: &[],
+        now: noon(),
+    };
+    plan(&case.facts, about)
+}
+
+#[track_caller]
+fn check(case: Case, expect: &[&str]) {
+    check_after(case, &History::default(), expect);
+}
+
+/// Checks the lines of the plan that say what is done.
+#[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "a case is built where it is checked")]
+fn check_after(case: Case, history: &History, expect: &[&str]) {
+    let text = plan_of(&case, history).to_string();
+    let lines: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("→ ")).collect();
+    assert_eq!(lines, expect, "in\n{text}");
+}
+
+fn case() -> Case {
+    Case::new().with_policy(REVOKE).member("Megan", "Global Administrator")
+}
+
+#[test]
+fn a_plan_reads_like_a_page() {
+    let case = case()
+        .with_policy("tickets: {security: {kind: webhook, url: https://tickets.example/in}}")
+        .foreign_group("AdminAgents", "Global Administrator")
+        .guest("Alice", "alice@contoso-reseller.example", "User Administrator")
+        .gap(Part::PartnerEntries, GapCause::Denied);
+    insta::assert_snapshot!(plan_of(&case, &History::default()), @r"
+    Woodgrove (enforce)
+      Contoso Reseller
+        critical privileged-role: AdminAgents, a principal of Contoso Reseller's own directory, holds the privileged role Global Administrator.
+        critical privileged-role: Alice (alice_contoso-reseller.example#EXT#@woodgrove.example), a guest of Contoso Reseller, holds the privileged role User Administrator.
+        high role-not-allowed: AdminAgents, a principal of Contoso Reseller's own directory, holds Global Administrator, which the policy does not allow it.
+        high role-not-allowed: Alice (alice_contoso-reseller.example#EXT#@woodgrove.example), a guest of Contoso Reseller, holds User Administrator, which the policy does not allow it.
+        high guest-with-role: Alice (alice_contoso-reseller.example#EXT#@woodgrove.example), a guest of Contoso Reseller, holds User Administrator.
+        → revoke Global Administrator from AdminAgents (privileged-role, role-not-allowed)
+        → revoke User Administrator from Alice (alice_contoso-reseller.example#EXT#@woodgrove.example) (privileged-role, role-not-allowed, guest-with-role)
+        → ticket: security
+      no known partner
+        high unreadable: Unknown, because the partner entries of the cross-tenant access policy could not be read whole: (detail). The application permission it takes: Policy.Read.All. Unknown with it: which service providers have a relationship (unlisted-partner).
+        → ticket: security
+    ");
+}
+
+#[test]
+fn built_in_responses_never_write() {
+    let case = Case::new().foreign_group("AdminAgents", "Global Administrator");
+    check(case, &[]);
+}
+
+#[test]
+fn the_strongest_response_wins_and_there_is_one_step_for_each_grant() {
+    check(
+        Case::new()
+            .with_policy(
+                "respond: {privileged-role: {do: revoke}, role-not-allowed: {do: approve}}",
+            )
+            .member("Megan", "Global Administrator")
+            .foreign_group("AdminAgents", "Global Administrator")
+            .foreign_group("AdminAgents", "Reports Reader"),
+        &[
+            "revoke Global Administrator from AdminAgents (privileged-role, role-not-allowed)",
+            "ask before: revoke Reports Reader from AdminAgents (role-not-allowed)",
+        ],
+    );
+}
+
+#[test]
+fn approve_mode_asks_before_every_write() {
+    check(
+        case().mode("approve").foreign_group("AdminAgents", "Global Administrator"),
+        &["ask before: revoke Global Administrator from AdminAgents (privileged-role, \
+           role-not-allowed)"],
+    );
+}
+
+#[test]
+fn what_is_not_certain_is_not_acted_on() {
+    check(
+        case()
+            .unresolvable("dddddddd-0000-0000-0000-000000000001", "Global Administrator")
+            .member_from("Mallory", "33333333-3333-3333-3333-333333333333", "Reports Reader"),
+        &[],
+    );
+}
+
+#[test]
+fn an_unlisted_partner_keeps_what_is_allowed_to_any_partner() {
+    check(
+        case()
+            .allow_unlisted(&["Directory Readers"])
+            .stranger_group("Strangers", "Directory Readers")
+            .stranger_group("Strangers", "Reports Reader"),
+        &["revoke Reports Reader from Strangers (role-not-allowed, unlisted-partner)"],
+    );
+}
+
+#[test]
+fn the_last_global_administrator_stays() {
+    let held = "held back: revoke Global Administrator from AdminAgents: no user of the \
+                tenant's own was seen to hold Global Administrator, so this could lock the \
+                tenant out; give the role to one of its own people first";
+    let free = "revoke Global Administrator from AdminAgents (privileged-role, \
+                role-not-allowed)";
+    let agents =
+        || Case::new().with_policy(REVOKE).foreign_group("AdminAgents", "Global Administrator");
+    check(agents(), &[held]);
+    check(agents().own_group("Admins", "Global Administrator"), &[held]);
+    check(agents().guest("Bob", "bob@customer.example", "Reports Reader"), &[held]);
+    check(agents().guest("Bob", "bob@customer.example", "Global Administrator"), &[held]);
+    check(agents().member("Megan", "User Administrator"), &[held]);
+    check(agents().member("Megan", "Global Administrator"), &[free]);
+    let unread = agents().gap(Part::Principals, GapCause::Denied);
+    check(
+        unread,
+        &["held back: revoke Global Administrator from AdminAgents: it could not be read who \
+           of the tenant's own people holds Global Administrator, so this could lock the \
+           tenant out"],
+    );
+}
+
+#[test]
+fn a_dedicated_account_is_no_administrator_of_the_tenants_own() {
+    let account = "svc@woodgrove.example";
+    check(
+        Case::new().with_policy(REVOKE).dedicated_account(account, "Global Administrator"),
+        &[
+            "held back: revoke Global Administrator from svc@woodgrove.example: no user of the tenant's own was seen to hold Global \
+           Administrator, so this could lock the tenant out; give the role to one of its own \
+           people first",
+        ],
+    );
+}
+
+#[test]
+fn protected_accounts_are_left_alone_however_they_are_written() {
+    let held = "held back: revoke Reports Reader from svc@woodgrove.example: the account is protected by the policy \
+                (guardrails.protected)";
+    let case = || case().dedicated_account("svc@woodgrove.example", "Reports Reader");
+    let id = case().facts.assignments[1].principal_id.to_string().to_uppercase();
+    check(case().with_policy("guardrails: {protected: [SVC@Woodgrove.Example]}"), &[held]);
+    check(case().with_policy(&format!("guardrails: {{protected: [{id}]}}")), &[held]);
+    check(
+        case().with_policy("guardrails: {protected: [svc2@woodgrove.example]}"),
+        &["revoke Reports Reader from svc@woodgrove.example \
+           (role-not-allowed)"],
+    );
+}
+
+#[test]
+fn our_own_application_and_microsoft_support_are_left_alone() {
+    let case = case()
+        .partner_app("Partner Warden", "Directory Readers")
+        .microsoft_support("Helpdesk Administrator");
+    let policy = case.policy();
+    let own = grants_app_id(&case);
+    let about = Circumstances {
+        policy: &policy,
+        tenant: &policy.roster.tenants[0],
+        history: &History::default(),
+        own_apps: &[own.to_uppercase()],
+        now: noon(),
+    };
+    let plan = plan(&case.facts, about).to_string();
+    let held: Vec<&str> = plan.lines().filter(|line| line.contains("→ held back")).collect();
+    assert_eq!(held.len(), 2, "{plan}");
+    assert!(held[0].contains("the application Partner Warden itself signs in with"), "{plan}");
+    assert!(held[1].contains("this is Microsoft Support"), "{plan}");
+}
+
+fn grants_app_id(case: &Case) -> String {
+    let policy = case.policy();
+    let grants = crate::domain::grant::grants(&case.facts, &policy.roster.tenants[0]);
+    grants.into_iter().find_map(|grant| grant.app_id).unwrap()
+}
+
+#[test]
+fn no_more_is_revoked_within_the_window_than_allowed() {
+    let case = case()
+        .with_policy("guardrails: {maxRevocations: 2, per: 1h}")
+        .foreign_group("Agents", "Reports Reader")
+        .foreign_group("Agents", "Search Editor");
+    let first = "revoke Reports Reader from Agents (role-not-allowed)";
+    let second = "revoke Search Editor from Agents (role-not-allowed)";
+    let held = |step: &str| {
+        format!(
+            "held back: {step}: 2 revocations within 1h are the most the policy allows \
+             (guardrails.maxRevocations)"
+        )
+    };
+    let after = |revocations| History { revocations, ..History::default() };
+    check_after(case.clone(), &after(0), &[first, second]);
+    check_after(case.clone(), &after(1), &[first, &held("revoke Search Editor from Agents")]);
+    check_after(
+        case,
+        &after(2),
+        &[&held("revoke Reports Reader from Agents"), &held("revoke Search Editor from Agents")],
+    );
+}
+
+#[test]
+fn what_was_done_is_not_done_again_until_it_was_gone_and_came_back() {
+    let case = case().foreign_group("Agents", "Reports Reader");
+    let guest = self::case().guest("Al", "al@contoso-reseller.example", "Reports Reader");
+    let fresh = plan_of(&case, &History::default());
+    let step = &fresh.cases[0].steps[0];
+    let after = |episode, state| History {
+        steps: BTreeMap::from([(step.grant.key(), PastStep { episode, state, at: noon() })]),
+        revocations: 0,
+    };
+    let again = "revoke Reports Reader from Agents (role-not-allowed)";
+    for (state, expect) in [
+        (StepState::Revoked, "done before (revoked): revoke Reports Reader from Agents"),
+        (StepState::Refused, "done before (refused): revoke Reports Reader from Agents"),
+        (StepState::Unverified, "done before (unverified): revoke Reports Reader from Agents"),
+        (StepState::Intended, again),
+        (StepState::Described, again),
+        (StepState::Verified, again),
+    ] {
+        check_after(case.clone(), &after(0, state), &[expect]);
+    }
+    let refused = PastStep { episode: 0, state: StepState::Refused, at: noon() };
+    let key = plan_of(&guest, &History::default()).cases[0].steps[0].grant.key();
+    let steps = BTreeMap::from([(key, refused)]);
+    check_after(
+        guest,
+        &History { steps, revocations: 0 },
+        &["revoke Reports Reader from Al (al_contoso-reseller.example#EXT#@woodgrove.example) \
+           (role-not-allowed, guest-with-role)"],
+    );
+    let mut yesterday = after(0, StepState::Refused);
+    for past in yesterday.steps.values_mut() {
+        past.at = noon() - SignedDuration::from_hours(24);
+    }
+    check_after(case.clone(), &yesterday, &[again]);
+    let back = plan_of(&case, &after(0, StepState::Verified));
+    assert_ne!(back.cases[0].steps[0].id, step.id, "an episode of its own");
+    let same = plan_of(&case, &after(0, StepState::Intended));
+    assert_eq!(same.cases[0].steps[0].id, step.id);
+    check_after(
+        case,
+        &after(2, StepState::Verified),
+        &["held back: revoke Reports Reader from Agents: it was taken away 3 times and came \
+           back each time"],
+    );
+}
+
+#[test]
+fn an_ignored_finding_leaves_no_trace() {
+    let quiet = "respond:\n  privileged-role: {do: ignore}\n  role-not-allowed: {do: ignore}";
+    let case = Case::new().with_policy(quiet).foreign_group("AdminAgents", "Global Administrator");
+    assert_eq!(plan_of(&case, &History::default()).to_string(), "Woodgrove: nothing to do");
+}
