@@ -9,10 +9,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Router, response::Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use serde_json::json;
 use tracing::{error, info, warn};
@@ -30,6 +30,12 @@ use crate::wire::{BODY_MAX, Received, Reject, audit, event_grid, graph, o365};
 
 /// How long a sender may take to hand over a body.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// Most bytes of a body that is too large which are taken in and thrown away.
+const DRAIN_MAX: usize = 16 * 1024 * 1024;
+
+/// How long the next part of a body that is too large is waited for.
+const DRAIN_PAUSE: Duration = Duration::from_millis(250);
 
 /// What the router needs.
 pub struct Front {
@@ -270,12 +276,15 @@ fn unavailable(sender: Sender, why: &str, error: &PortError) -> Response {
 async fn body(sender: Sender, request: Request<Body>) -> Result<Bytes, Response> {
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if announced.and_then(|length| length.parse().ok()).is_some_and(|n: usize| n > BODY_MAX) {
+        drain(&mut request.into_body()).await;
         return Err(turned_away(sender, &Reject::TooLarge));
     }
-    let reading = Limited::new(request.into_body(), BODY_MAX).collect();
-    match tokio::time::timeout(BODY_WITHIN, reading).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+    let mut body = request.into_body();
+    let reading = tokio::time::timeout(BODY_WITHIN, whole(&mut body));
+    match reading.await {
+        Ok(Ok(Some(whole))) => Ok(whole),
+        Ok(Ok(None)) => {
+            drain(&mut body).await;
             Err(turned_away(sender, &Reject::TooLarge))
         }
         Ok(Err(_)) => Err(refused(StatusCode::BAD_REQUEST, "broken-off", "the body broke off")),
@@ -283,6 +292,32 @@ async fn body(sender: Sender, request: Request<Body>) -> Result<Bytes, Response>
             warn!(sender = sender.name(), reason = "slow", "a request was turned away");
             let text = "the body took too long to arrive";
             Err(refused(StatusCode::REQUEST_TIMEOUT, "slow", text))
+        }
+    }
+}
+
+/// The body, or nothing where it is too large.
+async fn whole(body: &mut Body) -> Result<Option<Bytes>, axum::Error> {
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            if read.len() + data.len() > BODY_MAX {
+                return Ok(None);
+            }
+            read.extend_from_slice(&data);
+        }
+    }
+    Ok(Some(read.freeze()))
+}
+
+/// Takes in what a sender is still writing, within reason. Closing the connection on it would keep
+/// it from reading the answer.
+async fn drain(body: &mut Body) {
+    let mut left = DRAIN_MAX;
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(DRAIN_PAUSE, body.frame()).await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        if left == 0 {
+            break;
         }
     }
 }

@@ -170,7 +170,11 @@ impl Case {
         for row in &mut self.rows {
             match seen.get(&row.key) {
                 Some(new) => row.replace(new.clone()),
-                None if row.open && row.is_gone(facts) => row.close(now),
+                None if row.open => match row.why_closed(facts) {
+                    Some(Closing::Gone) => row.close(now),
+                    Some(Closing::Allowed) => row.allow(),
+                    None => {}
+                },
                 None => {}
             }
         }
@@ -253,24 +257,35 @@ fn intended(step: &Step) -> Outcome {
     Outcome::of_verdict(&step.verdict).unwrap_or(begun)
 }
 
+/// Why a row no longer stands.
+enum Closing {
+    /// What it speaks of is gone.
+    Gone,
+    /// What it speaks of is there, and breaks the policy no more.
+    Allowed,
+}
+
 impl Row {
-    /// Whether what was read proves that this, which was not found again, is gone.
-    fn is_gone(&self, facts: &Facts) -> bool {
+    /// Why this, which was not found again, no longer stands; nothing where it may only be unread.
+    fn why_closed(&self, facts: &Facts) -> Option<Closing> {
         let unread = |part| facts.gaps.iter().any(|gap| gap.part == part);
-        let Some(finding) = self.findings.first() else { return true };
-        let shown = match (&finding.grant, finding.finding) {
-            (Some(grant), _) => {
-                let is_it = |held: &RoleAssignment| held.id == grant.assignment;
-                !unread(Part::RoleAssignments) && !facts.assignments.iter().any(is_it)
+        let grant = self.findings.first().and_then(|finding| finding.grant.as_ref());
+        let unreadable =
+            self.findings.iter().any(|finding| finding.finding == FindingName::Unreadable);
+        let is_it = |held: &RoleAssignment| grant.is_some_and(|grant| held.id == grant.assignment);
+        let is_gone = match grant {
+            Some(_) if facts.assignments.iter().any(is_it) => {
+                return facts.is_complete().then_some(Closing::Allowed);
             }
+            Some(_) => !unread(Part::RoleAssignments),
             // The part it speaks of was read this time, or its gap would have been found again;
             // unless nobody was let in at all.
-            (None, FindingName::Unreadable) => {
+            None if unreadable => {
                 !facts.gaps.iter().any(|gap| gap.cause == GapCause::SignInRefused)
             }
-            (None, _) => !unread(Part::PartnerEntries),
+            None => !unread(Part::PartnerEntries),
         };
-        shown || facts.is_complete()
+        (is_gone || facts.is_complete()).then_some(Closing::Gone)
     }
 
     fn close(&mut self, now: Timestamp) {
@@ -278,6 +293,14 @@ impl Row {
         if let Some(step) = &mut self.step {
             step.state = StepState::Verified;
             step.verified_at = Some(now);
+        }
+    }
+
+    /// The access stands, and nothing is wrong with it any more.
+    fn allow(&mut self) {
+        self.open = false;
+        if let Some(step) = &mut self.step {
+            step.detail = Some("it stands, and the policy allows it now".to_owned());
         }
     }
 
@@ -380,7 +403,10 @@ mod tests {
         assert!(after(&found, &unread(Part::RoleAssignments)).is_open(), "it may be unread");
         assert!(!after(&found, &unread(Part::PartnerEntries)).is_open(), "that has no bearing");
         let allowed = found.clone().allow(&["Reports Reader"]);
-        assert!(!after(&found, &allowed).is_open(), "the policy allows it now");
+        let stands = after(&found, &allowed);
+        assert!(!stands.is_open(), "the policy allows it now");
+        let step = stands.rows[0].step.as_ref().unwrap();
+        assert_eq!((step.state, step.verified_at), (StepState::Intended, None), "no proof of that");
         let unsure = allowed.gap(Part::Guests, GapCause::Denied);
         assert!(after(&found, &unsure).is_open(), "held still, and not read whole");
     }

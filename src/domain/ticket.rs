@@ -297,16 +297,25 @@ fn body(case: &Case) -> String {
     if found > ROWS_MAX {
         let _ = writeln!(body, "- and {} more", found - ROWS_MAX);
     }
-    let steps: Vec<&StepRow> = rows.iter().filter_map(|row| row.step.as_ref()).collect();
+    let steps: Vec<(bool, &StepRow)> =
+        rows.iter().filter_map(|row| Some((row.open, row.step.as_ref()?))).collect();
     body.push_str("\nWhat was done\n");
     if steps.is_empty() {
         body.push_str(if case.is_open() {
             "- Nothing was changed; the policy asks for a ticket only.\n"
         } else {
-            "- Nothing was changed by Partner Warden; what was found is no longer there.\n"
+            "- Nothing was changed by Partner Warden; what was found no longer stands.\n"
         });
     }
-    for step in steps.iter().take(ROWS_MAX) {
+    for (open, step) in steps.into_iter().take(ROWS_MAX) {
+        if !open && step.state != StepState::Verified {
+            let _ = writeln!(
+                body,
+                "- Left as it is, since the policy allows it now: {}.",
+                step.summary
+            );
+            continue;
+        }
         let _ = writeln!(body, "- {}", told(step, case.mode));
         if needs_a_hand(step.state) {
             let _ = writeln!(body, "  By hand: {}", step.by_hand);
@@ -370,4 +379,112 @@ pub fn gaps(gaps: &[Gap]) -> String {
 /// The tenant as reports name it.
 pub fn tenant(id: TenantId, name: &str) -> Party {
     Party { id: Some(id.to_string()), name: name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::case::{Outcome, after_look};
+    use crate::domain::finding::testing::{Case as Given, noon};
+    use crate::domain::plan::{Circumstances, History, plan};
+
+    /// The case after a look at each of `looks`, and the kinds of messages about it.
+    fn told_of(looks: &[Given]) -> (Case, Vec<MessageKind>, Vec<Message>) {
+        let mut cases = Vec::new();
+        let mut all = Vec::new();
+        for given in looks {
+            let policy = given.policy();
+            let (tenant, history) = (&policy.roster.tenants[0], History::default());
+            let (policy, history, own_apps) = (&policy, &history, &[]);
+            let about = Circumstances { policy, tenant, history, own_apps, now: noon() };
+            cases = after_look(&cases, &plan(&given.facts, about), &given.facts, noon());
+            all.extend(messages(&mut cases[0], "rec-1", noon()));
+        }
+        (cases.swap_remove(0), all.iter().map(|message| message.kind).collect(), all)
+    }
+
+    fn given() -> Given {
+        Given::new()
+            .with_policy(
+                "respond: {role-not-allowed: {do: revoke}}\n\
+                 tickets: {security: {kind: webhook, url: https://tickets.example}}",
+            )
+            .member("Megan", "Global Administrator")
+    }
+
+    #[test]
+    fn a_ticket_is_opened_updated_when_there_is_news_and_closed_under_one_key() {
+        use MessageKind::{Closed, Opened, Updated};
+        let one = || given().foreign_group("Agents", "Reports Reader");
+        let two = || one().foreign_group("Agents", "Search Editor");
+        let (_, kinds, all) = told_of(&[one(), one(), two(), two(), given(), given()]);
+        assert_eq!(kinds, [Opened, Updated, Closed]);
+        let ids: Vec<&str> = all.iter().map(|message| message.id.as_str()).collect();
+        let key = &all[0].data.key;
+        assert_eq!(ids, [1, 2, 3].map(|number| format!("{key}-{number}")));
+        assert!(all.iter().all(|message| message.data.key == *key));
+        let (_, kinds, again) = told_of(&[one(), given(), one()]);
+        assert_eq!(kinds, [Opened, Closed, Opened]);
+        assert_ne!(again[0].data.key, again[2].data.key, "what comes back is a ticket of its own");
+    }
+
+    #[test]
+    fn what_the_policy_allows_now_is_not_called_gone() {
+        let found = given().foreign_group("Agents", "Reports Reader");
+        let (case, _, all) = told_of(&[found.clone(), found.allow(&["Reports Reader"])]);
+        assert!(!case.is_open());
+        let done = all.last().unwrap().data.body.split("\n\n").nth(1).unwrap();
+        assert_eq!(
+            done,
+            "What was done\n- Left as it is, since the policy allows it now: revoke Reports Reader \
+             from Agents."
+        );
+    }
+
+    #[test]
+    fn a_step_is_told_by_how_far_it_has_come() {
+        let (mut case, ..) = told_of(&[given().foreign_group("Agents", "Reports Reader")]);
+        let id = case.rows[0].step.as_ref().unwrap().id.clone();
+        let mut told = |state, detail: Option<&str>| {
+            let detail = detail.map(str::to_owned);
+            case.settle(&id, &Outcome { state, detail, request_id: None, acted_at: None });
+            let body = body(&case);
+            body.split("\n\n").nth(1).unwrap().lines().nth(1).unwrap().to_owned()
+        };
+        for (state, detail, expect) in [
+            (
+                StepState::Described,
+                None,
+                "- Would revoke Reports Reader from Agents, but mode enforce changes nothing.",
+            ),
+            (
+                StepState::AwaitingApproval,
+                None,
+                "- Waits for a person to agree: revoke Reports Reader from Agents.",
+            ),
+            (StepState::Held, Some("why"), "- Held back: revoke Reports Reader from Agents: why."),
+            (
+                StepState::Intended,
+                Some("busy"),
+                "- Begun, outcome not known yet: revoke Reports Reader from Agents: busy; it is tried again.",
+            ),
+            (
+                StepState::Revoked,
+                None,
+                "- Done: revoke Reports Reader from Agents. Not yet seen to be gone; it is read again.",
+            ),
+            (
+                StepState::Refused,
+                Some("403"),
+                "- Refused by Microsoft Graph: revoke Reports Reader from Agents: 403.",
+            ),
+            (
+                StepState::Unverified,
+                Some("so"),
+                "- Done, yet still there: revoke Reports Reader from Agents: so.",
+            ),
+        ] {
+            assert_eq!(told(state, detail), expect);
+        }
+    }
 }

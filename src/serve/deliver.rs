@@ -14,8 +14,17 @@ use crate::ports::{Clock, Delivery, Failure, Outbox, PortError, SendTicket, chai
 /// Most messages under way at once.
 const AT_ONCE: usize = 8;
 
+/// How long a message under way may take when the process is asked to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Is over some time after `stopping`.
+async fn long_after(stopping: &CancellationToken) {
+    stopping.cancelled().await;
+    tokio::time::sleep(GRACE).await;
+}
 
 pub(super) struct Courier {
     pub(super) outbox: Arc<dyn Outbox>,
@@ -29,7 +38,12 @@ pub(super) struct Courier {
 impl Courier {
     pub(super) async fn run(&self, stopping: &CancellationToken) {
         while !stopping.is_cancelled() {
-            let pause = match self.round().await {
+            let round = tokio::select! {
+                round = self.round() => round,
+                // What was under way stays in the outbox, and is the same message next time.
+                () = long_after(stopping) => break,
+            };
+            let pause = match round {
                 Ok(pause) => pause,
                 Err(error) => {
                     error!("{}", chain(&error));

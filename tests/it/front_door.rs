@@ -372,6 +372,11 @@ async fn a_body_over_the_limit_is_turned_away_before_anything_is_asked_of_it() {
             );
         }
     }
+    // Whoever writes all of it before reading gets the answer too.
+    let large = " ".repeat(8 * BODY_MAX);
+    for path in ["/hooks/graph", "/hooks/audit"] {
+        assert_eq!(post(path, &large).send(&warden).await.status, 413);
+    }
     // The largest that is read is read to its end.
     let spaces = " ".repeat(BODY_MAX);
     assert_eq!(post("/hooks/graph", &spaces).send(&warden).await.status, 400);
