@@ -6,9 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::case::{Case, StepRow};
-use super::facts::Gap;
 use super::finding::{Finding, FindingName, Rule, Severity};
-use super::id::{Sha256Hex, SinkName, TenantId};
+use super::id::{Sha256Hex, SinkName};
 use super::plan::StepState;
 use super::policy::Mode;
 use super::text;
@@ -33,7 +32,7 @@ pub struct Ticket {
 }
 
 /// What a message does to the ticket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum MessageKind {
     /// The first about a case.
     #[serde(rename = "ticket.opened")]
@@ -47,7 +46,7 @@ pub enum MessageKind {
 }
 
 /// One message to one sink. Serialised, it is the body of the generic webhook.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Message {
     /// The sink.
     #[serde(skip)]
@@ -65,7 +64,7 @@ pub struct Message {
 }
 
 /// What a ticket says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Content {
     /// The ticket's key.
@@ -89,7 +88,7 @@ pub struct Content {
 }
 
 /// A tenant or partner.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Party {
     /// Its tenant id.
     pub id: Option<String>,
@@ -98,7 +97,7 @@ pub struct Party {
 }
 
 /// A finding as tickets and reports list it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FindingLine {
     /// The finding.
     pub finding: FindingName,
@@ -118,7 +117,7 @@ pub struct FindingLine {
 }
 
 /// A step as tickets list it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepLine {
     /// The step's id.
@@ -220,8 +219,8 @@ fn partner(case: &Case) -> Party {
     Party { id: case.partner.id.map(|id| id.to_string()), name: case.partner.name.clone() }
 }
 
-/// A finding as reports list it.
-pub fn line(finding: &Finding, open: bool) -> FindingLine {
+/// A finding as tickets list it.
+fn line(finding: &Finding, open: bool) -> FindingLine {
     FindingLine {
         finding: finding.finding,
         severity: finding.severity,
@@ -369,16 +368,6 @@ fn told(step: &StepRow, mode: Mode) -> String {
             format!("Done, yet still there: {summary}{detail}.{again}")
         }
     }
-}
-
-/// The words for what could not be read, for logs.
-pub fn gaps(gaps: &[Gap]) -> String {
-    gaps.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
-/// The tenant as reports name it.
-pub fn tenant(id: TenantId, name: &str) -> Party {
-    Party { id: Some(id.to_string()), name: name.to_owned() }
 }
 
 #[cfg(test)]
