@@ -215,8 +215,9 @@ impl Guard<'_> {
             let Some(grant) = &finding.grant else { continue };
             let act = self.about.policy.response(finding.finding, finding.severity).act;
             let Circumstances { policy, tenant, now, .. } = self.about;
+            let takes_away = matches!(act, Do::Approve | Do::Revoke);
             // A partner may be told of for being there at all, and still keep what is allowed.
-            if act < Do::Approve || !finding.certain || may_stand(grant, tenant, policy, now) {
+            if !takes_away || !finding.certain || may_stand(grant, tenant, policy, now) {
                 continue;
             }
             let (_, strongest, because) =
@@ -225,13 +226,10 @@ impl Guard<'_> {
             because.push(finding.finding);
         }
         let wanted = wanted.into_values();
-        wanted.filter_map(|(grant, act, because)| self.step(grant, act, because)).collect()
+        wanted.map(|(grant, act, because)| self.step(grant, act, because)).collect()
     }
 
-    fn step(&mut self, grant: &Grant, act: Do, because: Vec<FindingName>) -> Option<Step> {
-        if act != Do::Approve && act != Do::Revoke {
-            return None;
-        }
+    fn step(&mut self, grant: &Grant, act: Do, because: Vec<FindingName>) -> Step {
         let past = self.about.history.steps.get(&grant.key()).copied();
         let episode = match past {
             Some(PastStep { episode, state: StepState::Verified, .. }) => episode + 1,
@@ -261,14 +259,14 @@ impl Guard<'_> {
         };
         self.revocations += begun.max(u32::from(verdict == Verdict::CarryOut));
         let remediation = Remediation::RevokeRoleAssignment;
-        Some(Step {
+        Step {
             id: self.step_id(grant, remediation, episode),
             episode,
             remediation,
             grant: grant.clone(),
             because,
             verdict,
-        })
+        }
     }
 
     fn step_id(&self, grant: &Grant, remediation: Remediation, episode: u32) -> StepId {

@@ -86,6 +86,19 @@ fn the_strongest_response_wins_and_there_is_one_step_for_each_grant() {
 }
 
 #[test]
+fn a_response_that_is_not_carried_out_does_not_hide_a_weaker_one_that_is() {
+    check(
+        Case::new()
+            .with_policy(
+                "respond: {privileged-role: {do: quarantine}, role-not-allowed: {do: approve}}",
+            )
+            .member("Megan", "Global Administrator")
+            .foreign_group("AdminAgents", "Global Administrator"),
+        &["ask before: revoke Global Administrator from AdminAgents (role-not-allowed)"],
+    );
+}
+
+#[test]
 fn approve_mode_asks_before_every_write() {
     check(
         case().mode("approve").foreign_group("AdminAgents", "Global Administrator"),
