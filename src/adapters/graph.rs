@@ -14,7 +14,7 @@ use serde_json::Value;
 use url::Url;
 
 pub use self::auth::Credential;
-use self::auth::Tokens;
+use self::auth::{Scope, Tokens};
 use self::revoke::Revoker;
 use super::http::{Answer, Http};
 use crate::domain::id::TenantId;
@@ -30,6 +30,7 @@ const WHOM: &str = "Microsoft Graph";
 pub struct Graph {
     http: Http,
     origin: Url,
+    scope: Scope,
     tokens: Arc<Tokens>,
     clock: Arc<dyn Clock>,
 }
@@ -43,9 +44,8 @@ impl Graph {
         credential: Credential,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let tokens =
-            Arc::new(Tokens::new(http.clone(), &origin, login, credential, Arc::clone(&clock)));
-        Self { http, origin, tokens, clock }
+        let tokens = Tokens::new(http.clone(), login, credential, Arc::clone(&clock));
+        Self { http, scope: Scope::of(&origin), origin, tokens: Arc::new(tokens), clock }
     }
 
     /// The same connection with the power to revoke.
@@ -68,13 +68,13 @@ impl Graph {
     ) -> Result<Answer, PortError> {
         let mut fresh = false;
         loop {
-            let token: Secret = self.tokens.token(tenant).await?;
+            let token: Secret = self.tokens.token(tenant, &self.scope).await?;
             let send = self.http.send(WHOM, |client| request(client).bearer_auth(token.expose()));
             let answer = send.await?;
             if answer.status != StatusCode::UNAUTHORIZED || fresh {
                 return Ok(answer);
             }
-            self.tokens.forget(tenant, &token);
+            self.tokens.forget(tenant, &self.scope, &token);
             fresh = true;
         }
     }

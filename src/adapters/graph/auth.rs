@@ -36,18 +36,32 @@ pub enum Credential {
     },
 }
 
+/// What a token is for: all that the application was granted of one API, such as
+/// `https://graph.microsoft.com/.default`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Scope(Arc<str>);
+
+impl Scope {
+    /// That of the API at `origin`.
+    pub(super) fn of(origin: &Url) -> Self {
+        Self(format!("{}/.default", origin.as_str().trim_end_matches('/')).into())
+    }
+}
+
 /// The tokens in hand.
 pub(super) struct Tokens {
     http: Http,
     login: Url,
-    scope: String,
     credential: Credential,
     clock: Arc<dyn Clock>,
-    held: Mutex<HashMap<TenantId, Token>>,
-    gates: Mutex<HashMap<TenantId, Arc<Gate>>>,
+    held: Mutex<HashMap<Key, Token>>,
+    gates: Mutex<HashMap<Key, Arc<Gate>>>,
 }
 
-/// Lets one request sign in for all that need a token of the same tenant at the same time.
+/// What tokens are kept by.
+type Key = (TenantId, Scope);
+
+/// Lets one request sign in for all that need the same token at the same time.
 #[derive(Default)]
 struct Gate {
     /// How many times somebody went through.
@@ -77,35 +91,30 @@ struct Denied {
 impl Tokens {
     pub(super) fn new(
         http: Http,
-        graph: &Url,
         login: Url,
         credential: Credential,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let scope = format!("{}/.default", graph.as_str().trim_end_matches('/'));
-        Self {
-            http,
-            login,
-            scope,
-            credential,
-            clock,
-            held: Mutex::default(),
-            gates: Mutex::default(),
-        }
+        Self { http, login, credential, clock, held: Mutex::default(), gates: Mutex::default() }
     }
 
-    /// A token for `tenant`.
-    pub(super) async fn token(&self, tenant: TenantId) -> Result<Secret, PortError> {
+    /// A token of `tenant` for `scope`.
+    pub(super) async fn token(&self, tenant: TenantId, scope: &Scope) -> Result<Secret, PortError> {
         let now = self.clock.now();
-        if let Some(token) = self.held(tenant, now) {
+        let key = (tenant, scope.clone());
+        if let Some(token) = self.held(&key, now) {
             return Ok(token);
         }
         let gate = Arc::clone(
-            self.gates.lock().unwrap_or_else(PoisonError::into_inner).entry(tenant).or_default(),
+            self.gates
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(key.clone())
+                .or_default(),
         );
         let passed = gate.passed.load(Ordering::Acquire);
         let mut failed = gate.failed.lock().await;
-        if let Some(token) = self.held(tenant, now) {
+        if let Some(token) = self.held(&key, now) {
             return Ok(token);
         }
         if let Some((kind, said)) = failed.as_ref()
@@ -113,37 +122,38 @@ impl Tokens {
         {
             return Err(PortError::new(*kind, said.clone()));
         }
-        let signed_in = self.sign_in(tenant).await;
+        let signed_in = self.sign_in(tenant, scope).await;
         gate.passed.fetch_add(1, Ordering::Release);
         *failed = signed_in.as_ref().err().map(|error| (error.kind, error.said.clone()));
-        Ok(self.keep(tenant, signed_in?, now))
+        Ok(self.keep(key, signed_in?, now))
     }
 
-    fn keep(&self, tenant: TenantId, granted: Granted, now: Timestamp) -> Secret {
+    fn keep(&self, key: Key, granted: Granted, now: Timestamp) -> Secret {
         let life = SignedDuration::from_secs(granted.expires_in.clamp(0, LIFE_MAX));
         let token = Token {
             token: granted.access_token.clone(),
             good_until: now + life - MARGIN.min(life / 2),
         };
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant, token);
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(key, token);
         granted.access_token
     }
 
-    fn held(&self, tenant: TenantId, now: Timestamp) -> Option<Secret> {
+    fn held(&self, key: &Key, now: Timestamp) -> Option<Secret> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let good = held.get(&tenant).filter(|token| now < token.good_until);
+        let good = held.get(key).filter(|token| now < token.good_until);
         good.map(|token| token.token.clone())
     }
 
-    /// This token for `tenant` was not accepted. A newer one stays.
-    pub(super) fn forget(&self, tenant: TenantId, refused: &Secret) {
+    /// This token of `tenant` for `scope` was not accepted. A newer one stays.
+    pub(super) fn forget(&self, tenant: TenantId, scope: &Scope, refused: &Secret) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.get(&tenant).is_some_and(|held| held.token == *refused) {
-            held.remove(&tenant);
+        let key = (tenant, scope.clone());
+        if held.get(&key).is_some_and(|held| held.token == *refused) {
+            held.remove(&key);
         }
     }
 
-    async fn sign_in(&self, tenant: TenantId) -> Result<Granted, PortError> {
+    async fn sign_in(&self, tenant: TenantId, scope: &Scope) -> Result<Granted, PortError> {
         let url = self.login.join(&format!("{tenant}/oauth2/v2.0/token")).map_err(|error| {
             PortError::new(Failure::Unintelligible, "WARDEN_LOGIN_URL is no base").because(error)
         })?;
@@ -152,7 +162,7 @@ impl Tokens {
             ("client_id", client_id.as_str()),
             ("client_secret", secret.expose()),
             ("grant_type", "client_credentials"),
-            ("scope", &self.scope),
+            ("scope", &*scope.0),
         ];
         let answer = self.http.send(WHOM, |client| client.post(url.clone()).form(&form)).await?;
         if !answer.status.is_success() {
