@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use url::Url;
 
+use super::credential::{Credential, Identity};
 use crate::adapters::http::{Answer, Http};
 use crate::domain::id::TenantId;
 use crate::domain::secret::Secret;
@@ -23,18 +24,6 @@ const MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// The longest life of a token that is believed, in seconds: a day.
 const LIFE_MAX: i64 = 24 * 60 * 60;
-
-/// What the application proves itself with.
-#[derive(Debug, Clone)]
-pub enum Credential {
-    /// A client secret.
-    Secret {
-        /// The application's id.
-        client_id: String,
-        /// The secret.
-        secret: Secret,
-    },
-}
 
 /// What a token is for: all that the application was granted of one API, such as
 /// `https://graph.microsoft.com/.default`.
@@ -52,6 +41,7 @@ impl Scope {
 pub(super) struct Tokens {
     http: Http,
     login: Url,
+    identity: Identity,
     credential: Credential,
     clock: Arc<dyn Clock>,
     held: Mutex<HashMap<Key, Token>>,
@@ -92,10 +82,18 @@ impl Tokens {
     pub(super) fn new(
         http: Http,
         login: Url,
+        identity: Identity,
         credential: Credential,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { http, login, credential, clock, held: Mutex::default(), gates: Mutex::default() }
+        let (held, gates) = (Mutex::default(), Mutex::default());
+        Self { http, login, identity, credential, clock, held, gates }
+    }
+
+    /// Tokens of the application that writes, from the same sign-in and kept apart from these.
+    pub(super) fn of_writer(&self, credential: Credential) -> Self {
+        let (http, clock) = (self.http.clone(), Arc::clone(&self.clock));
+        Self::new(http, self.login.clone(), Identity::Writer, credential, clock)
     }
 
     /// A token of `tenant` for `scope`.
@@ -157,44 +155,42 @@ impl Tokens {
         let url = self.login.join(&format!("{tenant}/oauth2/v2.0/token")).map_err(|error| {
             PortError::new(Failure::Unintelligible, "WARDEN_LOGIN_URL is no base").because(error)
         })?;
-        let Credential::Secret { client_id, secret } = &self.credential;
-        let form = [
-            ("client_id", client_id.as_str()),
-            ("client_secret", secret.expose()),
-            ("grant_type", "client_credentials"),
-            ("scope", &*scope.0),
-        ];
-        let answer = self.http.send(WHOM, |client| client.post(url.clone()).form(&form)).await?;
+        self.http.patiently(|| self.ask(&url, scope)).await
+    }
+
+    /// Asks for a token once.
+    async fn ask(&self, url: &Url, scope: &Scope) -> Result<Granted, PortError> {
+        let proof = self.credential.proof(url, self.clock.now()).await?;
+        let mut form = vec![("client_id", self.credential.client_id())];
+        form.extend(proof.fields());
+        form.extend([("grant_type", "client_credentials"), ("scope", &*scope.0)]);
+        let answer = self.http.attempt(WHOM, |client| client.post(url.clone()).form(&form)).await?;
         if !answer.status.is_success() {
-            return Err(refusal(&answer));
+            return Err(self.refusal(&answer));
         }
         serde_json::from_slice(&answer.body).map_err(|_| {
             // The parser's own words might quote the token.
             PortError::new(Failure::Unintelligible, format!("{WHOM} answered with no token"))
         })
     }
-}
 
-/// What the sign-in says when it says no. Its description is left out: it quotes the request.
-///
-/// Source: "Microsoft Entra authentication and authorization error codes".
-fn refusal(answer: &Answer) -> PortError {
-    let denied: Option<Denied> = serde_json::from_slice(&answer.body).ok();
-    let code = denied.as_ref().and_then(|denied| denied.error_codes.first().copied());
-    let error = denied.and_then(|denied| denied.error).unwrap_or_default();
-    let mend = match code {
-        Some(7_000_215 | 7_000_222) => "; put a client secret that is valid into graphClientSecret",
-        Some(700_016 | 7_000_229) => {
-            "; grant admin consent to the application WARDEN_CLIENT_ID in this tenant"
-        }
-        Some(90_002) => "; the id of this tenant in the policy is that of no tenant",
-        _ => "",
-    };
-    let code = code.map_or_else(String::new, |code| format!(" AADSTS{code}"));
-    let said = format!(
-        "{WHOM} answered {} {}{code}{mend}",
-        answer.status.as_u16(),
-        text::foreign(&error),
-    );
-    PortError::new(Failure::SignInRefused, said)
+    /// What the sign-in says when it says no. Its description is left out: it quotes the request.
+    ///
+    /// Source: "Microsoft Entra authentication and authorization error codes".
+    fn refusal(&self, answer: &Answer) -> PortError {
+        let denied: Option<Denied> = serde_json::from_slice(&answer.body).ok();
+        let code = denied.as_ref().and_then(|denied| denied.error_codes.first().copied());
+        let error = denied.and_then(|denied| denied.error).unwrap_or_default();
+        let (kind, mend) = match code {
+            Some(code) => self.credential.mend(self.identity, code),
+            None => (Failure::SignInRefused, String::new()),
+        };
+        let code = code.map_or_else(String::new, |code| format!(" AADSTS{code}"));
+        let said = format!(
+            "{WHOM} answered {} {}{code}{mend}",
+            answer.status.as_u16(),
+            text::foreign(&error),
+        );
+        PortError::new(kind, said)
+    }
 }
