@@ -232,8 +232,8 @@ async fn a_token_of_a_trusted_issuer_is_taken_and_any_other_is_not() {
     };
     let usual = header(Algorithm::RS256, "k1");
     for change in [json!({}), json!({"jti": "a"}), json!({"nbf": now()})] {
-        let taken = assert_with(&sim, CLIENT_ID, &token(&usual, &change, "write")).await;
-        assert_eq!(taken.map(|roles| roles.len()), Ok(PERMISSIONS.len()), "{change}");
+        let granted = assert_with(&sim, CLIENT_ID, &token(&usual, &change, "write")).await;
+        assert_eq!(granted.map(|roles| roles.len()), Ok(PERMISSIONS.len()), "{change}");
     }
     for (change, code) in [
         (json!({"iss": "https://other.example"}), 700_211),

@@ -182,6 +182,7 @@ impl Tokens {
         let code = denied.as_ref().and_then(|denied| denied.error_codes.first().copied());
         let error = denied.and_then(|denied| denied.error).unwrap_or_default();
         let (kind, mend) = match code {
+            _ if error == "temporarily_unavailable" => (Failure::Transient, String::new()),
             Some(code) => self.credential.mend(self.identity, code),
             None => (Failure::SignInRefused, String::new()),
         };

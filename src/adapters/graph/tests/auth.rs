@@ -1,6 +1,7 @@
 //! Signing in: tokens kept, renewed and thrown away, and refusals that say what to mend.
 
 use super::*;
+use crate::sim::Answer;
 
 #[tokio::test]
 async fn one_sign_in_serves_many_reads_until_shortly_before_its_end() {
@@ -150,6 +151,9 @@ async fn a_sign_in_that_fails_otherwise_is_told_by_its_kind() {
     check(Then::status(429), Failure::Throttled(None), CALLS).await;
     check(Then::Html200, Failure::Unintelligible, 1).await;
     check(Then::status(403), Failure::SignInRefused, 1).await;
+    let busy = json!({"error": "temporarily_unavailable", "error_codes": [90033]});
+    let busy = Answer { status: StatusCode::BAD_REQUEST, retry_after: None, body: Some(busy) };
+    check(Then::Answer(busy), Failure::Transient, CALLS).await;
 }
 
 #[tokio::test]

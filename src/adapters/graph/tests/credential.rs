@@ -38,7 +38,7 @@ fn of_reader() -> Credential {
 }
 
 /// Another identity provider, which says what it is told to.
-struct Issuer {
+struct Provider {
     subject: String,
     audience: String,
     issuer: String,
@@ -46,7 +46,7 @@ struct Issuer {
     issued: Mutex<Vec<String>>,
 }
 
-impl Issuer {
+impl Provider {
     fn new() -> Self {
         Self {
             subject: SUBJECT.to_owned(),
@@ -73,7 +73,7 @@ impl Issuer {
 }
 
 #[async_trait]
-impl ClientAssertion for Issuer {
+impl ClientAssertion for Provider {
     async fn assertion(&self) -> Result<Secret, PortError> {
         if let Some(kind) = self.failure {
             self.issued.lock().unwrap().push(String::new());
@@ -92,7 +92,7 @@ impl ClientAssertion for Issuer {
     }
 }
 
-fn federated(issuer: &Arc<Issuer>) -> Credential {
+fn federated(issuer: &Arc<Provider>) -> Credential {
     Credential::Federated { client_id: CLIENT_ID.to_owned(), assertion: issuer.clone() }
 }
 
@@ -100,7 +100,7 @@ fn trusting() -> Scenario {
     Scenario::woodgrove()
         .without_secret()
         .trusting(ISSUER, SUBJECT)
-        .issuer(ISSUER, Issuer::published())
+        .issuer(ISSUER, Provider::published())
 }
 
 /// An answer of the sign-in with this error code.
@@ -211,7 +211,7 @@ async fn a_sign_in_behind_another_name_is_told() {
 #[tokio::test]
 async fn a_token_of_a_trusted_issuer_opens_the_tenant_and_is_asked_for_at_each_sign_in() {
     let sim = start(trusting()).await;
-    let issuer = Arc::new(Issuer::new());
+    let issuer = Arc::new(Provider::new());
     let graph = connect_with(&sim.origin(), federated(&issuer));
     let listed = graph.assignments(woodgrove()).await;
     assert_eq!((listed.items.len(), failure(&listed)), (6, None));
@@ -225,7 +225,7 @@ async fn a_token_of_a_trusted_issuer_opens_the_tenant_and_is_asked_for_at_each_s
 #[tokio::test]
 async fn a_federated_credential_that_is_not_known_everywhere_yet_is_tried_again() {
     let sim = start(trusting()).await;
-    let issuer = Arc::new(Issuer::new());
+    let issuer = Arc::new(Provider::new());
     sim.add_fault(Rule::new("/oauth2/", says(70_021)).times(2));
     let graph = connect_with(&sim.origin(), federated(&issuer));
     assert_eq!(failure(&graph.assignments(woodgrove()).await), None);
@@ -244,7 +244,7 @@ async fn a_federated_credential_that_is_not_known_everywhere_yet_is_tried_again(
 
 #[tokio::test]
 async fn a_token_that_the_credential_does_not_name_is_refused_with_the_part_to_mend() {
-    async fn check(issuer: Issuer, code: u32, part: &str) {
+    async fn check(issuer: Provider, code: u32, part: &str) {
         let sim = start(trusting().trusting("https://silent.example", SUBJECT)).await;
         let issuer = Arc::new(issuer);
         let graph = connect_with(&sim.origin(), federated(&issuer));
@@ -257,12 +257,12 @@ async fn a_token_that_the_credential_does_not_name_is_refused_with_the_part_to_m
         assert!(issuer.issued().iter().all(|token| !all.contains(token)), "{all}");
         assert!(!all.contains("eyJ"), "{all}");
     }
-    let new = Issuer::new;
+    let new = Provider::new;
     let other = || "https://other.example".to_owned();
-    check(Issuer { issuer: other(), ..new() }, 700_211, "make the issuer of").await;
-    check(Issuer { audience: other(), ..new() }, 700_212, "make the audience of").await;
-    check(Issuer { subject: other(), ..new() }, 700_213, "make the subject of").await;
-    let silent = Issuer { issuer: "https://silent.example".to_owned(), ..new() };
+    check(Provider { issuer: other(), ..new() }, 700_211, "make the issuer of").await;
+    check(Provider { audience: other(), ..new() }, 700_212, "make the audience of").await;
+    check(Provider { subject: other(), ..new() }, 700_213, "make the subject of").await;
+    let silent = Provider { issuer: "https://silent.example".to_owned(), ..new() };
     check(silent, 50_027, "the sign-in cannot verify the token").await;
 }
 
@@ -275,7 +275,7 @@ async fn an_issuer_that_gives_no_token_is_told_by_what_can_be_done() {
         (Failure::Unintelligible, Failure::SignInRefused, 1),
     ] {
         let sim = start(trusting()).await;
-        let issuer = Arc::new(Issuer { failure: Some(failure_kind), ..Issuer::new() });
+        let issuer = Arc::new(Provider { failure: Some(failure_kind), ..Provider::new() });
         let graph = connect_with(&sim.origin(), federated(&issuer));
         let listed = graph.assignments(woodgrove()).await;
         assert_eq!(failure(&listed), Some((expect, "the issuer says no")));
@@ -392,7 +392,7 @@ fn a_certificate_is_spoken_of_when_it_is_not_in_force_for_long() {
 #[test]
 fn no_credential_prints_what_it_proves_itself_with() {
     let secret = Credential::Secret { client_id: "c".to_owned(), secret: Secret::new("hunter2") };
-    let credentials = [secret, of_reader(), federated(&Arc::new(Issuer::new()))];
+    let credentials = [secret, of_reader(), federated(&Arc::new(Provider::new()))];
     let printed = credentials.map(|credential| format!("{credential:?}"));
     assert_eq!(
         printed,
