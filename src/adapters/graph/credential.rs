@@ -228,7 +228,7 @@ impl Credential {
                  signed with RS256"
             )),
             (Self::Certificate { .. } | Self::Federated { .. }, 700_024) => {
-                refused("; set this machine's clock: what it signed was not in its time".to_owned())
+                refused("; set this machine's clock: the assertion was not in its time".to_owned())
             }
             (Self::Certificate { .. }, 700_023) => refused(
                 "; set WARDEN_LOGIN_URL to the sign-in's own origin, such as \

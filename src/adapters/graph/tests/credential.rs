@@ -193,7 +193,7 @@ async fn a_certificate_that_is_refused_says_what_to_mend() {
     let graph = Graph::new(quick(), origin.clone(), origin, credential, clock);
     let listed = graph.assignments(woodgrove()).await;
     let said = "Microsoft's sign-in answered 401 invalid_client AADSTS700024; set this machine's \
-                clock: what it signed was not in its time";
+                clock: the assertion was not in its time";
     assert_eq!(failure(&listed), Some((Failure::SignInRefused, said)));
 }
 
