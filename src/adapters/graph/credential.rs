@@ -56,7 +56,7 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Which of the two applications is meant. Where only one is registered, it is the reader's.
+/// Which of the two applications is meant. Where there is only one, it is the reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
     /// The one that reads.
