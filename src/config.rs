@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 
 mod certificate;
+mod credentials;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,11 @@ use jiff::SignedDuration;
 use url::Url;
 
 use self::certificate::notification_keys;
+pub use self::credentials::CredentialKind;
+use self::credentials::credential;
 pub use self::secrets::Secrets;
-use crate::domain::policy::{Policy, Problem, duration, is_protected};
+use crate::adapters::graph::{Credential, Identity};
+use crate::domain::policy::{Mode, Policy, Problem, duration, is_protected};
 use crate::wire::graph::NotificationKey;
 
 /// The role Microsoft's own script gives to Event Grid, and ours for other forwarders.
@@ -36,6 +40,10 @@ pub struct Settings {
     pub queue: PathBuf,
     /// `WARDEN_CLIENT_ID`: the app registration.
     pub client_id: String,
+    /// `WARDEN_WRITE_CLIENT_ID`: the app registration that alone may write, if there is one.
+    pub write_client_id: Option<String>,
+    /// `WARDEN_CREDENTIAL`: what both prove themselves with.
+    pub credential: CredentialKind,
     /// `WARDEN_GRAPH_URL`: Graph's origin.
     pub graph_url: Url,
     /// `WARDEN_LOGIN_URL`: the sign-in's origin.
@@ -61,6 +69,10 @@ pub struct Config {
     pub warnings: Vec<Problem>,
     /// The secrets.
     pub secrets: Secrets,
+    /// What `WARDEN_CLIENT_ID` signs in with.
+    pub credential: Credential,
+    /// What `WARDEN_WRITE_CLIENT_ID` signs in with, in `enforce` and if there is one.
+    pub write_credential: Option<Credential>,
     /// The keys that notifications' resource data is encrypted for.
     pub notification_keys: Vec<Arc<NotificationKey>>,
 }
@@ -141,19 +153,37 @@ impl Config {
         let (policy, warnings) = policy(&settings.policy, Some("WARDEN_POLICY"))?;
         let text = read(&settings.secrets, Some("WARDEN_SECRETS"))?;
         let secrets = Secrets::parse(&text).and_then(|secrets| {
-            let mut problems = secrets.missing_for(&policy);
-            let keys = notification_keys(&secrets).unwrap_or_else(|wrong| {
-                problems.extend(wrong);
-                Vec::new()
-            });
-            if problems.is_empty() { Ok((secrets, keys)) } else { Err(problems) }
+            let mut problems = Vec::new();
+            let kind = settings.credential;
+            let reader = credential(kind, Identity::Reader, &settings.client_id, &secrets);
+            let reader = reader.map_err(|wrong| problems.extend(wrong)).ok();
+            // Nobody but an enforcing worker has what the writer signs in with.
+            let writer = settings.write_client_id.as_ref().filter(|_| policy.mode == Mode::Enforce);
+            let writer = writer.map(|id| credential(kind, Identity::Writer, id, &secrets));
+            let writer = writer.transpose().map_err(|wrong| problems.extend(wrong)).ok();
+            problems.extend(secrets.missing_for(&policy));
+            let keys = notification_keys(&secrets).map_err(|wrong| problems.extend(wrong)).ok();
+            match (reader, writer, keys) {
+                (Some(reader), Some(writer), Some(keys)) if problems.is_empty() => {
+                    Ok((secrets, reader, writer, keys))
+                }
+                _ => Err(problems),
+            }
         });
         let path = settings.secrets.clone();
-        let (secrets, keys) =
+        let (secrets, credential, write_credential, keys) =
             secrets.map_err(|problems| ConfigError::Secrets { path, problems })?;
         let notification_keys = keys.into_iter().map(Arc::new).collect();
         let policy = Arc::new(policy);
-        Ok(Self { settings, policy, warnings, secrets, notification_keys })
+        Ok(Self {
+            settings,
+            policy,
+            warnings,
+            secrets,
+            credential,
+            write_credential,
+            notification_keys,
+        })
     }
 }
 
@@ -188,7 +218,8 @@ impl Settings {
         let secrets = reader.required("WARDEN_SECRETS", "file:PATH of the secrets document");
         let secrets = secrets.and_then(|text| reader.secrets(&text));
         let client_id = reader.required("WARDEN_CLIENT_ID", "the id of the app registration");
-        reader.credential();
+        let write_client_id = reader.write_client_id(client_id.as_deref());
+        let credential = reader.credential();
         let store = reader.store("WARDEN_STORE").unwrap_or_else(|| "partner-warden.db".into());
         let queue = reader.store("WARDEN_QUEUE").unwrap_or_else(|| store.clone());
         let graph_url = reader.origin("WARDEN_GRAPH_URL", "https://graph.microsoft.com");
@@ -197,11 +228,12 @@ impl Settings {
         let settle_after = reader.duration("WARDEN_SETTLE_AFTER", SignedDuration::from_mins(2));
         let sender_roles = reader.sender_roles();
         let listen = reader.listen();
-        match (policy, secrets, client_id, graph_url, login_url, listen) {
+        match (policy, secrets, client_id, credential, graph_url, login_url, listen) {
             (
                 Some(policy),
                 Some(secrets),
                 Some(client_id),
+                Some(credential),
                 Some(graph),
                 Some(login),
                 Some(listen),
@@ -211,6 +243,8 @@ impl Settings {
                 store,
                 queue,
                 client_id,
+                write_client_id,
+                credential,
                 graph_url: graph,
                 login_url: login,
                 sweep_every,
@@ -249,20 +283,23 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
         None
     }
 
-    fn credential(&mut self) {
-        let kind = (self.variable)("WARDEN_CREDENTIAL").unwrap_or_else(|| "secret".to_owned());
-        if kind != "secret" {
-            self.problems.push(format!(
-                "WARDEN_CREDENTIAL={kind} is not offered by this version; use secret"
-            ));
-        }
-        if (self.variable)("WARDEN_WRITE_CLIENT_ID").is_some() {
+    fn credential(&mut self) -> Option<CredentialKind> {
+        let Some(kind) = (self.variable)("WARDEN_CREDENTIAL") else {
+            return Some(CredentialKind::Secret);
+        };
+        CredentialKind::parse(&kind).map_err(|wrong| self.problems.push(wrong.to_owned())).ok()
+    }
+
+    fn write_client_id(&mut self, client_id: Option<&str>) -> Option<String> {
+        let id = (self.variable)("WARDEN_WRITE_CLIENT_ID")?;
+        if client_id.is_some_and(|reader| reader.eq_ignore_ascii_case(&id)) {
             self.problems.push(
-                "WARDEN_WRITE_CLIENT_ID is not offered by this version; unset it, and give the \
-                 write permission to WARDEN_CLIENT_ID"
+                "WARDEN_WRITE_CLIENT_ID is the same as WARDEN_CLIENT_ID; unset it: one \
+                 application then does both"
                     .to_owned(),
             );
         }
+        Some(id)
     }
 
     fn store(&mut self, name: &str) -> Option<PathBuf> {

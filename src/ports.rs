@@ -13,6 +13,7 @@ use crate::domain::facts::{DirectoryObject, PartnerEntry, RoleAssignment, RoleDe
 use crate::domain::id::{AssignmentId, PartnerId, PrincipalId, StepId, TenantId};
 use crate::domain::plan::{History, Step};
 use crate::domain::record::Record;
+use crate::domain::secret::Secret;
 use crate::domain::signal::{Envelope, Signal, Subject};
 use crate::domain::ticket::Message;
 use crate::wire::Verified;
@@ -153,6 +154,18 @@ pub trait RevokeRoleAssignment: Send + Sync {
         tenant: TenantId,
         id: &AssignmentId,
     ) -> Result<Outcome, PortError>;
+}
+
+/// Tokens of another identity provider, which Microsoft's sign-in takes in place of a secret
+/// (workload identity federation).
+#[async_trait]
+pub trait ClientAssertion: Send + Sync {
+    /// A fresh token: a JWT signed with RS256, whose audience is `api://AzureADTokenExchange`.
+    ///
+    /// # Errors
+    /// [`Failure::Transient`] and [`Failure::Throttled`] are tried again; all else tells a person
+    /// what to mend.
+    async fn assertion(&self) -> Result<Secret, PortError>;
 }
 
 /// The keys that Microsoft's sign-in signs with.

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::graph::{Credential, Graph};
+use crate::adapters::graph::{Graph, Identity};
 use crate::adapters::http::{Http, Patience};
 use crate::adapters::key_set::PublishedKeys;
 use crate::adapters::recorder::Recorder;
@@ -23,7 +23,6 @@ use crate::adapters::sqlite::{OpenError, Sqlite};
 use crate::adapters::webhook::Webhooks;
 use crate::config::Config;
 use crate::domain::policy::{Mode, Sink};
-use crate::domain::secret::Secret;
 use crate::domain::signal::Signal;
 use crate::http::{Front, router};
 use crate::pipeline::{READ_AGAIN, World};
@@ -163,6 +162,15 @@ fn announce(config: &Config, listener: &TcpListener) {
     for warning in &config.warnings {
         warn!("{}:{warning}", config.settings.policy.display());
     }
+    let now = SystemClock.now();
+    let writer = config.write_credential.as_ref();
+    let concerns = [
+        config.credential.concern(Identity::Reader, now),
+        writer.and_then(|credential| credential.concern(Identity::Writer, now)),
+    ];
+    for concern in concerns.into_iter().flatten() {
+        warn!("{concern}");
+    }
     if config.secrets.rotated("auditWebhookSecret").is_empty() {
         warn!("no auditWebhookSecret: /hooks/audit takes nothing");
     }
@@ -208,17 +216,16 @@ fn front(config: &Config, enqueue: Arc<dyn Enqueue>) -> Result<Front, ServeError
 fn world(config: &Config, http: &Http, store: &Sqlite, timing: &Timing) -> World {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let settings = &config.settings;
-    let secret = config.secrets.secret("graphClientSecret").cloned();
-    let credential = Credential::Secret {
-        client_id: settings.client_id.clone(),
-        secret: secret.unwrap_or_else(|| Secret::new("")),
-    };
     let (graph_url, login_url) = (settings.graph_url.clone(), settings.login_url.clone());
+    let credential = config.credential.clone();
     let graph = Arc::new(Graph::new(http.clone(), graph_url, login_url, credential, clock.clone()));
-    let revoke: Arc<dyn RevokeRoleAssignment> = match config.policy.mode {
-        Mode::Enforce => Arc::new(graph.revoker()),
-        Mode::Observe | Mode::Approve => Arc::new(Recorder),
+    let revoke: Arc<dyn RevokeRoleAssignment> = match (config.policy.mode, &config.write_credential)
+    {
+        (Mode::Enforce, Some(writer)) => Arc::new(graph.revoker_as(writer.clone())),
+        (Mode::Enforce, None) => Arc::new(graph.revoker()),
+        (Mode::Observe | Mode::Approve, _) => Arc::new(Recorder),
     };
+    let own_apps = [Some(&settings.client_id), settings.write_client_id.as_ref()];
     World {
         clock,
         roles: graph.clone(),
@@ -229,7 +236,7 @@ fn world(config: &Config, http: &Http, store: &Sqlite, timing: &Timing) -> World
         revoke,
         ledger: Arc::new(store.clone()),
         policy: config.policy.clone(),
-        own_apps: vec![settings.client_id.clone()],
+        own_apps: own_apps.into_iter().flatten().cloned().collect(),
         read_again: timing.read_again.clone(),
     }
 }

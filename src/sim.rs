@@ -18,6 +18,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use url::Url;
 
+mod apps;
+mod assertion;
 mod calls;
 mod directory;
 mod fault;
@@ -43,7 +45,10 @@ mod tests;
 mod tests_faults;
 #[cfg(test)]
 mod tests_graph;
+#[cfg(test)]
+mod tests_signin;
 
+pub use apps::{App, EXCHANGE_AUDIENCE, FederatedCredential};
 pub use calls::Call;
 pub use fault::{Answer, Faults, Refusal, Rule, Then, Times};
 pub use hold::{Hold, When};

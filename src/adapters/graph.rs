@@ -1,6 +1,8 @@
 //! Microsoft Graph, spoken to as an application.
 
 mod auth;
+mod client_certificate;
+mod credential;
 mod read;
 mod revoke;
 #[cfg(test)]
@@ -13,8 +15,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-pub use self::auth::Credential;
-use self::auth::Tokens;
+use self::auth::{Scope, Tokens};
+pub use self::client_certificate::{ClientCertificate, NotACredential};
+pub use self::credential::{Credential, Identity};
 use self::revoke::Revoker;
 use super::http::{Answer, Http};
 use crate::domain::id::TenantId;
@@ -30,6 +33,7 @@ const WHOM: &str = "Microsoft Graph";
 pub struct Graph {
     http: Http,
     origin: Url,
+    scope: Scope,
     tokens: Arc<Tokens>,
     clock: Arc<dyn Clock>,
 }
@@ -43,14 +47,19 @@ impl Graph {
         credential: Credential,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let tokens =
-            Arc::new(Tokens::new(http.clone(), &origin, login, credential, Arc::clone(&clock)));
-        Self { http, origin, tokens, clock }
+        let identity = Identity::Reader;
+        let tokens = Tokens::new(http.clone(), login, identity, credential, Arc::clone(&clock));
+        Self { http, scope: Scope::of(&origin), origin, tokens: Arc::new(tokens), clock }
     }
 
     /// The same connection with the power to revoke.
     pub fn revoker(&self) -> Revoker {
         Revoker(self.clone())
+    }
+
+    /// The power to revoke as another application, which signs in for itself.
+    pub fn revoker_as(&self, credential: Credential) -> Revoker {
+        Revoker(Self { tokens: Arc::new(self.tokens.of_writer(credential)), ..self.clone() })
     }
 
     fn url(&self, path: &str) -> Result<Url, PortError> {
@@ -68,13 +77,13 @@ impl Graph {
     ) -> Result<Answer, PortError> {
         let mut fresh = false;
         loop {
-            let token: Secret = self.tokens.token(tenant).await?;
+            let token: Secret = self.tokens.token(tenant, &self.scope).await?;
             let send = self.http.send(WHOM, |client| request(client).bearer_auth(token.expose()));
             let answer = send.await?;
             if answer.status != StatusCode::UNAUTHORIZED || fresh {
                 return Ok(answer);
             }
-            self.tokens.forget(tenant, &token);
+            self.tokens.forget(tenant, &self.scope, &token);
             fresh = true;
         }
     }

@@ -105,12 +105,23 @@ impl Http {
         whom: &str,
         request: impl Fn(&reqwest::Client) -> RequestBuilder,
     ) -> Result<Answer, PortError> {
+        self.patiently(|| self.attempt(whom, &request)).await
+    }
+
+    /// Attempts something that may be repeated, and repeats it while it fails for the moment.
+    ///
+    /// # Errors
+    /// The last one.
+    pub async fn patiently<T, F: Future<Output = Result<T, PortError>>>(
+        &self,
+        attempt: impl FnMut() -> F,
+    ) -> Result<T, PortError> {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(self.patience.first_pause)
             .with_max_delay(self.patience.longest_pause)
             .with_max_times(self.patience.retries)
             .with_jitter();
-        (|| async { patient(whom, self.once(whom, &request).await?) })
+        attempt
             .retry(pauses)
             .sleep(tokio::time::sleep)
             .when(|error| matches!(error.kind, Failure::Transient | Failure::Throttled(_)))
@@ -127,6 +138,19 @@ impl Http {
                 | Failure::Unintelligible => pause,
             })
             .await
+    }
+
+    /// Sends a request once, and tells an answer from a server that is busy or broken.
+    ///
+    /// # Errors
+    /// [`Failure::Throttled`] and [`Failure::Transient`], also as an answer; those of
+    /// [`Http::once`].
+    pub async fn attempt(
+        &self,
+        whom: &str,
+        request: impl Fn(&reqwest::Client) -> RequestBuilder,
+    ) -> Result<Answer, PortError> {
+        patient(whom, self.once(whom, request).await?)
     }
 
     /// Sends a request once.

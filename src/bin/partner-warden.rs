@@ -138,7 +138,11 @@ async fn simulate(scenario: Option<PathBuf>, listen: SocketAddr) -> anyhow::Resu
                 .map_err(|error| WrongInput(format!("the scenario {place}: {error}")))?
         }
     };
-    let (client_id, secret) = (scenario.client_id.clone(), scenario.client_secret.clone());
+    let client_id = scenario.client_id.clone();
+    let secret = match scenario.client_secret.as_str() {
+        "" => String::new(),
+        secret => format!("graphClientSecret: {secret} (in the secrets document)\n"),
+    };
     let stopped = stopped()?;
     let sim = match Sim::start(scenario, listen).await {
         Err(error) if error.kind() == ErrorKind::InvalidInput => {
@@ -152,7 +156,7 @@ async fn simulate(scenario: Option<PathBuf>, listen: SocketAddr) -> anyhow::Resu
         stdout(),
         "A simulated Microsoft 365 is at {origin}\n\n\
          WARDEN_GRAPH_URL={origin}\nWARDEN_LOGIN_URL={origin}\nWARDEN_CLIENT_ID={client_id}\n\
-         graphClientSecret: {secret} (in the secrets document)\n\n\
+         {secret}\n\
          {origin}/sim/state  who holds which role\n\
          {origin}/sim/calls  what was asked\n\
          {origin}/inbox      which tickets came"

@@ -16,6 +16,9 @@ const KEYS: &[&str] = &[
     "graphClientSecret",
     "graphCertificatePem",
     "graphPrivateKeyPem",
+    "graphWriteClientSecret",
+    "graphWriteCertificatePem",
+    "graphWritePrivateKeyPem",
     "clientStateKey",
     "clientStateKeyPrevious",
     "notificationCertificatePem",
@@ -91,12 +94,6 @@ impl Secrets {
     /// What a policy needs and the document does not hold, a line each.
     pub(super) fn missing_for(&self, policy: &Policy) -> Vec<String> {
         let mut problems = Vec::new();
-        if self.secret("graphClientSecret").is_none() {
-            problems.push(
-                "graphClientSecret is missing; it is the client secret of WARDEN_CLIENT_ID"
-                    .to_owned(),
-            );
-        }
         for key in ["clientStateKey", "clientStateKeyPrevious"] {
             let short = |secret: &&Secret| secret.expose().chars().count() < CLIENT_STATE_KEY_MIN;
             if self.secret(key).as_ref().is_some_and(short) {

@@ -102,8 +102,7 @@ fn everything_wrong_with_the_settings_is_told_at_once() {
     let mut given = given()
         .set("WARDEN_SECRETS", "secrets.json")
         .set("WARDEN_CLIENT_ID", "")
-        .set("WARDEN_CREDENTIAL", "certificate")
-        .set("WARDEN_WRITE_CLIENT_ID", "x")
+        .set("WARDEN_CREDENTIAL", "password")
         .set("WARDEN_STORE", "aws:table")
         .set("WARDEN_QUEUE", "queue.db")
         .set("WARDEN_GRAPH_URL", "http://graph.example")
@@ -117,9 +116,7 @@ fn everything_wrong_with_the_settings_is_told_at_once() {
   WARDEN_POLICY is not set; it is the path of the policy file
   WARDEN_SECRETS is to be file:PATH
   WARDEN_CLIENT_ID is not set; it is the id of the app registration
-  WARDEN_CREDENTIAL=certificate is not offered by this version; use secret
-  WARDEN_WRITE_CLIENT_ID is not offered by this version; unset it, and give the write permission \
-         to WARDEN_CLIENT_ID
+  WARDEN_CREDENTIAL is to be secret, certificate or aws-federation
   WARDEN_STORE: this program was built without AWS; use sqlite:PATH
   WARDEN_QUEUE is to be sqlite:PATH
   WARDEN_GRAPH_URL is to be https (plain http only to this machine)
@@ -127,6 +124,18 @@ fn everything_wrong_with_the_settings_is_told_at_once() {
   WARDEN_SWEEP_EVERY is to be an ISO 8601 duration such as PT15M, or off
   WARDEN_SETTLE_AFTER is to be an ISO 8601 duration such as PT15M, or off
   WARDEN_LISTEN is to be an address and a port such as 127.0.0.1:8080",
+    );
+}
+
+#[test]
+fn a_credential_that_cannot_be_is_told() {
+    given().set("WARDEN_CREDENTIAL", "aws-federation").fails(
+        "the settings are not complete:
+  WARDEN_CREDENTIAL=aws-federation: this program was built without AWS; use secret or certificate",
+    );
+    given().set("WARDEN_WRITE_CLIENT_ID", "Client").fails(
+        "the settings are not complete:
+  WARDEN_WRITE_CLIENT_ID is the same as WARDEN_CLIENT_ID; unset it: one application then does both",
     );
 }
 
@@ -192,6 +201,124 @@ fn secrets_that_the_policy_needs_are_asked_for() {
     );
 }
 
+const PAIRS: &str = include_str!("../../tests/data/client-certificate-openssl.json");
+
+fn pem(pair: &str, part: &str) -> Value {
+    serde_json::from_str::<Value>(PAIRS).unwrap()[pair][part].clone()
+}
+
+/// What a run signs in with, and to write, if it does.
+fn signs_in_with(given: &Given) -> (String, Option<String>) {
+    let config = given.load().unwrap();
+    let told = |credential: &Credential| format!("{credential:?}");
+    (told(&config.credential), config.write_credential.as_ref().map(told))
+}
+
+#[test]
+fn a_certificate_signs_in_instead_of_a_secret() {
+    let (certificate, key) = (pem("read", "certificatePem"), pem("read", "privateKeyPem"));
+    let pair = json!({"graphClientSecret": null, "graphCertificatePem": certificate,
+        "graphPrivateKeyPem": key});
+    let given = with_secrets(&pair).set("WARDEN_CREDENTIAL", "certificate");
+    let reader = "Certificate { client_id: \"client\", .. }".to_owned();
+    assert_eq!(signs_in_with(&given), (reader, None));
+    let config = given.load().unwrap();
+    assert!(!format!("{config:?}").contains("PRIVATE KEY"), "{config:?}");
+    let Credential::Certificate { certificate, .. } = config.credential else { panic!() };
+    assert_eq!(certificate.ends().to_string(), "2120-01-01T00:00:00Z");
+}
+
+#[test]
+fn a_certificate_that_cannot_sign_in_is_refused_without_being_shown() {
+    fn check(secrets: &Value, problems: &str) {
+        let expect = format!("the secrets in …/secrets.json are not complete:\n  {problems}");
+        with_secrets(secrets).set("WARDEN_CREDENTIAL", "certificate").fails(&expect);
+    }
+    let (certificate, key) = (pem("read", "certificatePem"), pem("read", "privateKeyPem"));
+    let pair = |certificate: &Value, key: &Value| json!({"graphCertificatePem": certificate, "graphPrivateKeyPem": key});
+    check(
+        &json!({}),
+        "graphCertificatePem is missing; it is the certificate of WARDEN_CLIENT_ID, in PEM
+  graphPrivateKeyPem is missing; it is the private key of graphCertificatePem, in PEM",
+    );
+    check(
+        &json!({"graphPrivateKeyPem": key}),
+        "graphCertificatePem is missing; it is the certificate of WARDEN_CLIENT_ID, in PEM",
+    );
+    check(&pair(&key, &key), "graphCertificatePem is not a certificate in PEM (BEGIN CERTIFICATE)");
+    check(
+        &pair(&certificate, &json!("hunter2")),
+        "graphPrivateKeyPem is not an RSA private key in PEM without a passphrase (BEGIN PRIVATE \
+         KEY or BEGIN RSA PRIVATE KEY)",
+    );
+    check(
+        &pair(&certificate, &pem("write", "privateKeyPem")),
+        "graphPrivateKeyPem is not the key of graphCertificatePem; put the pair that belongs \
+         together there, the application's own certificate first",
+    );
+    let of = |name| pair(&pem(name, "certificatePem"), &pem(name, "privateKeyPem"));
+    check(
+        &of("weak1024"),
+        "graphCertificatePem is for a key of 1024 bits; make one with RSA, 2048 to 4096 bits",
+    );
+    check(
+        &of("ellipticCurve"),
+        "graphCertificatePem is not for an RSA key; make one with RSA, 2048 to 4096 bits",
+    );
+}
+
+/// The policy in a mode.
+fn in_mode(given: Given, mode: &str) -> Given {
+    given.write("policy.yaml", &format!("{POLICY}mode: {mode}\n"))
+}
+
+#[test]
+fn who_writes_signs_in_for_itself_and_only_where_something_is_written() {
+    let (reader, writer) = (
+        "Secret { client_id: \"client\", .. }".to_owned(),
+        "Secret { client_id: \"writer\", .. }".to_owned(),
+    );
+    for mode in ["observe", "approve"] {
+        let given = in_mode(given().set("WARDEN_WRITE_CLIENT_ID", "writer"), mode);
+        assert_eq!(signs_in_with(&given), (reader.clone(), None), "{mode}");
+        assert_eq!(given.load().unwrap().settings.write_client_id.as_deref(), Some("writer"));
+    }
+    in_mode(given().set("WARDEN_WRITE_CLIENT_ID", "writer"), "enforce").fails(
+        "the secrets in …/secrets.json are not complete:
+  graphWriteClientSecret is missing; it is the client secret of WARDEN_WRITE_CLIENT_ID",
+    );
+    let secrets = json!({"graphWriteClientSecret": "w"});
+    let both = with_secrets(&secrets).set("WARDEN_WRITE_CLIENT_ID", "writer");
+    assert_eq!(signs_in_with(&in_mode(both, "enforce")), (reader.clone(), Some(writer)));
+    let alone = in_mode(with_secrets(&secrets), "enforce");
+    assert_eq!(signs_in_with(&alone), (reader, None));
+}
+
+#[test]
+fn both_applications_may_have_certificates_of_their_own() {
+    let secrets = |writer: &str| {
+        json!({
+            "graphClientSecret": null,
+            "graphCertificatePem": pem("read", "certificatePem"),
+            "graphPrivateKeyPem": pem("read", "privateKeyPem"),
+            "graphWriteCertificatePem": pem("write", "certificatePem"),
+            "graphWritePrivateKeyPem": pem(writer, "privateKeyPem"),
+        })
+    };
+    let given = |writer: &str| {
+        let given = with_secrets(&secrets(writer)).set("WARDEN_CREDENTIAL", "certificate");
+        in_mode(given.set("WARDEN_WRITE_CLIENT_ID", "writer"), "enforce")
+    };
+    let certificate = |id: &str| format!("Certificate {{ client_id: \"{id}\", .. }}");
+    let expect = (certificate("client"), Some(certificate("writer")));
+    assert_eq!(signs_in_with(&given("write")), expect);
+    given("read").fails(
+        "the secrets in …/secrets.json are not complete:
+  graphWritePrivateKeyPem is not the key of graphWriteCertificatePem; put the pair that belongs \
+         together there, the application's own certificate first",
+    );
+}
+
 const VECTOR: &str = include_str!("../../tests/data/rich-notification-openssl.json");
 
 /// The secrets with some set; `null` for one that is not.
@@ -200,6 +327,7 @@ fn with_secrets(secrets: &Value) -> Given {
     for (key, value) in secrets.as_object().unwrap() {
         all[key] = value.clone();
     }
+    all.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     given().write("secrets.json", &all.to_string())
 }
 

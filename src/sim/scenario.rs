@@ -4,6 +4,7 @@
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+use super::apps::{App, FederatedCredential, Issuers, all_permissions};
 use super::fault::{Faults, Refusal, Rule};
 use super::tenant::Tenant;
 
@@ -36,10 +37,18 @@ pub const PERMISSIONS: &[&str] = &[
 pub struct Scenario {
     /// The app that may sign in, to every tenant.
     pub client_id: String,
-    /// Its secret.
+    /// Its secret; none when empty.
     pub client_secret: String,
+    /// The certificates it may sign assertions with, in PEM.
+    pub certificates: Vec<String>,
+    /// Whose tokens it takes in place of a secret.
+    pub federated_credentials: Vec<FederatedCredential>,
     /// The application permissions it was granted, the token's `roles`.
     pub permissions: Vec<String>,
+    /// Further apps that may sign in.
+    pub apps: Vec<App>,
+    /// The keys that identity providers publish, by issuer: a JSON Web Key Set each.
+    pub issuers: Issuers,
     /// The most items on one page.
     pub page_size: usize,
     /// Whether `/v1.0` too shows `principalOrganizationId`: it is in the metadata since August
@@ -91,7 +100,11 @@ impl Default for Scenario {
         Self {
             client_id: CLIENT_ID.to_owned(),
             client_secret: CLIENT_SECRET.to_owned(),
-            permissions: PERMISSIONS.iter().map(|&name| name.to_owned()).collect(),
+            certificates: Vec::new(),
+            federated_credentials: Vec::new(),
+            permissions: all_permissions(),
+            apps: Vec::new(),
+            issuers: Issuers::new(),
             page_size: 10,
             v1_principal_organization_id: false,
             tenants: Vec::new(),
@@ -140,6 +153,41 @@ impl Scenario {
     #[must_use]
     pub fn page_size(mut self, size: usize) -> Self {
         self.page_size = size;
+        self
+    }
+
+    /// Where the app has one more certificate, in PEM.
+    #[must_use]
+    pub fn certificate(mut self, pem: &str) -> Self {
+        self.certificates.push(pem.to_owned());
+        self
+    }
+
+    /// Where the app has no secret.
+    #[must_use]
+    pub fn without_secret(mut self) -> Self {
+        self.client_secret.clear();
+        self
+    }
+
+    /// Where the app takes tokens of an issuer for a subject in place of a secret.
+    #[must_use]
+    pub fn trusting(mut self, issuer: &str, subject: &str) -> Self {
+        self.federated_credentials.push(FederatedCredential::new(issuer, subject));
+        self
+    }
+
+    /// Where an identity provider publishes these keys, a JSON Web Key Set.
+    #[must_use]
+    pub fn issuer(mut self, issuer: &str, keys: serde_json::Value) -> Self {
+        self.issuers.insert(issuer.to_owned(), keys);
+        self
+    }
+
+    /// With one more app.
+    #[must_use]
+    pub fn app(mut self, app: App) -> Self {
+        self.apps.push(app);
         self
     }
 

@@ -15,12 +15,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
+use super::assertion::{self, Measure};
 use super::ids;
 use super::reply::{Asked, Reply};
 use super::state::State;
 
 const AUDIENCE: &str = "https://graph.microsoft.com";
 const LIFETIME: i64 = 3599;
+
+/// The one kind of client assertion there is (RFC 7523).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The claims of a version 1.0 access token
 /// (<https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference>).
@@ -98,7 +102,7 @@ fn issuer(tenant: &str) -> String {
 }
 
 /// `POST /{tenant}/oauth2/v2.0/token`.
-pub(crate) fn token(state: &State, asked: &Asked, tenant: &str) -> Reply {
+pub(crate) fn token(state: &mut State, asked: &Asked, tenant: &str) -> Reply {
     match issue(state, asked, tenant) {
         Ok(token) => {
             let body = json!({
@@ -113,7 +117,7 @@ pub(crate) fn token(state: &State, asked: &Asked, tenant: &str) -> Reply {
     }
 }
 
-fn issue(state: &State, asked: &Asked, tenant: &str) -> Result<String, Refusal> {
+fn issue(state: &mut State, asked: &Asked, tenant: &str) -> Result<String, Refusal> {
     let field = |name: &str| {
         let mut fields = form_urlencoded::parse(&asked.body);
         fields.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
@@ -124,23 +128,46 @@ fn issue(state: &State, asked: &Asked, tenant: &str) -> Result<String, Refusal> 
         );
         Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", 90002, text)
     })?;
-    let settings = &state.settings;
+    let tenant_id = directory.id.clone();
     let client = field("client_id").unwrap_or_default();
     if field("grant_type").as_deref() != Some("client_credentials") {
         let text = "The app requested an unsupported grant type.";
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", 70003, text));
     }
-    if !client.eq_ignore_ascii_case(&settings.client_id) {
+    let apps = &state.settings.apps;
+    let Some(app) = apps.app(&client) else {
         let text =
             format!("Application with identifier '{client}' was not found in the directory.");
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "unauthorized_client", 700_016, text));
-    }
-    if field("client_secret").as_deref() != Some(settings.client_secret.as_str()) {
-        let text = format!(
-            "Invalid client secret provided. Ensure the secret being sent in the request is the \
-             client secret value, not the client secret ID, for a secret added to app '{client}'."
-        );
-        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "invalid_client", 7_000_215, text));
+    };
+    let assertion = match field("client_assertion_type").as_deref() {
+        Some(JWT_BEARER) => field("client_assertion"),
+        _ => None,
+    };
+    match (field("client_secret"), assertion) {
+        (Some(secret), None) if app.app.client_secret.as_ref() == Some(&secret) => {}
+        (Some(_), None) => {
+            let text = format!(
+                "Invalid client secret provided. Ensure the secret being sent in the request is \
+                 the client secret value, not the client secret ID, for a secret added to app \
+                 '{client}'."
+            );
+            return Err(Refusal::new(StatusCode::UNAUTHORIZED, "invalid_client", 7_000_215, text));
+        }
+        (None, Some(assertion)) => {
+            let endpoint = format!("{}{}", asked.origin(), asked.path());
+            let measure = Measure { apps, app, endpoint: &endpoint, now: asked.now };
+            assertion::check(&assertion, &measure, &mut state.assertions)?;
+        }
+        (None, None) => {
+            let text = "The request body must contain the following parameter: \
+                        'client_assertion' or 'client_secret'.";
+            return Err(Refusal::new(StatusCode::UNAUTHORIZED, "invalid_client", 7_000_218, text));
+        }
+        (Some(_), Some(_)) => {
+            let text = "Invalid request. Request is malformed or invalid.";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", 9_002_313, text));
+        }
     }
     let scope = field("scope").unwrap_or_default();
     let Some(resource) = scope.strip_suffix("/.default") else {
@@ -148,9 +175,9 @@ fn issue(state: &State, asked: &Asked, tenant: &str) -> Result<String, Refusal> 
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_scope", 1_002_012, text));
     };
     // An application's own API goes by its id and by its URI; all else here is Graph.
-    let own = resource.strip_prefix("api://").unwrap_or(resource) == settings.client_id;
+    let own = apps.app(resource.strip_prefix("api://").unwrap_or(resource)).is_some();
     let audience = if own { resource } else { AUDIENCE };
-    access_token(audience, &directory.id, &client, &settings.permissions, asked.now.as_second())
+    access_token(audience, &tenant_id, &client, &app.app.permissions, asked.now.as_second())
 }
 
 fn access_token(
@@ -194,7 +221,12 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: StatusCode, error: &'static str, code: u32, text: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        status: StatusCode,
+        error: &'static str,
+        code: u32,
+        text: impl Into<String>,
+    ) -> Self {
         Self { status, error, code, text: text.into() }
     }
 

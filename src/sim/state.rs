@@ -3,6 +3,8 @@
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
+use super::apps::Apps;
+use super::assertion::Seen;
 use super::calls::{Call, Calls};
 use super::directory::{Directory, Held};
 use super::fault::{Armed, Faults, Then};
@@ -13,9 +15,7 @@ use super::scenario::{Scenario, ScenarioError};
 /// What never changes while the simulator runs.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) client_id: String,
-    pub(crate) client_secret: String,
-    pub(crate) permissions: Vec<String>,
+    pub(crate) apps: Apps,
     pub(crate) page_size: usize,
     pub(crate) v1_organization: bool,
 }
@@ -29,6 +29,8 @@ pub(crate) struct State {
     pub(crate) calls: Calls,
     pub(crate) deletions: Vec<Deletion>,
     pub(crate) traps: Vec<Trap>,
+    /// The client assertions that were taken.
+    pub(crate) assertions: Seen,
     rules: Vec<Armed>,
 }
 
@@ -78,9 +80,7 @@ impl State {
         }
         let mut state = Self {
             settings: Settings {
-                client_id: scenario.client_id,
-                client_secret: scenario.client_secret,
-                permissions: scenario.permissions,
+                apps: Apps::new(&scenario)?,
                 page_size: scenario.page_size,
                 v1_organization: scenario.v1_principal_organization_id,
             },
@@ -90,6 +90,7 @@ impl State {
             calls: Calls::default(),
             deletions: Vec::new(),
             traps: Vec::new(),
+            assertions: Seen::new(),
             rules: Vec::new(),
         };
         state.set_faults(scenario.faults);

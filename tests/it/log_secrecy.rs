@@ -8,7 +8,7 @@ use partner_warden::adapters::clock::SystemClock;
 use partner_warden::domain::secret::Secret;
 use partner_warden::ports::Clock as _;
 use partner_warden::sim::{
-    CLIENT_SECRET, CONTOSO, INBOX_SECRET, Principal, Rule, Scenario, Tenant, Then, WOODGROVE,
+    App, CLIENT_SECRET, CONTOSO, INBOX_SECRET, Principal, Rule, Scenario, Tenant, Then, WOODGROVE,
 };
 use partner_warden::wire::graph::client_state;
 use serde_json::Value;
@@ -167,9 +167,57 @@ async fn a_failed_sign_in_is_told_without_what_was_sent() {
     let warden = town.serve();
     assert_eq!(warden.audit(&marked_event()).await, 202);
     town.messages("that nothing can be read", |messages| !messages.is_empty()).await;
-    let log = warden.log();
+    let log = warden.stop().await;
     entries(&log);
     assert!(log.contains("AADSTS7000215"), "{log}");
+}
+
+/// The full lines of a PEM text.
+fn lines_of(pem: &str) -> impl Iterator<Item = &str> {
+    pem.lines().filter(|line| line.len() == 64)
+}
+
+#[tokio::test]
+async fn neither_keys_nor_what_is_signed_with_them_are_told_at_trace() {
+    const WRITER: &str = "55555555-5555-5555-5555-555555555555";
+    let pairs: Value =
+        serde_json::from_str(include_str!("../data/client-certificate-openssl.json")).unwrap();
+    let pem = |pair: &str, part: &str| pairs[pair][part].as_str().unwrap();
+    let writer = App::new(WRITER).certificate(pem("write", "certificatePem"));
+    let scenario = Scenario::woodgrove()
+        .without_secret()
+        .certificate(pem("read", "certificatePem"))
+        .lag_reads(0)
+        .app(writer)
+        .fault(Rule::new("/oauth2/", Then::status(503)))
+        .fault(Rule::new("roleAssignments", Then::status(401)).skip(1));
+    // The writer's certificate is not the one that is registered.
+    let town = Town::new(scenario, ENFORCE)
+        .await
+        .set("WARDEN_LOG", "trace")
+        .set("WARDEN_CREDENTIAL", "certificate")
+        .set("WARDEN_WRITE_CLIENT_ID", WRITER)
+        .secret("graphCertificatePem", Some(pem("read", "certificatePem")))
+        .secret("graphPrivateKeyPem", Some(pem("read", "privateKeyPem")))
+        .secret("graphWriteCertificatePem", Some(pem("read", "certificatePem")))
+        .secret("graphWritePrivateKeyPem", Some(pem("read", "privateKeyPem")));
+    let warden = town.serve();
+    assert_eq!(warden.audit(&marked_event()).await, 202);
+    let told = |messages: &[Value]| {
+        messages.last().is_some_and(|last| last.to_string().contains("AADSTS700027"))
+    };
+    let messages = town.messages("that the writer is refused", told).await;
+    let log = warden.stop().await;
+    entries(&log);
+    assert!(log.contains("AADSTS700027") && log.contains("\"TRACE\""), "{log}");
+    let messages: String = messages.iter().map(Value::to_string).collect();
+    let records = format!("{:?}", town.records().await);
+    let secrets = ["read", "write"].map(|pair| lines_of(pem(pair, "privateKeyPem")));
+    for secret in secrets.into_iter().flatten().chain(["PRIVATE KEY", "client_assertion", "eyJ"]) {
+        for (place, text) in [("log", &log), ("tickets", &messages), ("records", &records)] {
+            assert!(!text.contains(secret), "a secret is in the {place}: {secret}");
+        }
+    }
 }
 
 /// A guest, a foreign group and a stranger's tenant with hostile names.

@@ -7,6 +7,7 @@ use partner_warden::sim::Scenario;
 use crate::harness::{ENFORCE, Town, body, kinds, steps};
 
 mod again;
+mod sign_in;
 mod tickets;
 mod unreadable;
 mod untouched;

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use url::Url;
 
+use super::credential::{Credential, Identity};
 use crate::adapters::http::{Answer, Http};
 use crate::domain::id::TenantId;
 use crate::domain::secret::Secret;
@@ -24,30 +25,33 @@ const MARGIN: SignedDuration = SignedDuration::from_mins(5);
 /// The longest life of a token that is believed, in seconds: a day.
 const LIFE_MAX: i64 = 24 * 60 * 60;
 
-/// What the application proves itself with.
-#[derive(Debug, Clone)]
-pub enum Credential {
-    /// A client secret.
-    Secret {
-        /// The application's id.
-        client_id: String,
-        /// The secret.
-        secret: Secret,
-    },
+/// What a token is for: all that the application was granted of one API, such as
+/// `https://graph.microsoft.com/.default`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Scope(Arc<str>);
+
+impl Scope {
+    /// That of the API at `origin`.
+    pub(super) fn of(origin: &Url) -> Self {
+        Self(format!("{}/.default", origin.as_str().trim_end_matches('/')).into())
+    }
 }
 
 /// The tokens in hand.
 pub(super) struct Tokens {
     http: Http,
     login: Url,
-    scope: String,
+    identity: Identity,
     credential: Credential,
     clock: Arc<dyn Clock>,
-    held: Mutex<HashMap<TenantId, Token>>,
-    gates: Mutex<HashMap<TenantId, Arc<Gate>>>,
+    held: Mutex<HashMap<Key, Token>>,
+    gates: Mutex<HashMap<Key, Arc<Gate>>>,
 }
 
-/// Lets one request sign in for all that need a token of the same tenant at the same time.
+/// What tokens are kept by.
+type Key = (TenantId, Scope);
+
+/// Lets one request sign in for all that need the same token at the same time.
 #[derive(Default)]
 struct Gate {
     /// How many times somebody went through.
@@ -77,35 +81,38 @@ struct Denied {
 impl Tokens {
     pub(super) fn new(
         http: Http,
-        graph: &Url,
         login: Url,
+        identity: Identity,
         credential: Credential,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let scope = format!("{}/.default", graph.as_str().trim_end_matches('/'));
-        Self {
-            http,
-            login,
-            scope,
-            credential,
-            clock,
-            held: Mutex::default(),
-            gates: Mutex::default(),
-        }
+        let (held, gates) = (Mutex::default(), Mutex::default());
+        Self { http, login, identity, credential, clock, held, gates }
     }
 
-    /// A token for `tenant`.
-    pub(super) async fn token(&self, tenant: TenantId) -> Result<Secret, PortError> {
+    /// Tokens of the application that writes, from the same sign-in and kept apart from these.
+    pub(super) fn of_writer(&self, credential: Credential) -> Self {
+        let (http, clock) = (self.http.clone(), Arc::clone(&self.clock));
+        Self::new(http, self.login.clone(), Identity::Writer, credential, clock)
+    }
+
+    /// A token of `tenant` for `scope`.
+    pub(super) async fn token(&self, tenant: TenantId, scope: &Scope) -> Result<Secret, PortError> {
         let now = self.clock.now();
-        if let Some(token) = self.held(tenant, now) {
+        let key = (tenant, scope.clone());
+        if let Some(token) = self.held(&key, now) {
             return Ok(token);
         }
         let gate = Arc::clone(
-            self.gates.lock().unwrap_or_else(PoisonError::into_inner).entry(tenant).or_default(),
+            self.gates
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(key.clone())
+                .or_default(),
         );
         let passed = gate.passed.load(Ordering::Acquire);
         let mut failed = gate.failed.lock().await;
-        if let Some(token) = self.held(tenant, now) {
+        if let Some(token) = self.held(&key, now) {
             return Ok(token);
         }
         if let Some((kind, said)) = failed.as_ref()
@@ -113,78 +120,78 @@ impl Tokens {
         {
             return Err(PortError::new(*kind, said.clone()));
         }
-        let signed_in = self.sign_in(tenant).await;
+        let signed_in = self.sign_in(tenant, scope).await;
         gate.passed.fetch_add(1, Ordering::Release);
         *failed = signed_in.as_ref().err().map(|error| (error.kind, error.said.clone()));
-        Ok(self.keep(tenant, signed_in?, now))
+        Ok(self.keep(key, signed_in?, now))
     }
 
-    fn keep(&self, tenant: TenantId, granted: Granted, now: Timestamp) -> Secret {
+    fn keep(&self, key: Key, granted: Granted, now: Timestamp) -> Secret {
         let life = SignedDuration::from_secs(granted.expires_in.clamp(0, LIFE_MAX));
         let token = Token {
             token: granted.access_token.clone(),
             good_until: now + life - MARGIN.min(life / 2),
         };
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant, token);
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(key, token);
         granted.access_token
     }
 
-    fn held(&self, tenant: TenantId, now: Timestamp) -> Option<Secret> {
+    fn held(&self, key: &Key, now: Timestamp) -> Option<Secret> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let good = held.get(&tenant).filter(|token| now < token.good_until);
+        let good = held.get(key).filter(|token| now < token.good_until);
         good.map(|token| token.token.clone())
     }
 
-    /// This token for `tenant` was not accepted. A newer one stays.
-    pub(super) fn forget(&self, tenant: TenantId, refused: &Secret) {
+    /// This token of `tenant` for `scope` was not accepted. A newer one stays.
+    pub(super) fn forget(&self, tenant: TenantId, scope: &Scope, refused: &Secret) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.get(&tenant).is_some_and(|held| held.token == *refused) {
-            held.remove(&tenant);
+        let key = (tenant, scope.clone());
+        if held.get(&key).is_some_and(|held| held.token == *refused) {
+            held.remove(&key);
         }
     }
 
-    async fn sign_in(&self, tenant: TenantId) -> Result<Granted, PortError> {
+    async fn sign_in(&self, tenant: TenantId, scope: &Scope) -> Result<Granted, PortError> {
         let url = self.login.join(&format!("{tenant}/oauth2/v2.0/token")).map_err(|error| {
             PortError::new(Failure::Unintelligible, "WARDEN_LOGIN_URL is no base").because(error)
         })?;
-        let Credential::Secret { client_id, secret } = &self.credential;
-        let form = [
-            ("client_id", client_id.as_str()),
-            ("client_secret", secret.expose()),
-            ("grant_type", "client_credentials"),
-            ("scope", &self.scope),
-        ];
-        let answer = self.http.send(WHOM, |client| client.post(url.clone()).form(&form)).await?;
+        self.http.patiently(|| self.ask(&url, scope)).await
+    }
+
+    /// Asks for a token once.
+    async fn ask(&self, url: &Url, scope: &Scope) -> Result<Granted, PortError> {
+        let proof = self.credential.proof(url, self.clock.now()).await?;
+        let mut form = vec![("client_id", self.credential.client_id())];
+        form.extend(proof.fields());
+        form.extend([("grant_type", "client_credentials"), ("scope", &*scope.0)]);
+        let answer = self.http.attempt(WHOM, |client| client.post(url.clone()).form(&form)).await?;
         if !answer.status.is_success() {
-            return Err(refusal(&answer));
+            return Err(self.refusal(&answer));
         }
         serde_json::from_slice(&answer.body).map_err(|_| {
             // The parser's own words might quote the token.
             PortError::new(Failure::Unintelligible, format!("{WHOM} answered with no token"))
         })
     }
-}
 
-/// What the sign-in says when it says no. Its description is left out: it quotes the request.
-///
-/// Source: "Microsoft Entra authentication and authorization error codes".
-fn refusal(answer: &Answer) -> PortError {
-    let denied: Option<Denied> = serde_json::from_slice(&answer.body).ok();
-    let code = denied.as_ref().and_then(|denied| denied.error_codes.first().copied());
-    let error = denied.and_then(|denied| denied.error).unwrap_or_default();
-    let mend = match code {
-        Some(7_000_215 | 7_000_222) => "; put a client secret that is valid into graphClientSecret",
-        Some(700_016 | 7_000_229) => {
-            "; grant admin consent to the application WARDEN_CLIENT_ID in this tenant"
-        }
-        Some(90_002) => "; the id of this tenant in the policy is that of no tenant",
-        _ => "",
-    };
-    let code = code.map_or_else(String::new, |code| format!(" AADSTS{code}"));
-    let said = format!(
-        "{WHOM} answered {} {}{code}{mend}",
-        answer.status.as_u16(),
-        text::foreign(&error),
-    );
-    PortError::new(Failure::SignInRefused, said)
+    /// What the sign-in says when it says no. Its description is left out: it quotes the request.
+    ///
+    /// Source: "Microsoft Entra authentication and authorization error codes".
+    fn refusal(&self, answer: &Answer) -> PortError {
+        let denied: Option<Denied> = serde_json::from_slice(&answer.body).ok();
+        let code = denied.as_ref().and_then(|denied| denied.error_codes.first().copied());
+        let error = denied.and_then(|denied| denied.error).unwrap_or_default();
+        let (kind, mend) = match code {
+            _ if error == "temporarily_unavailable" => (Failure::Transient, String::new()),
+            Some(code) => self.credential.mend(self.identity, code),
+            None => (Failure::SignInRefused, String::new()),
+        };
+        let code = code.map_or_else(String::new, |code| format!(" AADSTS{code}"));
+        let said = format!(
+            "{WHOM} answered {} {}{code}{mend}",
+            answer.status.as_u16(),
+            text::foreign(&error),
+        );
+        PortError::new(kind, said)
+    }
 }

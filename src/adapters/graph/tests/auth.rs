@@ -1,6 +1,7 @@
 //! Signing in: tokens kept, renewed and thrown away, and refusals that say what to mend.
 
 use super::*;
+use crate::sim::Answer;
 
 #[tokio::test]
 async fn one_sign_in_serves_many_reads_until_shortly_before_its_end() {
@@ -72,13 +73,36 @@ async fn a_late_refusal_of_an_old_token_does_not_throw_the_new_one_away() {
     })
     .await;
     let graph = graph(&server.origin);
-    let old = graph.tokens.token(woodgrove()).await.unwrap();
-    graph.tokens.forget(woodgrove(), &old);
-    let new = graph.tokens.token(woodgrove()).await.unwrap();
+    let (tokens, scope) = (&graph.tokens, &graph.scope);
+    let old = tokens.token(woodgrove(), scope).await.unwrap();
+    tokens.forget(woodgrove(), scope, &old);
+    let new = tokens.token(woodgrove(), scope).await.unwrap();
     assert_ne!(old, new);
-    graph.tokens.forget(woodgrove(), &old);
-    assert_eq!(graph.tokens.token(woodgrove()).await.unwrap(), new);
+    tokens.forget(woodgrove(), scope, &old);
+    assert_eq!(tokens.token(woodgrove(), scope).await.unwrap(), new);
     assert_eq!(server.lines("token").len(), 2);
+}
+
+#[tokio::test]
+async fn tokens_of_scopes_are_kept_apart() {
+    let server = Server::start(|asked| {
+        let form = String::from_utf8(asked.body.to_vec()).unwrap();
+        let scope = form.split("scope=").nth(1).unwrap();
+        ok(&json!({"access_token": format!("{} for {scope}", asked.before), "expires_in": 3599}))
+    })
+    .await;
+    let graph = graph(&server.origin);
+    let other = Scope::of(&Url::parse("https://manage.office.com").unwrap());
+    let token = async |scope: &Scope| {
+        graph.tokens.token(woodgrove(), scope).await.unwrap().expose().to_owned()
+    };
+    let first = token(&graph.scope).await;
+    let second = "1 for https%3A%2F%2Fmanage.office.com%2F.default";
+    assert_eq!(token(&other).await, second);
+    assert_eq!(token(&graph.scope).await, first);
+    graph.tokens.forget(woodgrove(), &graph.scope, &Secret::new(first.clone()));
+    assert_eq!(token(&other).await, second);
+    assert_ne!(token(&graph.scope).await, first);
 }
 
 #[tokio::test]
@@ -127,6 +151,9 @@ async fn a_sign_in_that_fails_otherwise_is_told_by_its_kind() {
     check(Then::status(429), Failure::Throttled(None), CALLS).await;
     check(Then::Html200, Failure::Unintelligible, 1).await;
     check(Then::status(403), Failure::SignInRefused, 1).await;
+    let busy = json!({"error": "temporarily_unavailable", "error_codes": [90033]});
+    let busy = Answer { status: StatusCode::BAD_REQUEST, retry_after: None, body: Some(busy) };
+    check(Then::Answer(busy), Failure::Transient, CALLS).await;
 }
 
 #[tokio::test]
@@ -159,8 +186,9 @@ async fn those_who_need_a_token_at_the_same_time_share_one_sign_in_and_its_failu
     async fn check(client_secret: &str, expect: Option<Failure>) {
         let sim = start(Scenario::woodgrove()).await;
         let graph = connect(&sim.origin(), client_secret, Arc::new(SystemClock));
-        let tokens = &graph.tokens;
-        let asked = || async { tokens.token(woodgrove()).await.err().map(|error| error.kind) };
+        let (tokens, scope) = (&graph.tokens, &graph.scope);
+        let asked =
+            || async { tokens.token(woodgrove(), scope).await.err().map(|error| error.kind) };
         let (a, b, c) = tokio::join!(asked(), asked(), asked());
         assert_eq!([a, b, c], [expect; 3]);
         assert_eq!(sign_ins(&sim), 1);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn step() -> Step {
+pub(super) fn step() -> Step {
     let case = Case::new()
         .with_policy("respond: {role-not-allowed: {do: revoke}}")
         .member("Megan", "Global Administrator")
