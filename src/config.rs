@@ -13,15 +13,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use rustls_pki_types::TrustAnchor;
 use url::Url;
 
-use self::certificate::notification_keys;
+use self::certificate::{notification_keys, partner_center_roots};
 pub use self::secrets::Secrets;
 use crate::domain::policy::{Policy, Problem, duration, is_protected};
 use crate::wire::graph::NotificationKey;
 
 /// The role Microsoft's own script gives to Event Grid, and ours for other forwarders.
 const SENDER_ROLES: &str = "AzureEventGridSecureWebhookSubscriber,PartnerWarden.Forward";
+
+/// Where Partner Center publishes the certificate it signs with: the host in every example of
+/// Microsoft's "Partner Center webhooks".
+const PARTNER_CENTER_HOSTS: &str = "3psostorageacct.blob.core.windows.net";
 
 /// What the environment says.
 #[derive(Debug, Clone)]
@@ -46,6 +51,9 @@ pub struct Settings {
     pub settle_after: Option<SignedDuration>,
     /// `WARDEN_SENDER_ROLES`: application roles of which a sender with a token must hold one.
     pub sender_roles: Vec<String>,
+    /// `WARDEN_PARTNER_CENTER_HOSTS`: where Partner Center's certificates may be published, as
+    /// origins; none where it is not listened to.
+    pub partner_center_origins: Vec<Url>,
     /// `WARDEN_LISTEN`: where `serve` listens.
     pub listen: SocketAddr,
 }
@@ -63,6 +71,8 @@ pub struct Config {
     pub secrets: Secrets,
     /// The keys that notifications' resource data is encrypted for.
     pub notification_keys: Vec<Arc<NotificationKey>>,
+    /// The roots that Partner Center's certificates must lead to, if not those of this machine.
+    pub partner_center_roots: Option<Arc<[TrustAnchor<'static>]>>,
 }
 
 /// Why nothing can be run. Its text is the one message a person gets.
@@ -146,14 +156,18 @@ impl Config {
                 problems.extend(wrong);
                 Vec::new()
             });
-            if problems.is_empty() { Ok((secrets, keys)) } else { Err(problems) }
+            let roots = partner_center_roots(&secrets).unwrap_or_else(|wrong| {
+                problems.push(wrong);
+                None
+            });
+            if problems.is_empty() { Ok((secrets, keys, roots)) } else { Err(problems) }
         });
         let path = settings.secrets.clone();
-        let (secrets, keys) =
+        let (secrets, keys, partner_center_roots) =
             secrets.map_err(|problems| ConfigError::Secrets { path, problems })?;
         let notification_keys = keys.into_iter().map(Arc::new).collect();
         let policy = Arc::new(policy);
-        Ok(Self { settings, policy, warnings, secrets, notification_keys })
+        Ok(Self { settings, policy, warnings, secrets, notification_keys, partner_center_roots })
     }
 }
 
@@ -196,6 +210,7 @@ impl Settings {
         let sweep_every = reader.duration("WARDEN_SWEEP_EVERY", SignedDuration::from_mins(15));
         let settle_after = reader.duration("WARDEN_SETTLE_AFTER", SignedDuration::from_mins(2));
         let sender_roles = reader.sender_roles();
+        let partner_center_origins = reader.partner_center_origins();
         let listen = reader.listen();
         match (policy, secrets, client_id, graph_url, login_url, listen) {
             (
@@ -216,6 +231,7 @@ impl Settings {
                 sweep_every,
                 settle_after,
                 sender_roles,
+                partner_center_origins,
                 listen,
             }),
             _ => Err(reader.problems),
@@ -284,7 +300,7 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
             Ok(url) if !is_protected(&url) => {
                 "is to be https (plain http only to this machine)".to_owned()
             }
-            Ok(url) if url.path() != "/" || url.query().is_some() || !url.username().is_empty() => {
+            Ok(url) if !is_origin(&url) => {
                 "is to be an origin such as https://graph.microsoft.com, without a version"
                     .to_owned()
             }
@@ -315,6 +331,29 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
         roles.map(str::to_owned).collect()
     }
 
+    /// Hosts, which are spoken to over https at the default port, or origins.
+    fn partner_center_origins(&mut self) -> Vec<Url> {
+        let name = "WARDEN_PARTNER_CENTER_HOSTS";
+        let text = (self.variable)(name).unwrap_or_else(|| PARTNER_CENTER_HOSTS.to_owned());
+        if text.trim().eq_ignore_ascii_case("off") {
+            return Vec::new();
+        }
+        let origin = |host: &str| {
+            let host =
+                if host.contains("://") { host.to_owned() } else { format!("https://{host}") };
+            Url::parse(&host).ok().filter(|url| is_protected(url) && is_origin(url))
+        };
+        let hosts = text.split(',').map(str::trim).filter(|host| !host.is_empty());
+        let origins: Option<Vec<Url>> = hosts.map(origin).collect();
+        origins.filter(|origins| !origins.is_empty()).unwrap_or_else(|| {
+            self.problems.push(format!(
+                "{name} is to be hosts such as {PARTNER_CENTER_HOSTS}, with a comma between them, \
+                 or off (plain http only to this machine)"
+            ));
+            Vec::new()
+        })
+    }
+
     fn listen(&mut self) -> Option<SocketAddr> {
         let text = (self.variable)("WARDEN_LISTEN").unwrap_or_else(|| "127.0.0.1:8080".to_owned());
         let address = text.parse().ok();
@@ -325,4 +364,13 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
         }
         address
     }
+}
+
+/// Whether a url is nothing but an origin.
+fn is_origin(url: &Url) -> bool {
+    url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
 }

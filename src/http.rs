@@ -21,12 +21,13 @@ use url::Url;
 use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
 use crate::domain::signal::Sender;
-use crate::ports::{Clock, Enqueue, PortError, SigningKeys, chain};
+use crate::ports::{Clock, Enqueue, PortError, SenderCertificates, SigningKeys, chain};
 use crate::wire::bearer::Allowed;
 use crate::wire::graph::{NotificationKey, Proofs};
+use crate::wire::partner_center::certificates::Published;
 use crate::wire::standard_webhooks::{Headers, WebhookSecret};
 use crate::wire::token::{KeySet, Measure};
-use crate::wire::{BODY_MAX, Received, Reject, audit, event_grid, graph, o365};
+use crate::wire::{BODY_MAX, Received, Reject, audit, event_grid, graph, o365, partner_center};
 
 /// How long a sender may take to hand over a body.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
@@ -59,6 +60,10 @@ pub struct Front {
     pub o365_auth_ids: Vec<Secret>,
     /// The application roles of which a sender with a token must hold one.
     pub sender_roles: Vec<String>,
+    /// Where Partner Center's certificates may be published; nowhere where it is not listened to.
+    pub certificate_origins: Vec<Url>,
+    /// The certificates it signs with.
+    pub certificates: Arc<dyn SenderCertificates>,
     /// Where signals go.
     pub enqueue: Arc<dyn Enqueue>,
 }
@@ -70,6 +75,7 @@ pub fn router(front: Front) -> Router {
         .route("/hooks/audit", post(hooks_audit))
         .route("/hooks/o365", post(hooks_o365))
         .route("/hooks/event-grid", post(hooks_event_grid).options(event_grid_handshake))
+        .route("/hooks/partner-center", post(hooks_partner_center))
         .route("/health", get(health))
         .with_state(Arc::new(front))
 }
@@ -200,6 +206,34 @@ async fn hooks_audit(
     take_in(&front, Sender::Audit, received).await
 }
 
+async fn hooks_partner_center(
+    State(front): State<Arc<Front>>,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Response {
+    let body = match body(Sender::PartnerCenter, request).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let proof = partner_center::Headers {
+        authorization: header(&headers, "authorization"),
+        ms_signature: header(&headers, "x-ms-signature"),
+        certificate_url: header(&headers, "x-ms-certificate-url"),
+        algorithm: header(&headers, "x-ms-signature-algorithm"),
+    };
+    // Nothing is fetched for whoever does not name a certificate of Microsoft's.
+    let claim = match partner_center::Claim::read(proof, &front.certificate_origins) {
+        Ok(claim) => claim,
+        Err(reject) => return turned_away(Sender::PartnerCenter, &reject),
+    };
+    let read = |published: &Published| {
+        let (roster, now) = (&front.policy.roster, front.clock.now());
+        partner_center::receive(&body, &claim, published, roster, now)
+    };
+    let received = vouched(&front, claim.certificate_url(), read).await;
+    take_in(&front, Sender::PartnerCenter, received).await
+}
+
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
@@ -238,6 +272,22 @@ async fn judged(
     Ok(received)
 }
 
+/// Reads with the certificate in hand, and once more with the one that is published now where that
+/// does not vouch for the delivery: Microsoft may have put another in its place.
+async fn vouched(
+    front: &Front,
+    url: &Url,
+    read: impl Fn(&Published) -> Result<Received, Reject>,
+) -> Result<Result<Received, Reject>, PortError> {
+    if let Some(held) = front.certificates.held(url) {
+        let received = read(&held);
+        if !matches!(received, Err(Reject::NotAuthentic(_))) {
+            return Ok(received);
+        }
+    }
+    Ok(read(front.certificates.fetched(url).await?.as_ref()))
+}
+
 /// 202 once the signals are durable.
 async fn take_in(
     front: &Front,
@@ -247,7 +297,7 @@ async fn take_in(
     let received = match received {
         Ok(Ok(received)) => received,
         Ok(Err(reject)) => return turned_away(sender, &reject),
-        Err(error) => return unavailable(sender, "the signing keys cannot be had", &error),
+        Err(error) => return unavailable(sender, "the keys that prove it cannot be had", &error),
     };
     for reject in &received.rejects {
         let (sender, reason) = (sender.name(), reject.reason());

@@ -17,6 +17,8 @@ pub enum Sender {
     O365,
     /// A Graph change notification that came by way of Azure Event Grid.
     EventGrid,
+    /// A webhook of Partner Center.
+    PartnerCenter,
     /// Our own schedule.
     Schedule,
 }
@@ -29,6 +31,7 @@ impl Sender {
             Self::Audit => "audit",
             Self::O365 => "o365",
             Self::EventGrid => "event-grid",
+            Self::PartnerCenter => "partner-center",
             Self::Schedule => "schedule",
         }
     }
