@@ -29,6 +29,8 @@ pub(crate) struct State {
     pub(crate) calls: Calls,
     pub(crate) deletions: Vec<Deletion>,
     pub(crate) traps: Vec<Trap>,
+    /// Files that anybody may read, by path.
+    pub(crate) files: IndexMap<String, Vec<u8>>,
     rules: Vec<Armed>,
 }
 
@@ -90,6 +92,7 @@ impl State {
             calls: Calls::default(),
             deletions: Vec::new(),
             traps: Vec::new(),
+            files: IndexMap::new(),
             rules: Vec::new(),
         };
         state.set_faults(scenario.faults);

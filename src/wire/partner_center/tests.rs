@@ -118,7 +118,7 @@ fn what_openssl_signed_is_heard_and_the_rest_does_not_concern_partners() {
         let received = given(body, vectors().signature(name), CHAIN).unwrap();
         let unrelated = matches!(*name, "subscription-updated" | "test-created");
         assert_eq!((received.irrelevant, received.rejects), (usize::from(unrelated), vec![]));
-        let heard = received.signals.iter().map(|signal| signal.as_ref());
+        let heard = received.signals.iter().map(AsRef::as_ref);
         let heard: Vec<_> = heard.map(|s| (s.what.as_str(), s.tenant.to_string())).collect();
         let expect = [(*name, WOODGROVE.to_owned())];
         assert_eq!(heard, if unrelated { &expect[..0] } else { &expect }, "{name}");
@@ -316,7 +316,9 @@ fn the_signature_stands_in_either_header() {
         assert_eq!(read(authorization, ms_signature).as_ref(), Ok(&expect));
     }
     let missing = Err(Reject::Missing("the signature"));
-    for authorization in [None, Some(""), Some("Signature"), Some("Signature "), Some(good.as_str())] {
+    for authorization in
+        [None, Some(""), Some("Signature"), Some("Signature "), Some(good.as_str())]
+    {
         assert_eq!(read(authorization, None), missing, "{authorization:?}");
     }
     assert_eq!(read(Some(&format!("Basic {good}")), None), missing);
