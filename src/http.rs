@@ -2,6 +2,8 @@
 //!
 //! It verifies and enqueues, and can do nothing else: it holds no way to read Graph or to write.
 
+mod partner_center;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,10 +26,9 @@ use crate::domain::signal::Sender;
 use crate::ports::{Clock, Enqueue, PortError, SenderCertificates, SigningKeys, chain};
 use crate::wire::bearer::Allowed;
 use crate::wire::graph::{NotificationKey, Proofs};
-use crate::wire::partner_center::certificates::Published;
 use crate::wire::standard_webhooks::{Headers, WebhookSecret};
 use crate::wire::token::{KeySet, Measure};
-use crate::wire::{BODY_MAX, Received, Reject, audit, event_grid, graph, o365, partner_center};
+use crate::wire::{BODY_MAX, Received, Reject, audit, event_grid, graph, o365};
 
 /// How long a sender may take to hand over a body.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
@@ -75,7 +76,7 @@ pub fn router(front: Front) -> Router {
         .route("/hooks/audit", post(hooks_audit))
         .route("/hooks/o365", post(hooks_o365))
         .route("/hooks/event-grid", post(hooks_event_grid).options(event_grid_handshake))
-        .route("/hooks/partner-center", post(hooks_partner_center))
+        .route("/hooks/partner-center", post(partner_center::receive))
         .route("/health", get(health))
         .with_state(Arc::new(front))
 }
@@ -206,34 +207,6 @@ async fn hooks_audit(
     take_in(&front, Sender::Audit, received).await
 }
 
-async fn hooks_partner_center(
-    State(front): State<Arc<Front>>,
-    headers: HeaderMap,
-    request: Request<Body>,
-) -> Response {
-    let body = match body(Sender::PartnerCenter, request).await {
-        Ok(body) => body,
-        Err(response) => return response,
-    };
-    let proof = partner_center::Headers {
-        authorization: header(&headers, "authorization"),
-        ms_signature: header(&headers, "x-ms-signature"),
-        certificate_url: header(&headers, "x-ms-certificate-url"),
-        algorithm: header(&headers, "x-ms-signature-algorithm"),
-    };
-    // Nothing is fetched for whoever does not name a certificate of Microsoft's.
-    let claim = match partner_center::Claim::read(proof, &front.certificate_origins) {
-        Ok(claim) => claim,
-        Err(reject) => return turned_away(Sender::PartnerCenter, &reject),
-    };
-    let read = |published: &Published| {
-        let (roster, now) = (&front.policy.roster, front.clock.now());
-        partner_center::receive(&body, &claim, published, roster, now)
-    };
-    let received = vouched(&front, claim.certificate_url(), read).await;
-    take_in(&front, Sender::PartnerCenter, received).await
-}
-
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
@@ -270,22 +243,6 @@ async fn judged(
         return Ok(read(front.signing_keys.refreshed().await?.as_ref()));
     }
     Ok(received)
-}
-
-/// Reads with the certificate in hand, and once more with the one that is published now where that
-/// does not vouch for the delivery: Microsoft may have put another in its place.
-async fn vouched(
-    front: &Front,
-    url: &Url,
-    read: impl Fn(&Published) -> Result<Received, Reject>,
-) -> Result<Result<Received, Reject>, PortError> {
-    if let Some(held) = front.certificates.held(url) {
-        let received = read(&held);
-        if !matches!(received, Err(Reject::NotAuthentic(_))) {
-            return Ok(received);
-        }
-    }
-    Ok(read(front.certificates.fetched(url).await?.as_ref()))
 }
 
 /// 202 once the signals are durable.

@@ -131,6 +131,22 @@ mod tests {
     }
 
     #[test]
+    fn a_sender_is_stored_by_its_name() {
+        for sender in [
+            Sender::Graph,
+            Sender::Audit,
+            Sender::O365,
+            Sender::EventGrid,
+            Sender::PartnerCenter,
+            Sender::Schedule,
+        ] {
+            let stored = serde_json::to_string(&sender).unwrap();
+            assert_eq!(stored, format!("\"{}\"", sender.name()));
+            assert_eq!(serde_json::from_str::<Sender>(&stored).unwrap(), sender);
+        }
+    }
+
+    #[test]
     fn an_object_is_one_subject_however_its_id_is_written() {
         assert_eq!(Subject::object("ABC"), Subject::object(" abc"));
         assert_ne!(Subject::object("abc"), Subject::object("abd"));
