@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use rustls_pki_types::TrustAnchor;
 use url::Url;
 
-use self::certificate::notification_keys;
+use self::certificate::{notification_keys, partner_center_roots};
 pub use self::credentials::CredentialKind;
 use self::credentials::credential;
 pub use self::secrets::Secrets;
@@ -26,6 +27,10 @@ use crate::wire::graph::NotificationKey;
 
 /// The role Microsoft's own script gives to Event Grid, and ours for other forwarders.
 const SENDER_ROLES: &str = "AzureEventGridSecureWebhookSubscriber,PartnerWarden.Forward";
+
+/// Where Partner Center publishes the certificate it signs with: the host in every example of
+/// Microsoft's "Partner Center webhooks".
+const PARTNER_CENTER_HOSTS: &str = "3psostorageacct.blob.core.windows.net";
 
 /// What the environment says.
 #[derive(Debug, Clone)]
@@ -54,6 +59,9 @@ pub struct Settings {
     pub settle_after: Option<SignedDuration>,
     /// `WARDEN_SENDER_ROLES`: application roles of which a sender with a token must hold one.
     pub sender_roles: Vec<String>,
+    /// `WARDEN_PARTNER_CENTER_HOSTS`: where Partner Center's certificates may be published, as
+    /// origins; none where it is not listened to.
+    pub partner_center_origins: Vec<Url>,
     /// `WARDEN_LISTEN`: where `serve` listens.
     pub listen: SocketAddr,
 }
@@ -75,6 +83,8 @@ pub struct Config {
     pub write_credential: Option<Credential>,
     /// The keys that notifications' resource data is encrypted for.
     pub notification_keys: Vec<Arc<NotificationKey>>,
+    /// The roots that Partner Center's certificates must lead to, if not those of this machine.
+    pub partner_center_roots: Option<Arc<[TrustAnchor<'static>]>>,
 }
 
 /// Why nothing can be run. Its text is the one message a person gets.
@@ -152,38 +162,58 @@ impl Config {
         let settings = Settings::read(variable).map_err(ConfigError::Settings)?;
         let (policy, warnings) = policy(&settings.policy, Some("WARDEN_POLICY"))?;
         let text = read(&settings.secrets, Some("WARDEN_SECRETS"))?;
-        let secrets = Secrets::parse(&text).and_then(|secrets| {
-            let mut problems = Vec::new();
-            let kind = settings.credential;
-            let reader = credential(kind, Identity::Reader, &settings.client_id, &secrets);
-            let reader = reader.map_err(|wrong| problems.extend(wrong)).ok();
-            // Nobody but an enforcing worker has what the writer signs in with.
-            let writer = settings.write_client_id.as_ref().filter(|_| policy.mode == Mode::Enforce);
-            let writer = writer.map(|id| credential(kind, Identity::Writer, id, &secrets));
-            let writer = writer.transpose().map_err(|wrong| problems.extend(wrong)).ok();
-            problems.extend(secrets.missing_for(&policy));
-            let keys = notification_keys(&secrets).map_err(|wrong| problems.extend(wrong)).ok();
-            match (reader, writer, keys) {
-                (Some(reader), Some(writer), Some(keys)) if problems.is_empty() => {
-                    Ok((secrets, reader, writer, keys))
-                }
-                _ => Err(problems),
-            }
-        });
+        let opened = Secrets::parse(&text).and_then(|secrets| open(secrets, &settings, &policy));
         let path = settings.secrets.clone();
-        let (secrets, credential, write_credential, keys) =
-            secrets.map_err(|problems| ConfigError::Secrets { path, problems })?;
-        let notification_keys = keys.into_iter().map(Arc::new).collect();
-        let policy = Arc::new(policy);
+        let opened = opened.map_err(|problems| ConfigError::Secrets { path, problems })?;
         Ok(Self {
             settings,
-            policy,
+            policy: Arc::new(policy),
             warnings,
-            secrets,
-            credential,
-            write_credential,
-            notification_keys,
+            secrets: opened.secrets,
+            credential: opened.credential,
+            write_credential: opened.write_credential,
+            notification_keys: opened.notification_keys,
+            partner_center_roots: opened.partner_center_roots,
         })
+    }
+}
+
+/// What the secrets document holds, checked.
+struct Opened {
+    secrets: Secrets,
+    credential: Credential,
+    write_credential: Option<Credential>,
+    notification_keys: Vec<Arc<NotificationKey>>,
+    partner_center_roots: Option<Arc<[TrustAnchor<'static>]>>,
+}
+
+/// Makes of the secrets what they are for, telling everything that is wrong with them at once.
+fn open(secrets: Secrets, settings: &Settings, policy: &Policy) -> Result<Opened, Vec<String>> {
+    let mut problems = Vec::new();
+    let kind = settings.credential;
+    let reader = credential(kind, Identity::Reader, &settings.client_id, &secrets);
+    let reader = reader.map_err(|wrong| problems.extend(wrong)).ok();
+    // Nobody but an enforcing worker has what the writer signs in with.
+    let writer = settings.write_client_id.as_ref().filter(|_| policy.mode == Mode::Enforce);
+    let writer = writer.map(|id| credential(kind, Identity::Writer, id, &secrets));
+    let writer = writer.transpose().map_err(|wrong| problems.extend(wrong)).ok();
+    problems.extend(secrets.missing_for(policy));
+    let keys = notification_keys(&secrets).map_err(|wrong| problems.extend(wrong)).ok();
+    let roots = partner_center_roots(&secrets).map_err(|wrong| problems.push(wrong)).ok();
+    match (reader, writer, keys, roots) {
+        (Some(credential), Some(write_credential), Some(keys), Some(partner_center_roots))
+            if problems.is_empty() =>
+        {
+            let notification_keys = keys.into_iter().map(Arc::new).collect();
+            Ok(Opened {
+                secrets,
+                credential,
+                write_credential,
+                notification_keys,
+                partner_center_roots,
+            })
+        }
+        _ => Err(problems),
     }
 }
 
@@ -227,6 +257,7 @@ impl Settings {
         let sweep_every = reader.duration("WARDEN_SWEEP_EVERY", SignedDuration::from_mins(15));
         let settle_after = reader.duration("WARDEN_SETTLE_AFTER", SignedDuration::from_mins(2));
         let sender_roles = reader.sender_roles();
+        let partner_center_origins = reader.partner_center_origins();
         let listen = reader.listen();
         match (policy, secrets, client_id, credential, graph_url, login_url, listen) {
             (
@@ -250,6 +281,7 @@ impl Settings {
                 sweep_every,
                 settle_after,
                 sender_roles,
+                partner_center_origins,
                 listen,
             }),
             _ => Err(reader.problems),
@@ -321,7 +353,7 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
             Ok(url) if !is_protected(&url) => {
                 "is to be https (plain http only to this machine)".to_owned()
             }
-            Ok(url) if url.path() != "/" || url.query().is_some() || !url.username().is_empty() => {
+            Ok(url) if !is_origin(&url) => {
                 "is to be an origin such as https://graph.microsoft.com, without a version"
                     .to_owned()
             }
@@ -352,6 +384,29 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
         roles.map(str::to_owned).collect()
     }
 
+    /// Hosts, which are spoken to over https at the default port, or origins.
+    fn partner_center_origins(&mut self) -> Vec<Url> {
+        let name = "WARDEN_PARTNER_CENTER_HOSTS";
+        let text = (self.variable)(name).unwrap_or_else(|| PARTNER_CENTER_HOSTS.to_owned());
+        if text.trim().eq_ignore_ascii_case("off") {
+            return Vec::new();
+        }
+        let origin = |host: &str| {
+            let host =
+                if host.contains("://") { host.to_owned() } else { format!("https://{host}") };
+            Url::parse(&host).ok().filter(|url| is_protected(url) && is_origin(url))
+        };
+        let hosts = text.split(',').map(str::trim).filter(|host| !host.is_empty());
+        let origins: Option<Vec<Url>> = hosts.map(origin).collect();
+        origins.filter(|origins| !origins.is_empty()).unwrap_or_else(|| {
+            self.problems.push(format!(
+                "{name} is to be hosts such as {PARTNER_CENTER_HOSTS}, with a comma between them, \
+                 or off (plain http only to this machine)"
+            ));
+            Vec::new()
+        })
+    }
+
     fn listen(&mut self) -> Option<SocketAddr> {
         let text = (self.variable)("WARDEN_LISTEN").unwrap_or_else(|| "127.0.0.1:8080".to_owned());
         let address = text.parse().ok();
@@ -362,4 +417,13 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
         }
         address
     }
+}
+
+/// Whether a url is nothing but an origin.
+fn is_origin(url: &Url) -> bool {
+    url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
 }

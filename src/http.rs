@@ -2,6 +2,8 @@
 //!
 //! It verifies and enqueues, and can do nothing else: it holds no way to read Graph or to write.
 
+mod partner_center;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ use url::Url;
 use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
 use crate::domain::signal::Sender;
-use crate::ports::{Clock, Enqueue, PortError, SigningKeys, chain};
+use crate::ports::{Clock, Enqueue, PortError, SenderCertificates, SigningKeys, chain};
 use crate::wire::bearer::Allowed;
 use crate::wire::graph::{NotificationKey, Proofs};
 use crate::wire::standard_webhooks::{Headers, WebhookSecret};
@@ -59,6 +61,10 @@ pub struct Front {
     pub o365_auth_ids: Vec<Secret>,
     /// The application roles of which a sender with a token must hold one.
     pub sender_roles: Vec<String>,
+    /// Where Partner Center's certificates may be published; nowhere where it is not listened to.
+    pub certificate_origins: Vec<Url>,
+    /// The certificates it signs with.
+    pub certificates: Arc<dyn SenderCertificates>,
     /// Where signals go.
     pub enqueue: Arc<dyn Enqueue>,
 }
@@ -70,6 +76,7 @@ pub fn router(front: Front) -> Router {
         .route("/hooks/audit", post(hooks_audit))
         .route("/hooks/o365", post(hooks_o365))
         .route("/hooks/event-grid", post(hooks_event_grid).options(event_grid_handshake))
+        .route("/hooks/partner-center", post(partner_center::receive))
         .route("/health", get(health))
         .with_state(Arc::new(front))
 }
@@ -247,7 +254,7 @@ async fn take_in(
     let received = match received {
         Ok(Ok(received)) => received,
         Ok(Err(reject)) => return turned_away(sender, &reject),
-        Err(error) => return unavailable(sender, "the signing keys cannot be had", &error),
+        Err(error) => return unavailable(sender, "the keys that prove it cannot be had", &error),
     };
     for reject in &received.rejects {
         let (sender, reason) = (sender.name(), reject.reason());

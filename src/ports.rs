@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use url::Url;
 
 use crate::domain::case::{Case, Outcome};
 use crate::domain::facts::{DirectoryObject, PartnerEntry, RoleAssignment, RoleDefinition, User};
@@ -17,6 +18,7 @@ use crate::domain::secret::Secret;
 use crate::domain::signal::{Envelope, Signal, Subject};
 use crate::domain::ticket::Message;
 use crate::wire::Verified;
+use crate::wire::partner_center::certificates::Published;
 use crate::wire::token::KeySet;
 
 /// Why something asked of the world did not come about.
@@ -175,6 +177,16 @@ pub trait SigningKeys: Send + Sync {
     fn held(&self) -> Arc<KeySet>;
     /// A set fetched anew, or the one in hand if that was fetched a moment ago.
     async fn refreshed(&self) -> Result<Arc<KeySet>, PortError>;
+}
+
+/// The certificates that Partner Center signs with, by the address they are published at. Whoever
+/// asks has seen that the address is one of Microsoft's.
+#[async_trait]
+pub trait SenderCertificates: Send + Sync {
+    /// What is in hand; nothing before it was fetched, nor once it is too old to be trusted.
+    fn held(&self, url: &Url) -> Option<Arc<Published>>;
+    /// What is published now, or what is in hand if that was fetched a moment ago.
+    async fn fetched(&self, url: &Url) -> Result<Arc<Published>, PortError>;
 }
 
 /// Put a signal where it survives.

@@ -18,6 +18,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::graph::{Graph, Identity};
 use crate::adapters::http::{Http, Patience};
 use crate::adapters::key_set::PublishedKeys;
+use crate::adapters::partner_center::PublishedCertificates;
 use crate::adapters::recorder::Recorder;
 use crate::adapters::sqlite::{OpenError, Sqlite};
 use crate::adapters::webhook::Webhooks;
@@ -196,7 +197,9 @@ fn front(config: &Config, enqueue: Arc<dyn Enqueue>) -> Result<Front, ServeError
         ..Patience::default()
     });
     let hurried = hurried.map_err(ServeError::Client)?;
-    let signing_keys = PublishedKeys::new(hurried, &settings.login_url, Arc::clone(&clock));
+    let signing_keys = PublishedKeys::new(hurried.clone(), &settings.login_url, Arc::clone(&clock));
+    let roots = config.partner_center_roots.clone();
+    let certificates = PublishedCertificates::new(hurried, Arc::clone(&clock), roots);
     Ok(Front {
         clock,
         notification_keys: config.notification_keys.clone(),
@@ -209,6 +212,8 @@ fn front(config: &Config, enqueue: Arc<dyn Enqueue>) -> Result<Front, ServeError
         audit_keys: audit.iter().filter_map(|key| WebhookSecret::parse(key).ok()).collect(),
         o365_auth_ids: config.secrets.rotated("o365AuthId"),
         sender_roles: settings.sender_roles.clone(),
+        certificate_origins: settings.partner_center_origins.clone(),
+        certificates: Arc::new(certificates),
         enqueue,
     })
 }

@@ -151,6 +151,11 @@ impl Sim {
         signin::sign(claims)
     }
 
+    /// Publishes a file for everybody at a path, in place of what was there: a certificate, say.
+    pub fn publish(&self, path: &str, file: &[u8]) {
+        self.shared.change(|state| state.files.insert(path.to_owned(), file.to_vec()));
+    }
+
     /// Adds a principal to a tenant and says its id.
     pub fn admit(&self, tenant: &str, principal: Principal) -> Result<String, ScenarioError> {
         self.in_tenant(tenant, |directory| {

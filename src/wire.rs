@@ -7,6 +7,7 @@ pub mod bearer;
 pub mod event_grid;
 pub mod graph;
 pub mod o365;
+pub mod partner_center;
 pub mod schedule;
 pub mod standard_webhooks;
 #[cfg(test)]

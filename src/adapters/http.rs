@@ -163,6 +163,19 @@ impl Http {
         whom: &str,
         request: impl Fn(&reqwest::Client) -> RequestBuilder,
     ) -> Result<Answer, PortError> {
+        self.once_within(whom, ANSWER_MAX, request).await
+    }
+
+    /// Sends a request once, and reads no more than `most` bytes of an answer.
+    ///
+    /// # Errors
+    /// Those of [`Http::once`].
+    pub async fn once_within(
+        &self,
+        whom: &str,
+        most: usize,
+        request: impl Fn(&reqwest::Client) -> RequestBuilder,
+    ) -> Result<Answer, PortError> {
         let no_answer = |error: reqwest::Error| {
             let what = if error.is_timeout() {
                 "did not answer in time"
@@ -179,8 +192,8 @@ impl Http {
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
-            if body.len() + chunk.len() > ANSWER_MAX {
-                let said = format!("{whom} answered with more than {ANSWER_MAX} bytes");
+            if body.len() + chunk.len() > most {
+                let said = format!("{whom} answered with more than {most} bytes");
                 return Err(PortError::new(Failure::Unintelligible, said));
             }
             body.extend_from_slice(&chunk);

@@ -1,14 +1,18 @@
-//! The certificate that notifications are encrypted for, and the names it goes by.
+//! The certificate that notifications are encrypted for, and the names it goes by; the roots that
+//! Partner Center's certificates must lead to.
+
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, TrustAnchor};
 use webpki::EndEntityCert;
 
 use super::Secrets;
 use crate::domain::id::{Sha256Hex, hex};
 use crate::domain::secret::Secret;
 use crate::wire::graph::NotificationKey;
+use crate::wire::partner_center::certificates::roots;
 
 /// The current pair of certificate and key, and the previous one while they are rotated. A line
 /// for each thing that is wrong.
@@ -52,4 +56,16 @@ fn names(pem: &Secret) -> Option<Vec<String>> {
     let id = Sha256Hex::of(&parsed.subject_public_key_info());
     let thumbprint = digest(&SHA1_FOR_LEGACY_USE_ONLY, &certificate);
     Some(vec![id.to_string(), hex(thumbprint.as_ref())])
+}
+
+/// The roots that take the place of those this machine trusts, if there are any. A line where they
+/// are none.
+pub(super) fn partner_center_roots(
+    secrets: &Secrets,
+) -> Result<Option<Arc<[TrustAnchor<'static>]>>, String> {
+    let key = "partnerCenterRootsPem";
+    let Some(pem) = secrets.secret(key) else { return Ok(None) };
+    let roots = roots(pem.expose().as_bytes());
+    let roots = roots.ok_or_else(|| format!("{key} is not certificates (BEGIN CERTIFICATE)"))?;
+    Ok(Some(roots.into()))
 }

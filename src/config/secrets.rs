@@ -30,6 +30,7 @@ const KEYS: &[&str] = &[
     "o365AuthId",
     "o365AuthIdPrevious",
     "decisionKey",
+    "partnerCenterRootsPem",
 ];
 
 /// The secrets, by key; a sink's secret stands under `tickets.{sink}.secret`.

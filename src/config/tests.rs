@@ -76,6 +76,65 @@ fn defaults_are_the_global_cloud_one_file_and_this_machine() {
     assert_eq!(settings.settle_after, Some(SignedDuration::from_mins(2)));
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.secrets.rotated("clientStateKey").len(), 1);
+    let origins: Vec<&str> = settings.partner_center_origins.iter().map(Url::as_str).collect();
+    assert_eq!(origins, ["https://3psostorageacct.blob.core.windows.net/"]);
+    assert!(config.partner_center_roots.is_none());
+}
+
+#[test]
+fn partner_centers_certificates_may_be_published_where_the_settings_say() {
+    let origins = |text: &str| {
+        let settings = given().set("WARDEN_PARTNER_CENTER_HOSTS", text).load()?.settings;
+        Ok(settings.partner_center_origins.into_iter().map(String::from).collect::<Vec<_>>())
+    };
+    for (text, expect) in [
+        ("A.example", &["https://a.example/"] as &[&str]),
+        (" a.example , b.example:8443,", &["https://a.example/", "https://b.example:8443/"]),
+        (
+            "https://a.example,http://127.0.0.1:9090/",
+            &["https://a.example/", "http://127.0.0.1:9090/"],
+        ),
+        ("off", &[]),
+        (" Off ", &[]),
+    ] {
+        let expect = expect.iter().map(|&origin| origin.to_owned()).collect();
+        assert_eq!(origins(text), Ok(expect), "{text}");
+    }
+    let problem = "the settings are not complete:
+  WARDEN_PARTNER_CENTER_HOSTS is to be hosts such as 3psostorageacct.blob.core.windows.net, with a \
+                   comma between them, or off (plain http only to this machine)";
+    for text in [
+        ",",
+        "http://a.example",
+        "a.example/cert",
+        "a.example?b",
+        "a.example#b",
+        "user@a.example",
+        "https://:x@a.example",
+        "ftp://a.example",
+        "a b",
+    ] {
+        assert_eq!(origins(text), Err(problem.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn roots_for_partner_center_are_certificates_or_refused() {
+    let vector = include_str!("../../tests/data/partner-center-openssl.json");
+    let vector: Value = serde_json::from_str(vector).unwrap();
+    let root = vector["rootPem"].as_str().unwrap();
+    for (pem, count) in [(root.to_owned(), 1), (root.repeat(2), 2)] {
+        let config = with_secrets(&json!({ "partnerCenterRootsPem": pem })).load().unwrap();
+        assert_eq!(config.partner_center_roots.map(|roots| roots.len()), Some(count));
+    }
+    let hollow = "-----BEGIN CERTIFICATE-----\naHVudGVyMg==\n-----END CERTIFICATE-----\n";
+    let key = vector["privateKeyPem"].as_str().unwrap();
+    for wrong in ["hunter2", key, hollow, &format!("{root}{hollow}")] {
+        with_secrets(&json!({ "partnerCenterRootsPem": wrong })).fails(
+            "the secrets in …/secrets.json are not complete:
+  partnerCenterRootsPem is not certificates (BEGIN CERTIFICATE)",
+        );
+    }
 }
 
 #[test]

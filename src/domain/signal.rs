@@ -17,6 +17,8 @@ pub enum Sender {
     O365,
     /// A Graph change notification that came by way of Azure Event Grid.
     EventGrid,
+    /// A webhook of Partner Center.
+    PartnerCenter,
     /// Our own schedule.
     Schedule,
 }
@@ -29,6 +31,7 @@ impl Sender {
             Self::Audit => "audit",
             Self::O365 => "o365",
             Self::EventGrid => "event-grid",
+            Self::PartnerCenter => "partner-center",
             Self::Schedule => "schedule",
         }
     }
@@ -125,6 +128,22 @@ mod tests {
             serde_json::from_str(&serde_json::to_string(&envelope).unwrap()).unwrap();
         assert_eq!(envelope, again);
         assert_eq!(envelope.signal().what, "Add member to role");
+    }
+
+    #[test]
+    fn a_sender_is_stored_by_its_name() {
+        for sender in [
+            Sender::Graph,
+            Sender::Audit,
+            Sender::O365,
+            Sender::EventGrid,
+            Sender::PartnerCenter,
+            Sender::Schedule,
+        ] {
+            let stored = serde_json::to_string(&sender).unwrap();
+            assert_eq!(stored, format!("\"{}\"", sender.name()));
+            assert_eq!(serde_json::from_str::<Sender>(&stored).unwrap(), sender);
+        }
     }
 
     #[test]

@@ -102,6 +102,11 @@ impl Reply {
             .with(CONTENT_TYPE, "text/html; charset=utf-8")
     }
 
+    pub(crate) fn file(bytes: &[u8]) -> Self {
+        Self { body: bytes.to_vec(), ..Self::empty(StatusCode::OK) }
+            .with(CONTENT_TYPE, "application/octet-stream")
+    }
+
     pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);

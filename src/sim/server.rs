@@ -104,6 +104,9 @@ fn instead(asked: &Asked, answer: &Answer) -> Reply {
 
 /// Does what the request asks for.
 fn effect(state: &mut State, asked: &Asked) -> Reply {
+    if let Some(file) = state.files.get(asked.path()).filter(|_| asked.method == Method::GET) {
+        return Reply::file(file);
+    }
     let segments = asked.segments();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match (asked.method.as_str(), segments.as_slice()) {

@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) traps: Vec<Trap>,
     /// The client assertions that were taken.
     pub(crate) assertions: Seen,
+    /// Files that anybody may read, by path.
+    pub(crate) files: IndexMap<String, Vec<u8>>,
     rules: Vec<Armed>,
 }
 
@@ -91,6 +93,7 @@ impl State {
             deletions: Vec::new(),
             traps: Vec::new(),
             assertions: Seen::new(),
+            files: IndexMap::new(),
             rules: Vec::new(),
         };
         state.set_faults(scenario.faults);

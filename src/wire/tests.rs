@@ -3,18 +3,24 @@
 
 use std::sync::LazyLock;
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeyPair;
+use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 use super::bearer::Allowed;
 use super::graph::{Proofs, client_state};
+use super::partner_center::certificates::{Published, roots};
 use super::standard_webhooks::{self, WebhookSecret};
 use super::token::{KeySet, Measure};
-use super::{Received, Reject, audit, event_grid, graph, o365};
+use super::{Received, Reject, audit, event_grid, graph, o365, partner_center};
 use crate::domain::finding::testing::{Case, WOODGROVE, noon};
 use crate::domain::roster::Roster;
 use crate::domain::secret::Secret;
@@ -49,6 +55,14 @@ const PAYLOADS: &[&str] = &[
     include_str!("../../events/graph/user-updated.json"),
     include_str!("../../events/o365/notifications.json"),
     include_str!("../../events/o365/validation.json"),
+    include_str!("../../events/partner-center/dap-admin-relationship-approved.json"),
+    include_str!("../../events/partner-center/dap-admin-relationship-terminated-by-microsoft.json"),
+    include_str!("../../events/partner-center/granular-admin-access-assignment-created.json"),
+    include_str!("../../events/partner-center/granular-admin-relationship-approved.json"),
+    include_str!("../../events/partner-center/granular-admin-relationship-terminated.json"),
+    include_str!("../../events/partner-center/reseller-relationship-accepted-by-customer.json"),
+    include_str!("../../events/partner-center/subscription-updated.json"),
+    include_str!("../../events/partner-center/test-created.json"),
 ];
 
 /// Names that mean something to one of the senders.
@@ -72,13 +86,34 @@ const NAMES: &[&str] = &[
     "RecordType",
     "lifecycleEvent",
     "changeType",
+    "EventName",
+    "ResourceUri",
+    "ResourceChangeUtcDate",
     "id",
     MARKER,
 ];
 
 /// Texts that mean something to one of the senders.
-const TEXTS: &[&str] =
-    &["", MARKER, WOODGROVE, "1.0", "Add member to role", "Audit.AzureActiveDirectory", "AAAA"];
+const TEXTS: &[&str] = &[
+    "",
+    MARKER,
+    WOODGROVE,
+    "1.0",
+    "Add member to role",
+    "Audit.AzureActiveDirectory",
+    "AAAA",
+    "https://a.example/customers/11111111-1111-1111-1111-111111111111",
+];
+
+const PARTNER_CENTER: &str = include_str!("../../tests/data/partner-center-openssl.json");
+
+/// The certificate that Partner Center signs with, its issuer, and the root above in PEM.
+static CERTIFICATES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
+    let vectors: Value = serde_json::from_str(PARTNER_CENTER).unwrap();
+    let der =
+        |name: &str| STANDARD.decode(vectors["certificates"][name].as_str().unwrap()).unwrap();
+    [der("leaf"), der("issuer"), vectors["rootPem"].as_str().unwrap().into()]
+});
 
 /// Everything that is checked against.
 struct Door {
@@ -90,6 +125,9 @@ struct Door {
     secrets: [Secret; 1],
     bearer: String,
     state: String,
+    /// The key of the certificate that is published, and a key of nobody's.
+    keys_of_partner_center: [KeyPair; 2],
+    published: Published,
 }
 
 static DOOR: LazyLock<Door> = LazyLock::new(|| {
@@ -97,7 +135,18 @@ static DOOR: LazyLock<Door> = LazyLock::new(|| {
     let vectors: Value = serde_json::from_str(vectors).unwrap();
     let webhook = Secret::new("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
     let token = vectors["bearer"]["Event Grid, version 1.0"].as_str().unwrap();
+    let partner_center: Value = serde_json::from_str(PARTNER_CENTER).unwrap();
+    let key = |name: &str| {
+        let pem = partner_center[name].as_str().unwrap().as_bytes();
+        let key = PrivatePkcs8KeyDer::from_pem_slice(pem).unwrap();
+        KeyPair::from_pkcs8(key.secret_pkcs8_der()).unwrap()
+    };
+    let [certificate, issuer, root] = &*CERTIFICATES;
+    let mut published = Published::read(certificate, roots(root).unwrap().into()).unwrap();
+    published.add(issuer).unwrap();
     Door {
+        keys_of_partner_center: [key("privateKeyPem"), key("otherPrivateKeyPem")],
+        published,
         roster: Case::new().policy().roster,
         keys: KeySet::parse(vectors["keySet"].to_string().as_bytes()).unwrap(),
         audiences: ["33333333-3333-3333-3333-333333333333".to_owned()],
@@ -142,6 +191,28 @@ impl Door {
         o365::receive(body, headers, &self.secrets, &self.roster, noon())
     }
 
+    fn partner_center(&self, body: &[u8], signature: &str) -> Result<Received, Reject> {
+        self.partner_center_by(&self.published, body, signature)
+    }
+
+    fn partner_center_by(
+        &self,
+        published: &Published,
+        body: &[u8],
+        signature: &str,
+    ) -> Result<Received, Reject> {
+        let certificate = "https://3psostorageacct.blob.core.windows.net/cert/a.cer";
+        let headers = partner_center::Headers {
+            ms_signature: Some(signature),
+            certificate_url: Some(certificate),
+            algorithm: Some("rsa-sha256"),
+            ..partner_center::Headers::default()
+        };
+        let origin = url::Url::parse(certificate).unwrap();
+        let claim = partner_center::Claim::read(headers, &[origin])?;
+        partner_center::receive(body, &claim, published, &self.roster, noon())
+    }
+
     fn graph(&self, body: &[u8]) -> Result<Received, Reject> {
         graph::receive(body, self.proofs(), &self.roster, noon())
     }
@@ -157,12 +228,20 @@ impl Door {
     }
 }
 
+/// The signature of a body as Partner Center makes it.
+fn rsa(key: &KeyPair, body: &[u8]) -> String {
+    let mut signature = vec![0; key.public_modulus_len()];
+    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), body, &mut signature).unwrap();
+    STANDARD.encode(signature)
+}
+
 /// Hands a body to every sender's receiver, without and with what proves the whole of it.
 fn everybody_is_sent(body: &[u8]) -> Result<(), TestCaseError> {
     let door = &*DOOR;
     let token = Some(door.bearer.as_str());
     let signature = door.webhook[0].sign("m", noon(), body);
     let forged = door.webhook[0].sign("m", noon(), b"something else");
+    let [theirs, nobodys] = &door.keys_of_partner_center;
     for unproven in [
         door.audit(body, None),
         door.audit(body, Some(&forged)),
@@ -171,6 +250,9 @@ fn everybody_is_sent(body: &[u8]) -> Result<(), TestCaseError> {
         door.o365(body, None),
         door.o365(body, Some(MARKER)),
         door.event_grid(body, CONTENT_TYPES[0], None),
+        door.partner_center(body, MARKER),
+        door.partner_center(body, &rsa(nobodys, body)),
+        door.partner_center(body, &rsa(theirs, b"something else")),
     ] {
         prop_assert_eq!(unproven.as_ref().map_err(Reject::status).err(), Some(401));
         quotes_nothing(&unproven)?;
@@ -178,6 +260,7 @@ fn everybody_is_sent(body: &[u8]) -> Result<(), TestCaseError> {
     quotes_nothing(&door.audit(body, Some(&signature)))?;
     quotes_nothing(&door.audit_with_token(body, token))?;
     quotes_nothing(&door.o365(body, Some(KEY)))?;
+    quotes_nothing(&door.partner_center(body, &rsa(theirs, body)))?;
     // What proves an item stands in the body here.
     let has_state = body.windows(door.state.len()).any(|part| part == door.state.as_bytes());
     let item_by_item = [
@@ -413,6 +496,51 @@ proptest! {
         let place = at.index(body.len());
         body[place] ^= 1 << bit;
         prop_assert_eq!(DOOR.audit(&body, Some(&signature)).err(), wrong);
+    }
+
+    #[test]
+    fn one_bit_of_what_partner_center_signed_is_enough_to_fail(
+        mut body in prop::collection::vec(any::<u8>(), 1..256),
+        at in any::<Index>(),
+        bit in 0..7_u32,
+    ) {
+        let wrong = Some(Reject::NotAuthentic("the signature"));
+        let signature = rsa(&DOOR.keys_of_partner_center[0], &body);
+        prop_assert!(DOOR.partner_center(&body, &signature).err() != wrong);
+
+        let mut bytes = STANDARD.decode(&signature).unwrap();
+        let place = at.index(bytes.len());
+        bytes[place] ^= 1 << bit;
+        prop_assert_eq!(DOOR.partner_center(&body, &STANDARD.encode(bytes)).err(), wrong.clone());
+
+        let place = at.index(body.len());
+        body[place] ^= 1 << bit;
+        prop_assert_eq!(DOOR.partner_center(&body, &signature).err(), wrong);
+    }
+
+    #[test]
+    fn a_certificate_with_other_bytes_is_survived_and_vouches_for_nothing(
+        leaf in any::<bool>(),
+        flips in prop::collection::vec((any::<Index>(), 1..=255_u8), 1..4),
+        cut in any::<Index>(),
+    ) {
+        let [certificate, issuer, root] = &*CERTIFICATES;
+        let whole = if leaf { certificate } else { issuer };
+        let mut file = whole.clone();
+        for (at, byte) in flips {
+            let at = at.index(file.len());
+            file[at] ^= byte;
+        }
+        prop_assume!(file != *whole);
+        let read = |file: &[u8]| Published::read(file, roots(root).unwrap().into());
+        if let Some(mut published) = read(&file) {
+            published.missing_issuer();
+            published.add(issuer).unwrap();
+            let signature = rsa(&DOOR.keys_of_partner_center[0], b"{}");
+            let received = DOOR.partner_center_by(&published, b"{}", &signature);
+            prop_assert_eq!(received.map_err(|reject| reject.status()), Err(401));
+        }
+        prop_assert!(read(&whole[..cut.index(whole.len())]).is_none());
     }
 
     #[test]

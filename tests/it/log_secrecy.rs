@@ -104,6 +104,31 @@ async fn bad_requests(warden: &Warden) {
     assert_eq!(warden.audit_at("/hooks/audit", &json).await.status, 400);
 }
 
+/// Deliveries of Partner Center that are turned away, and one whose certificate is not there.
+async fn bad_deliveries(town: &Town, warden: &Warden) {
+    let body = format!("{{\"{MARKER}");
+    let signature = format!("Signature {}", "A".repeat(344));
+    let origin = town.sim.origin();
+    let marked = format!("{origin}cert/{MARKER}.cer");
+    let elsewhere = format!("https://{MARKER}.example/a.cer");
+    for (signature, algorithm, url, status) in [
+        (MARKER, "rsa-sha256", marked.as_str(), 401),
+        (&signature, MARKER, &marked, 401),
+        (&signature, "rsa-sha256", &elsewhere, 401),
+        (&signature, "rsa-sha256", MARKER, 401),
+        (&signature, "rsa-sha256", &marked, 503),
+    ] {
+        let headers = [
+            ("authorization", signature),
+            ("x-ms-signature-algorithm", algorithm),
+            ("x-ms-certificate-url", url),
+        ];
+        let answer = warden.post("/hooks/partner-center", &headers, &body).await;
+        assert_eq!(answer.status, status, "{algorithm} {url}");
+    }
+    assert_eq!(town.sim.count("GET", MARKER), 1);
+}
+
 /// Announces a body that is too large, and gives up when told so.
 fn too_large(warden: &Warden) {
     let mut stream = TcpStream::connect(warden.address).unwrap();
@@ -134,8 +159,11 @@ async fn a_whole_run_at_trace_tells_names_and_no_secrets() {
         .fault(Rule::new("/partners", Then::Drop))
         .fault(Rule::new("/roleDefinitions", Then::Html200));
     let town = Town::new(scenario, ENFORCE).await.set("WARDEN_LOG", "trace");
+    let origin = town.sim.origin().to_string();
+    let town = town.set("WARDEN_PARTNER_CENTER_HOSTS", &origin);
     let warden = town.serve();
     bad_requests(&warden).await;
+    bad_deliveries(&town, &warden).await;
     assert_eq!(warden.audit(&marked_event()).await, 202);
     assert_eq!(warden.graph(include_str!("../../events/graph/user-updated.json")).await, 202);
     town.messages("a refusal and a removal", |messages| {

@@ -8,6 +8,7 @@ mod evidence;
 mod front_door;
 mod harness;
 mod log_secrecy;
+mod partner_center;
 mod plan_invariants;
 mod receiver_checks;
 mod scenarios;

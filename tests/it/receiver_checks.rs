@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::front_door::Says::{Echo, Error, Nothing, Origin};
 use crate::front_door::{Row, SENDER_ROLE, audit_rows, graph_rows, state_of};
 use crate::harness::{CLIENT_STATE_KEY, ENFORCE};
+use crate::partner_center::partner_center_rows;
 use crate::senders::{Desk, audit_token_rows, event_grid_rows, o365_rows, rich_rows};
 
 /// What Microsoft's sample receiver does with what a row of `/hooks/graph` sends, where its source
@@ -95,6 +96,12 @@ fn groups() -> Vec<Group> {
             "`/hooks/event-grid`",
             "Proof: a token of Microsoft Entra, and each event's `clientState`.",
             event_grid_rows(&desk),
+        ),
+        (
+            "`/hooks/partner-center`",
+            "Proof: a signature by a certificate that Microsoft Corporation issued, published at an \
+             address that is on the list.",
+            partner_center_rows(""),
         ),
     ]
 }
