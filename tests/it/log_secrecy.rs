@@ -195,6 +195,7 @@ async fn a_failed_sign_in_is_told_without_what_was_sent() {
     let warden = town.serve();
     assert_eq!(warden.audit(&marked_event()).await, 202);
     town.messages("that nothing can be read", |messages| !messages.is_empty()).await;
+    // What it has written is read to its end once it is gone.
     let log = warden.stop().await;
     entries(&log);
     assert!(log.contains("AADSTS7000215"), "{log}");
