@@ -48,6 +48,8 @@ pub struct Settings {
     pub sender_roles: Vec<String>,
     /// `WARDEN_LISTEN`: where `serve` listens.
     pub listen: SocketAddr,
+    /// `WARDEN_METRICS_LISTEN`: where `serve` tells numbers, if anywhere.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// Everything a run needs, checked.
@@ -196,7 +198,8 @@ impl Settings {
         let sweep_every = reader.duration("WARDEN_SWEEP_EVERY", SignedDuration::from_mins(15));
         let settle_after = reader.duration("WARDEN_SETTLE_AFTER", SignedDuration::from_mins(2));
         let sender_roles = reader.sender_roles();
-        let listen = reader.listen();
+        let listen = reader.address("WARDEN_LISTEN", Some("127.0.0.1:8080"));
+        let metrics_listen = reader.address("WARDEN_METRICS_LISTEN", None);
         match (policy, secrets, client_id, graph_url, login_url, listen) {
             (
                 Some(policy),
@@ -217,6 +220,7 @@ impl Settings {
                 settle_after,
                 sender_roles,
                 listen,
+                metrics_listen,
             }),
             _ => Err(reader.problems),
         }
@@ -315,13 +319,12 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
         roles.map(str::to_owned).collect()
     }
 
-    fn listen(&mut self) -> Option<SocketAddr> {
-        let text = (self.variable)("WARDEN_LISTEN").unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    fn address(&mut self, name: &str, default: Option<&str>) -> Option<SocketAddr> {
+        let text = (self.variable)(name).or_else(|| default.map(str::to_owned))?;
         let address = text.parse().ok();
         if address.is_none() {
-            self.problems.push(
-                "WARDEN_LISTEN is to be an address and a port such as 127.0.0.1:8080".to_owned(),
-            );
+            self.problems
+                .push(format!("{name} is to be an address and a port such as 127.0.0.1:8080"));
         }
         address
     }

@@ -17,6 +17,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::domain::id::Sha256Hex;
 use crate::domain::signal::Signal;
 
 /// Most bytes of a body that is read.
@@ -56,6 +57,9 @@ pub struct Received {
     /// Whether something was turned away because a token names a signing key that is not known:
     /// with a newer key set it may turn out to be genuine.
     pub misses_key: bool,
+    /// Of a sender that signs its messages: the digest of what was signed and of where it is to
+    /// count, by which a replayed message is known.
+    pub message: Option<Sha256Hex>,
 }
 
 /// Why a request or an item was turned away. Never carries what was sent.
@@ -84,6 +88,10 @@ pub enum Reject {
     },
     /// It is larger than is read.
     TooLarge,
+    /// It took longer to arrive than is waited for.
+    Slow,
+    /// It ended before its end.
+    BrokenOff,
 }
 
 impl Reject {
@@ -96,7 +104,8 @@ impl Reject {
             | Self::UnknownKey
             | Self::NotAllowed
             | Self::Stale => 401,
-            Self::Malformed { .. } | Self::UnknownTenant => 400,
+            Self::Malformed { .. } | Self::UnknownTenant | Self::BrokenOff => 400,
+            Self::Slow => 408,
             Self::TooLarge => 413,
         }
     }
@@ -113,6 +122,8 @@ impl Reject {
             Self::UnknownTenant => "unknown-tenant",
             Self::Malformed { .. } => "malformed",
             Self::TooLarge => "too-large",
+            Self::Slow => "slow",
+            Self::BrokenOff => "broken-off",
         }
     }
 }
@@ -129,6 +140,8 @@ impl fmt::Display for Reject {
             Self::UnknownTenant => f.write_str("the tenant is not in the policy"),
             Self::Malformed { path, what } => write!(f, "{path}: {what}"),
             Self::TooLarge => write!(f, "the body is larger than {BODY_MAX} bytes"),
+            Self::Slow => f.write_str("the body took too long to arrive"),
+            Self::BrokenOff => f.write_str("the body broke off"),
         }
     }
 }

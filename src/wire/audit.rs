@@ -79,7 +79,12 @@ pub fn receive(
     now: Timestamp,
 ) -> Result<Received, Reject> {
     standard_webhooks::verify(keys, headers, body, now)?;
-    read(body, tenant, roster, now)
+    let digest = Sha256Hex::of(body);
+    // The tenant is not signed: the same message for another one is another message.
+    let (id, timestamp) = (headers.id.unwrap_or_default(), headers.timestamp.unwrap_or_default());
+    let signed = [id, timestamp, digest.as_str(), tenant.unwrap_or_default()];
+    let message = Some(Sha256Hex::of_fields(&signed));
+    Ok(Received { message, ..read(body, digest, tenant, roster, now)? })
 }
 
 /// Reads the audit events of a body that a token vouches for.
@@ -95,18 +100,19 @@ pub fn receive_with_token(
     now: Timestamp,
 ) -> Result<Received, Reject> {
     bearer::verify(authorization, by, roster)?;
-    read(body, tenant, roster, now)
+    read(body, Sha256Hex::of(body), tenant, roster, now)
 }
 
 fn read(
     body: &[u8],
+    digest: Sha256Hex,
     tenant: Option<&str>,
     roster: &Roster,
     now: Timestamp,
 ) -> Result<Received, Reject> {
     let tenant = tenant.map(tenant_parameter).transpose()?;
     let json: Value = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
-    let reader = Reader { tenant, roster, digest: Sha256Hex::of(body), now };
+    let reader = Reader { tenant, roster, digest, now };
     let mut received = Received::default();
     for (path, item) in items(json)? {
         reader.item(&path, item, &mut received);

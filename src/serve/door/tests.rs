@@ -1,0 +1,1 @@
+//! Connections that misbehave, against a door in this process.
