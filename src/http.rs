@@ -6,6 +6,8 @@ mod answer;
 mod body;
 mod edge;
 pub mod replays;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -242,6 +244,7 @@ async fn judged(
         Err(reject) => *reject == Reject::UnknownKey,
     };
     if misses_key {
+        drop(received);
         return Ok(read(front.signing_keys.refreshed().await?.as_ref()));
     }
     Ok(received)
@@ -266,8 +269,8 @@ async fn take_in(
         metric::replayed(sender);
         return by(sender, status_only(StatusCode::ACCEPTED));
     }
-    tell_rejects(sender, &rejects);
-    let (heard, rejects) = (signals.len(), rejects.len());
+    let rejects = tell_rejects(sender, rejects);
+    let heard = signals.len();
     if heard > 0 {
         if let Err(error) = front.enqueue.enqueue(signals).await {
             return unavailable(sender, Lack::Queue, &error);
@@ -281,18 +284,20 @@ async fn take_in(
     by(sender, status_only(StatusCode::ACCEPTED))
 }
 
-/// Tells of items that were turned away, with one line for each reason: a stranger's request may
-/// hold some hundred thousand items.
-fn tell_rejects(sender: Sender, rejects: &[Reject]) {
-    let mut by_reason: BTreeMap<&str, (&Reject, usize)> = BTreeMap::new();
+/// Tells of items that were turned away, and how many they were. There is one line for each reason:
+/// a stranger's request may hold some hundred thousand items.
+fn tell_rejects(sender: Sender, rejects: Vec<Reject>) -> usize {
+    let mut by_reason: BTreeMap<&str, (Reject, usize)> = BTreeMap::new();
+    let all = rejects.len();
     for reject in rejects {
         by_reason.entry(reject.reason()).or_insert((reject, 0)).1 += 1;
     }
     for (reason, (first, items)) in by_reason {
         let (sender_name, what) = (sender.name(), count(items, "item"));
         warn!(sender = sender_name, reason, items, "{what} turned away, the first: {first}");
-        metric::rejected(sender, first, items);
+        metric::rejected(sender, &first, items);
     }
+    all
 }
 
 /// Nothing was taken; the sender is to try again.

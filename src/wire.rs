@@ -20,7 +20,10 @@ use serde_json::Value;
 use crate::domain::id::Sha256Hex;
 use crate::domain::signal::Signal;
 
-/// Most bytes of a body that is read.
+/// Most bytes of a body that is read. What a body costs grows with its bytes alone, so that there
+/// is no limit of items: the worst that a stranger can put into so many bytes, half a million
+/// zeros in a collection, was measured to take 0.15 s of one core and 70 MB for that time, and
+/// 9,100 genuine notifications 0.02 s and 5 MB.
 pub const BODY_MAX: usize = 1024 * 1024;
 
 /// Something whose authenticity was checked. It can be made under [`crate::wire`] only, so that
@@ -57,8 +60,8 @@ pub struct Received {
     /// Whether something was turned away because a token names a signing key that is not known:
     /// with a newer key set it may turn out to be genuine.
     pub misses_key: bool,
-    /// Of a sender that signs its messages: the digest of what was signed and of where it is to
-    /// count, by which a replayed message is known.
+    /// Of a sender that signs its messages: a digest of the signature and of what the message is
+    /// for, by which a replayed one is known.
     pub message: Option<Sha256Hex>,
 }
 
@@ -161,15 +164,17 @@ fn shaped<T: serde::de::DeserializeOwned>(prefix: &str, value: Value) -> Result<
     if !value.is_object() {
         return Err(Reject::Malformed { path: prefix.to_owned(), what: "not an object".into() });
     }
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let inner = error.path().to_string();
-        let path = if inner == "." { prefix.to_owned() } else { format!("{prefix}.{inner}") };
-        let text = error.inner().to_string();
-        let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-        let what = match missing {
-            Some(field) => format!("the field {field} is missing"),
-            None => "not of the expected type".to_owned(),
-        };
-        Reject::Malformed { path, what }
-    })
+    serde_path_to_error::deserialize(value).map_err(|error| misshapen(prefix, &error))
+}
+
+fn misshapen(prefix: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Reject {
+    let inner = error.path().to_string();
+    let path = if inner == "." { prefix.to_owned() } else { format!("{prefix}.{inner}") };
+    let text = error.inner().to_string();
+    let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    let what = match missing {
+        Some(field) => format!("the field {field} is missing"),
+        None => "not of the expected type".to_owned(),
+    };
+    Reject::Malformed { path, what }
 }

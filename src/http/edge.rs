@@ -73,9 +73,9 @@ async fn answered(request: Request<Body>, next: Next) -> Response {
 fn senders_id(headers: &HeaderMap) -> Option<&str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let given = SENDERS_IDS.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
-    given.into_iter().find(|id| {
-        !id.is_empty() && id.len() <= SENDERS_ID_MAX && id.chars().all(plain)
-    })
+    given
+        .into_iter()
+        .find(|id| !id.is_empty() && id.len() <= SENDERS_ID_MAX && id.chars().all(plain))
 }
 
 #[cfg(test)]
@@ -84,9 +84,9 @@ mod tests {
 
     #[track_caller]
     fn check(headers: &[(&'static str, &'static str)], expect: Option<&str>) {
-        let headers = headers.iter().map(|(name, value)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        });
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         assert_eq!(senders_id(&headers.collect()), expect);
     }
 
@@ -99,7 +99,8 @@ mod tests {
         check(&[("client-request-id", "b"), ("x-request-id", "a")], Some("a"));
         check(&[("client-request-id", "b"), ("x-request-id", "not plain")], Some("b"));
         check(&[("x-request-id", LONGEST)], Some(LONGEST));
-        for odd in [LONGER, "", "a b", "a\"b", "a\tb", "{\"level\":\"ERROR\"}", "<b>", "a=b", "a/b"] {
+        for odd in [LONGER, "", "a b", "a\"b", "a\tb", "{\"level\":\"ERROR\"}", "<b>", "a=b", "a/b"]
+        {
             check(&[("x-request-id", odd)], None);
         }
     }

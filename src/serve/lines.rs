@@ -250,7 +250,11 @@ mod tests {
         let mut held = vec![door.take_in(B.into())];
         held.extend((0..3).map(|_| door.take_in(A.into())));
         held.extend((0..2).map(|_| door.take_in(B.into())));
-        assert_eq!(cut(&held), [0, 1], "first one of the three of A, then of two and two the larger");
+        assert_eq!(
+            cut(&held),
+            [0, 1],
+            "first one of the three of A, then of two and two the larger"
+        );
     }
 
     #[test]

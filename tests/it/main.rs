@@ -7,6 +7,7 @@ mod crash;
 mod evidence;
 mod front_door;
 mod harness;
+mod limits;
 mod log_secrecy;
 mod plan_invariants;
 mod receiver_checks;
