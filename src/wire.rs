@@ -152,11 +152,16 @@ impl fmt::Display for Reject {
 impl std::error::Error for Reject {}
 
 fn not_json(error: &serde_json::Error) -> Reject {
+    unreadable("$", error)
+}
+
+/// What is no JSON, or nested deeper than the 128 levels that `serde_json` reads.
+fn unreadable(path: &str, error: &serde_json::Error) -> Reject {
     // serde_json's own text may quote the input; the position is all that is told.
-    Reject::Malformed {
-        path: "$".to_owned(),
-        what: format!("not JSON at line {}, column {}", error.line(), error.column()),
-    }
+    let too_deep = error.to_string().starts_with("recursion limit exceeded");
+    let what = if too_deep { "nested too deep" } else { "not JSON" };
+    let what = format!("{what} at line {}, column {}", error.line(), error.column());
+    Reject::Malformed { path: path.to_owned(), what }
 }
 
 /// An object of the expected shape. What is wrong with it is told by its path, not quoted.

@@ -60,13 +60,11 @@ async fn answered(request: Request<Body>, next: Next) -> Response {
         let text = format!("the request's target is longer than {TARGET_MAX} bytes");
         return refused(StatusCode::URI_TOO_LONG, "too-large", &text);
     }
-    match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            error!("a request was not answered within {} s", ANSWER_WITHIN.as_secs());
-            busy()
-        }
-    }
+    let answer = tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        error!("a request was not answered within {} s", ANSWER_WITHIN.as_secs());
+        busy()
+    })
 }
 
 /// The id that a sender gave its request, if it is a short and plain one: it goes into the log.

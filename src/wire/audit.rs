@@ -373,9 +373,8 @@ mod tests {
 
     #[test]
     fn many_events_that_name_no_tenant_are_one_reason_to_look_at_each_as_a_whole() {
-        let tenants: String = (0..200)
-            .map(|n| format!("  - {{id: 11111111-1111-1111-1111-{n:012}, name: T{n}}}\n"))
-            .collect();
+        let tenant = |n| format!("  - {{id: 11111111-1111-1111-1111-{n:012}, name: T{n}}}");
+        let tenants = (0..200).map(tenant).collect::<Vec<_>>().join("\n");
         let roster = Policy::parse(&format!("version: 1\ntenants:\n{tenants}")).unwrap();
         let roster = roster.policy.roster;
         let event = |n: usize| {

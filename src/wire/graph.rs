@@ -23,7 +23,7 @@ use subtle::ConstantTimeEq as _;
 use self::rich::{EncryptedContent, decrypt, published_for};
 pub use self::rich::{NotAKey, NotificationKey};
 use super::token::{KeySet, Measure};
-use super::{Received, Reject, Verified, misshapen, not_json, shaped};
+use super::{Received, Reject, Verified, misshapen, not_json, shaped, unreadable};
 use crate::domain::id::{Sha256Hex, TenantId};
 use crate::domain::roster::Roster;
 use crate::domain::secret::Secret;
@@ -132,11 +132,7 @@ pub fn receive(
     let mut received = Received::default();
     for (index, item) in collection.value.into_iter().enumerate() {
         let path = format!("$.value[{index}]");
-        let item = serde_json::from_str(item.get()).map_err(|_| {
-            // What is well-formed but for this is nested deeper than is read, or no number.
-            let what = "nested too deep, or holds a number or text out of range".to_owned();
-            Reject::Malformed { path: path.clone(), what }
-        })?;
+        let item = serde_json::from_str(item.get()).map_err(|error| unreadable(&path, &error))?;
         reader.item(&path, item, &mut received);
     }
     Ok(received)

@@ -9,6 +9,7 @@ mod front_door;
 mod harness;
 mod limits;
 mod log_secrecy;
+mod metrics;
 mod plan_invariants;
 mod receiver_checks;
 mod scenarios;

@@ -38,8 +38,12 @@ impl Phase {
     }
 
     pub(super) fn is_before_head(&self) -> bool {
-        self.number() % 2 == 0
+        is_before_head(self.number())
     }
+}
+
+fn is_before_head(number: u64) -> bool {
+    number.is_multiple_of(2)
 }
 
 /// A time limit that runs only while something is waited for.
@@ -111,7 +115,7 @@ impl AsyncRead for Socket {
             head.end();
             *of = number;
         }
-        if number % 2 == 0 && buffer.filled().len() > before {
+        if is_before_head(number) && buffer.filled().len() > before {
             head.begin(within);
         }
         if head.is_over(context) { overdue() } else { read }
