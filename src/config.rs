@@ -64,6 +64,8 @@ pub struct Settings {
     pub partner_center_origins: Vec<Url>,
     /// `WARDEN_LISTEN`: where `serve` listens.
     pub listen: SocketAddr,
+    /// `WARDEN_METRICS_LISTEN`: where `serve` tells numbers, if anywhere.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// Everything a run needs, checked.
@@ -258,7 +260,8 @@ impl Settings {
         let settle_after = reader.duration("WARDEN_SETTLE_AFTER", SignedDuration::from_mins(2));
         let sender_roles = reader.sender_roles();
         let partner_center_origins = reader.partner_center_origins();
-        let listen = reader.listen();
+        let listen = reader.address("WARDEN_LISTEN", Some("127.0.0.1:8080"));
+        let metrics_listen = reader.address("WARDEN_METRICS_LISTEN", None);
         match (policy, secrets, client_id, credential, graph_url, login_url, listen) {
             (
                 Some(policy),
@@ -283,6 +286,7 @@ impl Settings {
                 sender_roles,
                 partner_center_origins,
                 listen,
+                metrics_listen,
             }),
             _ => Err(reader.problems),
         }
@@ -407,13 +411,12 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
         })
     }
 
-    fn listen(&mut self) -> Option<SocketAddr> {
-        let text = (self.variable)("WARDEN_LISTEN").unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    fn address(&mut self, name: &str, default: Option<&str>) -> Option<SocketAddr> {
+        let text = (self.variable)(name).or_else(|| default.map(str::to_owned))?;
         let address = text.parse().ok();
         if address.is_none() {
-            self.problems.push(
-                "WARDEN_LISTEN is to be an address and a port such as 127.0.0.1:8080".to_owned(),
-            );
+            self.problems
+                .push(format!("{name} is to be an address and a port such as 127.0.0.1:8080"));
         }
         address
     }

@@ -2,42 +2,42 @@
 //!
 //! It verifies and enqueues, and can do nothing else: it holds no way to read Graph or to write.
 
+mod answer;
+mod body;
+mod edge;
 mod partner_center;
+pub mod replays;
+#[cfg(test)]
+mod tests;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
 use axum::extract::State;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Router, response::Response};
-use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
-use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use serde_json::json;
 use tracing::{error, info, warn};
 use url::Url;
 
+use self::answer::{busy, echo, json_response, refused, status_only};
+use self::replays::Replays;
 use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
 use crate::domain::signal::Sender;
+use crate::domain::text::count;
 use crate::ports::{Clock, Enqueue, PortError, SenderCertificates, SigningKeys, chain};
+use crate::telemetry::metric::{self, Lack};
 use crate::wire::bearer::Allowed;
 use crate::wire::graph::{NotificationKey, Proofs};
 use crate::wire::standard_webhooks::{Headers, WebhookSecret};
 use crate::wire::token::{KeySet, Measure};
-use crate::wire::{BODY_MAX, Received, Reject, audit, event_grid, graph, o365};
-
-/// How long a sender may take to hand over a body.
-const BODY_WITHIN: Duration = Duration::from_secs(10);
-
-/// Most bytes of a body that is too large which are taken in and thrown away.
-const DRAIN_MAX: usize = 16 * 1024 * 1024;
-
-/// How long the next part of a body that is too large is waited for.
-const DRAIN_PAUSE: Duration = Duration::from_millis(250);
+use crate::wire::{Received, Reject, audit, event_grid, graph, o365};
 
 /// What the router needs.
 pub struct Front {
@@ -67,10 +67,14 @@ pub struct Front {
     pub certificates: Arc<dyn SenderCertificates>,
     /// Where signals go.
     pub enqueue: Arc<dyn Enqueue>,
+    /// The messages that were taken in of late.
+    pub replays: Mutex<Replays>,
 }
 
 /// The router, a `tower::Service`.
 pub fn router(front: Front) -> Router {
+    let front = Arc::new(front);
+    let edge = from_fn_with_state(Arc::clone(&front), edge::edge);
     Router::new()
         .route("/hooks/graph", post(hooks_graph))
         .route("/hooks/audit", post(hooks_audit))
@@ -78,7 +82,8 @@ pub fn router(front: Front) -> Router {
         .route("/hooks/event-grid", post(hooks_event_grid).options(event_grid_handshake))
         .route("/hooks/partner-center", post(partner_center::receive))
         .route("/health", get(health))
-        .with_state(Arc::new(front))
+        .layer(edge)
+        .with_state(front)
 }
 
 async fn health(State(front): State<Arc<Front>>) -> Response {
@@ -145,6 +150,7 @@ async fn event_grid_handshake(headers: HeaderMap) -> Response {
             response
         }
         Err(reject) => {
+            metric::rejected(Sender::EventGrid, &reject, 1);
             let status = StatusCode::BAD_REQUEST;
             refused(status, reject.reason(), &reject.to_string())
         }
@@ -212,6 +218,10 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 impl Front {
+    fn replays(&self) -> MutexGuard<'_, Replays> {
+        self.replays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn proofs<'a>(&'a self, key_set: &'a KeySet) -> Proofs<'a> {
         Proofs {
             client_state_keys: &self.client_state_keys,
@@ -240,6 +250,7 @@ async fn judged(
         Err(reject) => *reject == Reject::UnknownKey,
     };
     if misses_key {
+        drop(received);
         return Ok(read(front.signing_keys.refreshed().await?.as_ref()));
     }
     Ok(received)
@@ -254,108 +265,74 @@ async fn take_in(
     let received = match received {
         Ok(Ok(received)) => received,
         Ok(Err(reject)) => return turned_away(sender, &reject),
-        Err(error) => return unavailable(sender, "the keys that prove it cannot be had", &error),
+        Err(error) => return unavailable(sender, Lack::Keys, &error),
     };
-    for reject in &received.rejects {
-        let (sender, reason) = (sender.name(), reject.reason());
-        warn!(sender, reason, "an item was turned away: {reject}");
-    }
-    let (signals, irrelevant) = (received.signals.len(), received.irrelevant);
-    if signals > 0
-        && let Err(error) = front.enqueue.enqueue(received.signals).await
+    let Received { signals, rejects, irrelevant, message, .. } = received;
+    if let Some(message) = &message
+        && front.replays().knows(message, front.clock.now())
     {
-        return unavailable(sender, "the queue refuses", &error);
+        info!(sender = sender.name(), "heard before");
+        metric::replayed(sender);
+        return by(sender, status_only(StatusCode::ACCEPTED));
     }
-    let rejects = received.rejects.len();
-    info!(sender = sender.name(), signals, irrelevant, rejects, "heard");
-    status_only(StatusCode::ACCEPTED)
+    let rejects = tell_rejects(sender, rejects);
+    let heard = signals.len();
+    if heard > 0 {
+        if let Err(error) = front.enqueue.enqueue(signals).await {
+            return unavailable(sender, Lack::Queue, &error);
+        }
+        if let Some(message) = message {
+            front.replays().remember(message, front.clock.now());
+        }
+    }
+    info!(sender = sender.name(), signals = heard, irrelevant, rejects, "heard");
+    metric::heard(sender, heard, irrelevant);
+    by(sender, status_only(StatusCode::ACCEPTED))
+}
+
+/// Tells of items that were turned away, and how many they were. There is one line for each reason:
+/// a stranger's request may hold some hundred thousand items.
+fn tell_rejects(sender: Sender, rejects: Vec<Reject>) -> usize {
+    let mut by_reason: BTreeMap<&str, (Reject, usize)> = BTreeMap::new();
+    let all = rejects.len();
+    for reject in rejects {
+        by_reason.entry(reject.reason()).or_insert((reject, 0)).1 += 1;
+    }
+    for (reason, (first, items)) in by_reason {
+        let (sender_name, what) = (sender.name(), count(items, "item"));
+        warn!(sender = sender_name, reason, items, "{what} turned away, the first: {first}");
+        metric::rejected(sender, &first, items);
+    }
+    all
 }
 
 /// Nothing was taken; the sender is to try again.
-fn unavailable(sender: Sender, why: &str, error: &PortError) -> Response {
+fn unavailable(sender: Sender, lack: Lack, error: &PortError) -> Response {
+    let why = match lack {
+        Lack::Queue => "the queue refuses",
+        Lack::Keys => "the keys that prove it cannot be had",
+    };
     error!(sender = sender.name(), "{why}: {}", chain(error));
-    let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, "busy", "try again later");
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
-    response
+    metric::unavailable(sender, lack);
+    by(sender, busy())
 }
 
 /// The whole body, unless it is too large or too slow.
 async fn body(sender: Sender, request: Request<Body>) -> Result<Bytes, Response> {
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if announced.and_then(|length| length.parse().ok()).is_some_and(|n: usize| n > BODY_MAX) {
-        drain(&mut request.into_body()).await;
-        return Err(turned_away(sender, &Reject::TooLarge));
-    }
-    let mut body = request.into_body();
-    let reading = tokio::time::timeout(BODY_WITHIN, whole(&mut body));
-    match reading.await {
-        Ok(Ok(Some(whole))) => Ok(whole),
-        Ok(Ok(None)) => {
-            drain(&mut body).await;
-            Err(turned_away(sender, &Reject::TooLarge))
-        }
-        Ok(Err(_)) => Err(refused(StatusCode::BAD_REQUEST, "broken-off", "the body broke off")),
-        Err(_) => {
-            warn!(sender = sender.name(), reason = "slow", "a request was turned away");
-            let text = "the body took too long to arrive";
-            Err(refused(StatusCode::REQUEST_TIMEOUT, "slow", text))
-        }
-    }
+    body::read(request).await.map_err(|reject| turned_away(sender, &reject))
 }
 
-/// The body, or nothing where it is too large.
-async fn whole(body: &mut Body) -> Result<Option<Bytes>, axum::Error> {
-    let mut read = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data() {
-            if read.len() + data.len() > BODY_MAX {
-                return Ok(None);
-            }
-            read.extend_from_slice(&data);
-        }
-    }
-    Ok(Some(read.freeze()))
-}
-
-/// Takes in what a sender is still writing, within reason. Closing the connection on it would keep
-/// it from reading the answer.
-async fn drain(body: &mut Body) {
-    let mut left = DRAIN_MAX;
-    while let Ok(Some(Ok(frame))) = tokio::time::timeout(DRAIN_PAUSE, body.frame()).await {
-        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-        if left == 0 {
-            break;
-        }
-    }
-}
-
+/// Nothing was taken, whatever it was.
 fn turned_away(sender: Sender, reject: &Reject) -> Response {
     let reason = reject.reason();
     warn!(sender = sender.name(), reason, "a request was turned away: {reject}");
+    metric::rejected(sender, reject, 1);
     let status = StatusCode::from_u16(reject.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    refused(status, reason, &reject.to_string())
+    by(sender, refused(status, reason, &reject.to_string()))
 }
 
-fn refused(status: StatusCode, reason: &str, message: &str) -> Response {
-    json_response(status, &json!({"error": {"reason": reason, "message": message}}))
-}
-
-fn echo(token: String) -> Response {
-    let mut response = Response::new(Body::from(token));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
-}
-
-fn json_response(status: StatusCode, body: &serde_json::Value) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-fn status_only(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
+/// An answer, with word of whom it answers.
+fn by(sender: Sender, mut answer: Response) -> Response {
+    answer.extensions_mut().insert(sender);
+    answer
 }

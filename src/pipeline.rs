@@ -11,15 +11,17 @@ use tracing::{info, warn};
 use crate::domain::case::{Case, Outcome, after_look};
 use crate::domain::facts::RoleAssignment;
 use crate::domain::grant::Grant;
-use crate::domain::id::{PrincipalId, TenantId};
+use crate::domain::id::{PrincipalId, StepId, TenantId};
 use crate::domain::plan::{Circumstances, Plan, Step, StepState, Verdict, plan};
 use crate::domain::policy::{Mode, Policy};
 use crate::domain::record::{Record, RecordEvent, Signals, record_id};
+use crate::domain::signal::Signal;
 use crate::domain::ticket::messages;
 use crate::ports::{
     Clock, Conclusion, DueVerification, Ledger, Look, PortError, Proof, ReadGuests, ReadObjects,
     ReadPartnerEntries, ReadRoles, ReadTenantNames, RevokeRoleAssignment, chain,
 };
+use crate::telemetry::metric;
 
 /// When the effect of a step is read again, counted from the step.
 pub const READ_AGAIN: [SignedDuration; 5] = [
@@ -90,7 +92,8 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
     let before = world.ledger.cases(tenant.id).await?;
     let mut cases = after_look(&before, &plan, &facts, now);
     world.ledger.intend(&writes(&plan), &cases, now, now + OUTCOME_WITHIN).await?;
-    let settled = act(world, &plan, &mut cases).await?;
+    let first = signals(look).first;
+    let settled = act(world, &plan, &mut cases, first.as_ref()).await?;
 
     let record = |case: &Case| Record {
         id: record_id(case.tenant, &case.partner.key(), RecordEvent::Looked, now),
@@ -116,7 +119,12 @@ fn writes(plan: &Plan) -> Vec<&Step> {
 }
 
 /// Carries the plan out, to the letter. Says whether every step has an outcome.
-async fn act(world: &World, plan: &Plan, cases: &mut [Case]) -> Result<bool, PortError> {
+async fn act(
+    world: &World,
+    plan: &Plan,
+    cases: &mut [Case],
+    first: Option<&Signal>,
+) -> Result<bool, PortError> {
     let mut settled = true;
     for step in plan.cases.iter().flat_map(|case| &case.steps) {
         if step.verdict != Verdict::CarryOut {
@@ -144,6 +152,10 @@ async fn act(world: &World, plan: &Plan, cases: &mut [Case]) -> Result<bool, Por
             step.summary(),
             outcome.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}")),
         );
+        metric::acted(outcome.state);
+        if let (StepState::Revoked, Some(at)) = (outcome.state, outcome.acted_at) {
+            metric::revoked(first, at);
+        }
         for case in cases.iter_mut() {
             case.settle(&step.id, &outcome);
         }
@@ -171,8 +183,12 @@ pub async fn verify(
             _ => again(world, due, now),
         };
         let (name, step) = (&due.step.grant.partner.name, due.step.summary());
+        metric::verified(proof);
         match proof {
             Proof::Gone => {
+                if let Some(at) = acted_at(&before, &due.step.id) {
+                    metric::proven(now.duration_since(at));
+                }
                 for case in &mut cases {
                     case.verified(&due.step.id, now);
                 }
@@ -234,6 +250,12 @@ fn still_held(grant: &Grant, held: &[RoleAssignment]) -> bool {
             || (assignment.role_definition_id.eq_ignore_ascii_case(&grant.role.definition_id)
                 && assignment.directory_scope_id == grant.scope)
     })
+}
+
+/// When Graph took a step.
+fn acted_at(cases: &[Case], step: &StepId) -> Option<Timestamp> {
+    let steps = cases.iter().flat_map(|case| &case.rows).filter_map(|row| row.step.as_ref());
+    steps.filter(|row| row.id == *step).find_map(|row| row.acted_at)
 }
 
 /// When to read again after reading in vain.

@@ -1,19 +1,24 @@
 //! One process that runs all of it: the router, the worker, the schedule and the outbox.
 
 mod deliver;
+mod door;
+mod lines;
+mod scrape;
 mod work;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
+use self::door::Limits;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::graph::{Graph, Identity};
 use crate::adapters::http::{Http, Patience};
@@ -28,6 +33,7 @@ use crate::domain::signal::Signal;
 use crate::http::{Front, router};
 use crate::pipeline::{READ_AGAIN, World};
 use crate::ports::{Clock, Enqueue, PortError, Queue, RevokeRoleAssignment};
+use crate::telemetry::prometheus;
 use crate::wire::Verified;
 use crate::wire::standard_webhooks::WebhookSecret;
 
@@ -74,8 +80,10 @@ pub enum ServeError {
     #[error(transparent)]
     Store(#[from] OpenError),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}; set WARDEN_LISTEN to an address that is free")]
+    #[error("cannot listen on {address}; set {variable} to an address that is free")]
     Listen {
+        /// The variable that names it.
+        variable: &'static str,
         /// The address.
         address: SocketAddr,
         /// What the system says.
@@ -88,9 +96,9 @@ pub enum ServeError {
     /// No url can be made from the sign-in's origin.
     #[error("WARDEN_LOGIN_URL is no base for urls")]
     Login(#[source] url::ParseError),
-    /// The server stopped.
-    #[error("the server stopped")]
-    Stopped(#[source] std::io::Error),
+    /// The numbers cannot be collected.
+    #[error("the metrics cannot be set up")]
+    Metrics(#[source] metrics_exporter_prometheus::BuildError),
 }
 
 /// Opens a door for [`serve`].
@@ -98,7 +106,12 @@ pub enum ServeError {
 /// # Errors
 /// [`ServeError::Listen`].
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
+    bind("WARDEN_LISTEN", address).await
+}
+
+async fn bind(variable: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| ServeError::Listen { variable, address, source })
 }
 
 /// Runs until `stop` is over, then finishes what is under way.
@@ -118,6 +131,7 @@ pub async fn serve(
     } else {
         Sqlite::open(&config.settings.queue)?
     };
+    let numbers = numbers(config.settings.metrics_listen).await?;
     announce(config, &listener);
 
     let stopping = Arc::new(tokio_util::sync::CancellationToken::new());
@@ -143,19 +157,31 @@ pub async fn serve(
         again: timing.deliver_again,
         written,
     };
-    let door = {
-        let stopping = stopping.clone();
-        axum::serve(listener, router(front))
-            .with_graceful_shutdown(async move { stopping.cancelled().await })
+    let door = door::open(listener, router(front), Limits::default(), &stopping);
+    let scrape = async {
+        if let Some((listener, numbers)) = numbers {
+            scrape::open(listener, numbers, &stopping).await;
+        }
     };
     let watch = async {
         stop.await;
         info!("stopping: finishing what is under way");
         stopping.cancel();
     };
-    let (door, (), (), ()) =
-        tokio::join!(door, worker.run(&stopping), courier.run(&stopping), watch);
-    door.map_err(ServeError::Stopped)
+    tokio::join!(door, scrape, worker.run(&stopping), courier.run(&stopping), watch);
+    Ok(())
+}
+
+/// Where the numbers are to be had, and the numbers.
+async fn numbers(
+    address: Option<SocketAddr>,
+) -> Result<Option<(TcpListener, PrometheusHandle)>, ServeError> {
+    let Some(address) = address else { return Ok(None) };
+    let listener = bind("WARDEN_METRICS_LISTEN", address).await?;
+    let numbers = prometheus::install().map_err(ServeError::Metrics)?;
+    let at = listener.local_addr().map_or_else(|_| String::new(), |a| a.to_string());
+    info!(metrics.address = at, "numbers are to be had at /metrics");
+    Ok(Some((listener, numbers)))
 }
 
 fn announce(config: &Config, listener: &TcpListener) {
@@ -215,6 +241,7 @@ fn front(config: &Config, enqueue: Arc<dyn Enqueue>) -> Result<Front, ServeError
         certificate_origins: settings.partner_center_origins.clone(),
         certificates: Arc::new(certificates),
         enqueue,
+        replays: Mutex::default(),
     })
 }
 

@@ -1,7 +1,13 @@
-//! Logs: for a person on a terminal, else one JSON object a line. To standard error, always.
+//! Logs: for a person on a terminal, else one JSON object a line. To standard error, always. And
+//! numbers, for whoever collects them.
+
+pub mod metric;
+#[cfg(feature = "sqlite")]
+pub mod prometheus;
 
 use std::io::{IsTerminal as _, stderr};
 
+use tracing::error;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
@@ -20,5 +26,11 @@ pub fn start(filter: Option<&str>) -> Result<(), ParseError> {
         subscriber.with_ansi(false).json().flatten_event(true).try_init()
     };
     drop(started);
+    // What a panic says may hold a part of what was sent, and is for the log's readers alone a line
+    // that is no entry.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        error!(place, "a mistake in the program stopped a task");
+    }));
     Ok(())
 }

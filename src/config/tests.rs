@@ -75,6 +75,7 @@ fn defaults_are_the_global_cloud_one_file_and_this_machine() {
     assert_eq!(settings.sweep_every, Some(SignedDuration::from_mins(15)));
     assert_eq!(settings.settle_after, Some(SignedDuration::from_mins(2)));
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.metrics_listen, None);
     assert_eq!(config.secrets.rotated("clientStateKey").len(), 1);
     let origins: Vec<&str> = settings.partner_center_origins.iter().map(Url::as_str).collect();
     assert_eq!(origins, ["https://3psostorageacct.blob.core.windows.net/"]);
@@ -147,6 +148,7 @@ fn what_is_set_counts() {
         .set("WARDEN_SWEEP_EVERY", "off")
         .set("WARDEN_SETTLE_AFTER", "PT1S")
         .set("WARDEN_LISTEN", "[::1]:1")
+        .set("WARDEN_METRICS_LISTEN", "127.0.0.1:9464")
         .load()
         .unwrap()
         .settings;
@@ -154,6 +156,8 @@ fn what_is_set_counts() {
     assert_eq!(settings.queue, PathBuf::from("queue.db"));
     assert_eq!(settings.sweep_every, None);
     assert_eq!(settings.settle_after, Some(SignedDuration::from_secs(1)));
+    let listens = [Some(settings.listen), settings.metrics_listen];
+    assert_eq!(listens, ["[::1]:1", "127.0.0.1:9464"].map(|address| address.parse().ok()));
 }
 
 #[test]
@@ -168,7 +172,8 @@ fn everything_wrong_with_the_settings_is_told_at_once() {
         .set("WARDEN_LOGIN_URL", "https://login.example/common")
         .set("WARDEN_SWEEP_EVERY", "often")
         .set("WARDEN_SETTLE_AFTER", "P1M")
-        .set("WARDEN_LISTEN", "8080");
+        .set("WARDEN_LISTEN", "8080")
+        .set("WARDEN_METRICS_LISTEN", "localhost");
     given.variables.remove("WARDEN_POLICY");
     given.fails(
         "the settings are not complete:
@@ -182,7 +187,8 @@ fn everything_wrong_with_the_settings_is_told_at_once() {
   WARDEN_LOGIN_URL is to be an origin such as https://graph.microsoft.com, without a version
   WARDEN_SWEEP_EVERY is to be an ISO 8601 duration such as PT15M, or off
   WARDEN_SETTLE_AFTER is to be an ISO 8601 duration such as PT15M, or off
-  WARDEN_LISTEN is to be an address and a port such as 127.0.0.1:8080",
+  WARDEN_LISTEN is to be an address and a port such as 127.0.0.1:8080
+  WARDEN_METRICS_LISTEN is to be an address and a port such as 127.0.0.1:8080",
     );
 }
 

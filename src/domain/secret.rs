@@ -3,9 +3,11 @@
 use std::fmt;
 
 use serde::Deserialize;
+use subtle::ConstantTimeEq as _;
 
-/// A secret. It cannot be printed: `Debug` says `[redacted]`, and there is no `Display`.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+/// A secret. It cannot be printed: `Debug` says `[redacted]`, and there is no `Display`. Two are
+/// compared in a time that does not depend on how much of them is alike.
+#[derive(Clone, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
@@ -18,6 +20,12 @@ impl Secret {
     /// The text itself, to be handed to what needs it and to nothing else.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
 }
 
@@ -34,5 +42,13 @@ mod tests {
     #[test]
     fn a_secret_does_not_print_itself() {
         assert_eq!(format!("{:?}", Some(Secret::new("hunter2"))), "Some([redacted])");
+    }
+
+    #[test]
+    fn a_secret_is_like_itself_and_no_other() {
+        assert!(Secret::new("hunter2") == Secret::new("hunter2"));
+        for other in ["", "hunter", "hunter22", "Hunter2"] {
+            assert!(Secret::new("hunter2") != Secret::new(other), "{other}");
+        }
     }
 }

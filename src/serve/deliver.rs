@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::ports::{Clock, Delivery, Failure, Outbox, PortError, SendTicket, chain};
+use crate::telemetry::metric::{self, End};
 
 /// Most messages under way at once.
 const AT_ONCE: usize = 8;
@@ -88,6 +89,7 @@ impl Courier {
         let error = match self.tickets.send(&delivery, now).await {
             Ok(()) => {
                 info!(sink, webhook.id = delivery.id, "ticket delivered");
+                metric::delivered(End::Accepted);
                 return self.outbox.delivered(delivery.number).await;
             }
             Err(error) => error,
@@ -102,6 +104,7 @@ impl Courier {
             (_, Some(pause)) => Some(*pause),
         };
         let why = chain(&error);
+        metric::delivered(if pause.is_some() { End::Again } else { End::GivenUp });
         if pause.is_some() {
             warn!(sink, webhook.id = delivery.id, "not delivered, tried again: {why}");
         } else {

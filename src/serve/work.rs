@@ -14,6 +14,7 @@ use crate::adapters::sqlite::Sqlite;
 use crate::domain::id::TenantId;
 use crate::pipeline::{Looked, World, respond, verify};
 use crate::ports::{DueVerification, Enqueue, Look, PortError, Queue, Retried, Settle, chain};
+use crate::telemetry::metric::{self, End};
 use crate::wire::schedule;
 
 /// Tenants that are looked at, at once.
@@ -193,6 +194,11 @@ async fn look_at(
 ) -> Result<(), PortError> {
     let limit = Duration::try_from(LEASE).unwrap_or_default();
     let looked = tokio::time::timeout(limit, respond(world, look)).await;
+    metric::looked(match &looked {
+        Ok(Ok(Looked::Settled)) => End::Settled,
+        Ok(Ok(Looked::LookAgain)) => End::Again,
+        Ok(Err(_)) | Err(_) => End::Failed,
+    });
     let now = world.clock.now();
     match looked {
         Ok(Ok(Looked::Settled)) => {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::standard_webhooks::{self, Headers, WebhookSecret};
 use super::{Received, Reject, Verified, bearer, not_json, shaped};
-use crate::domain::id::{Sha256Hex, TenantId};
+use crate::domain::id::{Sha256Hex, TenantId, hex};
 use crate::domain::roster::Roster;
 use crate::domain::signal::{Sender, Signal, Subject};
 use crate::domain::text;
@@ -36,6 +36,10 @@ const ACTIVITIES: &[&str] = &[
     "add app role assignment",
     "consent to application",
 ];
+
+/// Most signals that events without a tenant make, each of them one for each tenant. If they were
+/// more, each tenant is looked at as a whole instead, which shows all that the events tell of.
+const FANNED_OUT_MAX: usize = 10_000;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -78,8 +82,10 @@ pub fn receive(
     roster: &Roster,
     now: Timestamp,
 ) -> Result<Received, Reject> {
-    standard_webhooks::verify(keys, headers, body, now)?;
-    read(body, tenant, roster, now)
+    let signature = standard_webhooks::verify(keys, headers, body, now)?;
+    // The tenant is not signed: the same message for another one is another message.
+    let message = Sha256Hex::of_fields(&[&hex(&signature), tenant.unwrap_or_default()]);
+    Ok(Received { message: Some(message), ..read(body, tenant, roster, now)? })
 }
 
 /// Reads the audit events of a body that a token vouches for.
@@ -106,9 +112,11 @@ fn read(
 ) -> Result<Received, Reject> {
     let tenant = tenant.map(tenant_parameter).transpose()?;
     let json: Value = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
-    let reader = Reader { tenant, roster, digest: Sha256Hex::of(body), now };
+    let items = items(json)?;
+    let whole = items.len().saturating_mul(roster.tenants.len()) > FANNED_OUT_MAX;
+    let reader = Reader { tenant, roster, digest: Sha256Hex::of(body), now, whole };
     let mut received = Received::default();
-    for (path, item) in items(json)? {
+    for (path, item) in items {
         reader.item(&path, item, &mut received);
     }
     match received.rejects.first() {
@@ -166,6 +174,8 @@ struct Reader<'a> {
     roster: &'a Roster,
     digest: Sha256Hex,
     now: Timestamp,
+    /// Whether events without a tenant make one signal for each tenant in all.
+    whole: bool,
 }
 
 impl Reader<'_> {
@@ -185,9 +195,15 @@ impl Reader<'_> {
         let named: Vec<TenantId> = match tenant {
             Some(id) if self.roster.tenant(id).is_some() => vec![id],
             Some(_) => return received.rejects.push(Reject::UnknownTenant),
+            None if self.whole && !received.signals.is_empty() => return,
             None => self.roster.tenants.iter().map(|tenant| tenant.id).collect(),
         };
-        let signals = named.into_iter().map(|tenant| Verified::new(self.signal(tenant, &event)));
+        let whole = self.whole && tenant.is_none();
+        let signals = named.into_iter().map(|tenant| {
+            let signal = self.signal(tenant, &event);
+            let subject = if whole { Subject::tenant() } else { signal.subject };
+            Verified::new(Signal { subject, ..signal })
+        });
         received.signals.extend(signals);
     }
 
@@ -353,6 +369,31 @@ mod tests {
         let received = receive(event, headers, &[key()], None, &roster, noon()).unwrap();
         let tenants: Vec<TenantId> = received.signals.iter().map(|s| s.as_ref().tenant).collect();
         assert_eq!(tenants, roster.tenants.iter().map(|tenant| tenant.id).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn many_events_that_name_no_tenant_are_one_reason_to_look_at_each_as_a_whole() {
+        let tenant = |n| format!("  - {{id: 11111111-1111-1111-1111-{n:012}, name: T{n}}}");
+        let tenants = (0..200).map(tenant).collect::<Vec<_>>().join("\n");
+        let roster = Policy::parse(&format!("version: 1\ntenants:\n{tenants}")).unwrap();
+        let roster = roster.policy.roster;
+        let event = |n: usize| {
+            format!(
+                r#"{{"activityDisplayName": "Add member to role", "targetResources": [{{"id": "{n}"}}]}}"#
+            )
+        };
+        for (events, signals, first) in
+            [(50, 10_000, Subject::object("0")), (51, 200, Subject::tenant())]
+        {
+            let body = format!("[{}]", (0..events).map(event).collect::<Vec<_>>().join(","));
+            let received = read(body.as_bytes(), None, &roster, noon()).unwrap();
+            assert_eq!(received.signals.len(), signals);
+            assert_eq!(received.signals[0].as_ref().subject, first);
+            let mut tenants: Vec<_> = received.signals.iter().map(|s| s.as_ref().tenant).collect();
+            tenants.sort_unstable();
+            tenants.dedup();
+            assert_eq!(tenants.len(), 200, "every tenant is looked at");
+        }
     }
 
     #[test]

@@ -14,14 +14,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use self::rich::{EncryptedContent, decrypt, published_for};
 pub use self::rich::{NotAKey, NotificationKey};
 use super::token::{KeySet, Measure};
-use super::{Received, Reject, Verified, not_json, shaped};
+use super::{Received, Reject, Verified, misshapen, not_json, shaped, unreadable};
 use crate::domain::id::{Sha256Hex, TenantId};
 use crate::domain::roster::Roster;
 use crate::domain::secret::Secret;
@@ -59,12 +61,30 @@ pub fn client_state(key: &Secret, tenant: TenantId) -> String {
     format!("v1.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
 }
 
+/// A collection whose items are not looked into yet. Anybody may send one, and a mebibyte of small
+/// objects takes 130 mebibytes once it is parsed as a whole.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Collection {
-    value: Vec<Value>,
+struct Collection<'a> {
+    #[serde(borrow)]
+    value: Vec<&'a RawValue>,
     #[serde(default)]
     validation_tokens: Option<Vec<String>>,
+}
+
+fn collection(body: &[u8]) -> Result<Collection<'_>, Reject> {
+    if !body.trim_ascii_start().starts_with(b"{") {
+        serde_json::from_slice::<IgnoredAny>(body).map_err(|error| not_json(&error))?;
+        let what = "not an object".to_owned();
+        return Err(Reject::Malformed { path: "$".to_owned(), what });
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let collection = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let of_shape = error.inner().is_data();
+        if of_shape { misshapen("$", &error) } else { not_json(error.inner()) }
+    })?;
+    json.end().map_err(|error| not_json(&error))?;
+    Ok(collection)
 }
 
 #[derive(Deserialize)]
@@ -105,14 +125,17 @@ pub fn receive(
     roster: &Roster,
     now: Timestamp,
 ) -> Result<Received, Reject> {
-    let json: Value = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
-    let collection: Collection = shaped("$", json)?;
+    let collection = collection(body)?;
     let tokens = collection.validation_tokens.unwrap_or_default();
-    let items = collection.value.into_iter().enumerate();
-    let items = items.map(|(index, item)| (format!("$.value[{index}]"), item));
     let digest = Sha256Hex::of(body);
     let reader = Reader { sender: Sender::Graph, proofs, tokens: &tokens, roster, digest, now };
-    Ok(reader.read(items))
+    let mut received = Received::default();
+    for (index, item) in collection.value.into_iter().enumerate() {
+        let path = format!("$.value[{index}]");
+        let item = serde_json::from_str(item.get()).map_err(|error| unreadable(&path, &error))?;
+        reader.item(&path, item, &mut received);
+    }
+    Ok(received)
 }
 
 /// Reads notifications that came one by one, in another envelope. Each is proven by its own
@@ -141,15 +164,19 @@ impl Reader<'_> {
     fn read(&self, items: impl Iterator<Item = (String, Value)>) -> Received {
         let mut received = Received::default();
         for (path, item) in items {
-            match self.signal(&path, item) {
-                Ok(signal) => received.signals.push(Verified::new(signal)),
-                Err(reject) => {
-                    received.misses_key |= reject == Reject::UnknownKey;
-                    received.rejects.push(reject);
-                }
-            }
+            self.item(&path, item, &mut received);
         }
         received
+    }
+
+    fn item(&self, path: &str, item: Value, received: &mut Received) {
+        match self.signal(path, item) {
+            Ok(signal) => received.signals.push(Verified::new(signal)),
+            Err(reject) => {
+                received.misses_key |= reject == Reject::UnknownKey;
+                received.rejects.push(reject);
+            }
+        }
     }
 
     fn signal(&self, path: &str, item: Value) -> Result<Signal, Reject> {

@@ -175,7 +175,8 @@ pub fn receive(
         digest: digest.clone(),
     };
     let signals = tenants.into_iter().map(|tenant| Verified::new(signal(tenant))).collect();
-    Ok(Received { signals, ..Received::default() })
+    // What is signed has no time in it but the event's own, so the same body is the same message.
+    Ok(Received { signals, message: Some(digest), ..Received::default() })
 }
 
 fn is_unrelated(event: &str) -> bool {

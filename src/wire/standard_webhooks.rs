@@ -76,7 +76,8 @@ pub struct Headers<'a> {
     pub signature: Option<&'a str>,
 }
 
-/// Verifies a message against each of the keys: one, or two while they are rotated.
+/// Verifies a message against each of the keys: one, or two while they are rotated. Returns the
+/// signature that verifies, which no other id, timestamp or body has.
 ///
 /// # Errors
 /// [`Reject::NoKey`], [`Reject::Missing`], [`Reject::Stale`] or [`Reject::NotAuthentic`].
@@ -85,7 +86,7 @@ pub fn verify(
     headers: Headers<'_>,
     body: &[u8],
     now: Timestamp,
-) -> Result<(), Reject> {
+) -> Result<Vec<u8>, Reject> {
     if keys.is_empty() {
         return Err(Reject::NoKey("auditWebhookSecret"));
     }
@@ -104,7 +105,7 @@ pub fn verify(
     for signature in offered.filter_map(|encoded| STANDARD.decode(encoded).ok()) {
         // `verify_slice` compares in constant time.
         if keys.iter().any(|key| key.mac(id, timestamp, body).verify_slice(&signature).is_ok()) {
-            return Ok(());
+            return Ok(signature);
         }
     }
     Err(Reject::NotAuthentic("webhook-signature"))
@@ -142,13 +143,15 @@ mod tests {
         body: &[u8],
         expect: &Result<(), Reject>,
     ) {
-        assert_eq!(verify(keys, headers, body, at(0)), *expect);
+        assert_eq!(verify(keys, headers, body, at(0)).map(drop), *expect);
     }
 
     #[test]
     fn the_published_vector_verifies_and_is_what_we_sign() {
         check(&[published()], headers(), BODY, &Ok(()));
         assert_eq!(published().sign(ID, at(0), BODY), SIGNATURE);
+        let verified = verify(&[published()], headers(), BODY, at(0));
+        assert_eq!(format!("v1,{}", STANDARD.encode(verified.unwrap())), SIGNATURE);
     }
 
     #[test]
@@ -198,7 +201,8 @@ mod tests {
         for (offset, expect) in
             [(300, Ok(())), (301, Err(Reject::Stale)), (-300, Ok(())), (-301, Err(Reject::Stale))]
         {
-            assert_eq!(verify(&[published()], headers(), BODY, at(offset)), expect, "{offset}");
+            let verified = verify(&[published()], headers(), BODY, at(offset));
+            assert_eq!(verified.map(drop), expect, "{offset}");
         }
     }
 

@@ -466,7 +466,7 @@ proptest! {
             let now = at + SignedDuration::from_secs(off);
             standard_webhooks::verify(&DOOR.webhook, headers, &body, now)
         };
-        prop_assert_eq!(verify(off), Ok(()));
+        prop_assert_eq!(verify(off).map(drop), Ok(()));
         prop_assert_eq!(verify(off + if off < 0 { -301 } else { 301 }), Err(Reject::Stale));
     }
 

@@ -170,10 +170,15 @@ async fn a_store_in_a_folder_that_is_not_there_is_told_with_its_mend() {
 async fn an_address_in_use_is_told_with_the_setting_that_mends_it() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let town = Town::new(Scenario::woodgrove(), ENFORCE).await.set("WARDEN_LISTEN", &address);
-    let run = serve(&town);
-    insta::assert_snapshot!(run.err.replace(&address, "ADDRESS"), @r"error: cannot listen on ADDRESS; set WARDEN_LISTEN to an address that is free: Address already in use (os error 98)");
-    assert_eq!(run.code, Some(1));
+    for variable in ["WARDEN_LISTEN", "WARDEN_METRICS_LISTEN"] {
+        let town = Town::new(Scenario::woodgrove(), ENFORCE).await.set(variable, &address);
+        let run = serve(&town);
+        let told = run.err.replace(&address, "ADDRESS").replace(variable, "VARIABLE");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(told, @r"error: cannot listen on ADDRESS; set VARIABLE to an address that is free: Address already in use (os error 98)");
+        }
+        assert_eq!(run.code, Some(1));
+    }
 }
 
 #[test]

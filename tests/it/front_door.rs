@@ -220,6 +220,7 @@ pub(crate) fn graph_rows() -> Vec<Row> {
     vec![
         // Whoever asks whether anybody is here is answered.
         ("handshake", handshake("Validation%3A+a+%2B+b%26%C3%A4"), 200, Echo("Validation: a + b&ä"), &[]),
+        ("handshake over 16 KiB", handshake(&"t".repeat(20_000)), 414, Error("too-large", "the request's target is longer than 16384 bytes"), &[]),
         ("handshake with markup", handshake("%3Cscript%3E"), 200, Echo("<script>"), &[]),
         ("handshake over 4 KiB", handshake(&format!("{longest}t")), 400, Error("malformed", "validationToken: longer than 4096 bytes"), &[]),
         ("handshake with a body", Request { body: notifications(&[(WOODGROVE, WOODGROVE)]), ..handshake("t") }, 200, Echo("t"), &[]),
@@ -227,6 +228,7 @@ pub(crate) fn graph_rows() -> Vec<Row> {
         ("no body", graph(""), 400, Error("malformed", "$: not JSON at line 1, column 0"), &[]),
         ("not JSON", graph("hey"), 400, Error("malformed", "$: not JSON at line 1, column 1"), &[]),
         ("cut off", graph("{\"v"), 400, Error("malformed", not_json), &[]),
+        ("nested too deep", graph(&format!("{{\"value\":[{}{}]}}", "[".repeat(200), "]".repeat(200))), 400, Error("malformed", "$.value[0]: nested too deep at line 1, column 128"), &[]),
         ("an array", graph("[]"), 400, Error("malformed", "$: not an object"), &[]),
         ("no collection", graph("{}"), 400, Error("malformed", no_value), &[]),
         ("a value that is no list", graph("{\"value\":{}}"), 400, Error("malformed", "$.value: not of the expected type"), &[]),
@@ -279,7 +281,7 @@ pub(crate) fn audit_rows() -> Vec<Row> {
         ("no signature among headers", mine(&event).without("webhook-signature"), 401, missing("webhook-signature is missing"), &[]),
         ("another key", post("/hooks/audit", &event).signed_by("whsec_c29tZWJvZHkgZWxzZSBhbHRvZ2V0aGVy", ago(0)), 401, not_authentic(), &[]),
         ("another body", Request { body: event.replace("Add", "add"), ..mine(&event) }, 401, not_authentic(), &[]),
-        ("another id", mine(&event).without("webhook-id").headers([("webhook-id", "evt-2".to_owned())]), 401, not_authentic(), &[]),
+        ("another id", mine(&event).without("webhook-id").headers([("webhook-id", "another".to_owned())]), 401, not_authentic(), &[]),
         ("an old version of signatures", mine(&event).without("webhook-signature").headers([("webhook-signature", "v0,c2lnbmVk".to_owned())]), 401, not_authentic(), &[]),
         ("too old", post("/hooks/audit", &event).signed_by(AUDIT_SECRET, ago(6)), 401, stale(), &[]),
         ("from the future", post("/hooks/audit", &event).signed_by(AUDIT_SECRET, ago(-6)), 401, stale(), &[]),
@@ -287,6 +289,7 @@ pub(crate) fn audit_rows() -> Vec<Row> {
         // What a known sender got wrong is told with its place.
         ("not JSON", mine("hey"), 400, Error("malformed", "$: not JSON at line 1, column 1"), &[]),
         ("a number", mine("7"), 400, Error("malformed", "$: neither a directoryAudit nor a collection of them"), &[]),
+        ("nested too deep", mine(&"[".repeat(200)), 400, Error("malformed", "$: nested too deep at line 1, column 128"), &[]),
         ("no event", mine("{}"), 400, Error("malformed", "$: the field activityDisplayName is missing"), &[]),
         ("no event in a list", mine("[{\"id\":\"1\"}]"), 400, Error("malformed", "$[0]: the field activityDisplayName is missing"), &[]),
         ("no event in a collection", mine("{\"value\":[{\"activityDisplayName\":7}]}"), 400, Error("malformed", "$.value[0].activityDisplayName: not of the expected type"), &[]),
@@ -467,7 +470,9 @@ async fn both_keys_open_the_door_while_they_are_changed() {
         .secret("auditWebhookSecretPrevious", Some(old))
         .secret("auditWebhookSecret", Some(new))
         .secret("clientStateKeyPrevious", Some(CLIENT_STATE_KEY))
-        .secret("clientStateKey", Some(next_state_key));
+        .secret("clientStateKey", Some(next_state_key))
+        .secret("o365AuthIdPrevious", Some(O365_AUTH_ID))
+        .secret("o365AuthId", Some("the next auth id"));
     let warden = town.serve();
     let event = role_given_to("5b1d0c6e-92f4-4e7a-8c35-a7e60d4f1b29");
     for (secret, times) in [(old, 1), (new, 2)] {
@@ -480,6 +485,12 @@ async fn both_keys_open_the_door_while_they_are_changed() {
     let body = notifications(&[(WOODGROVE, WOODGROVE)]);
     for (body, times) in [(body.replace(&state_of(WOODGROVE), &next), 3), (body, 4)] {
         assert_eq!(post("/hooks/graph", body).send(&warden).await.status, 202);
+        town.looked(times).await;
+    }
+    let content = include_str!("../../events/o365/notifications.json");
+    for (id, times) in [(O365_AUTH_ID, 5), ("the next auth id", 6)] {
+        let request = post("/hooks/o365", content).headers([("webhook-authid", id.to_owned())]);
+        assert_eq!(request.send(&warden).await.status, 200);
         town.looked(times).await;
     }
     warden.stop().await;

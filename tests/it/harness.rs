@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -388,12 +389,15 @@ pub(crate) fn terminate(pid: u32) {
     assert!(sent.success());
 }
 
-/// The headers of a message, signed by Standard Webhooks at a moment.
+/// The headers of a new message, signed by Standard Webhooks at a moment.
 pub(crate) fn signed(secret: &str, at: Timestamp, body: &str) -> [(&'static str, String); 3] {
+    static MESSAGES: AtomicU64 = AtomicU64::new(0);
     let key = WebhookSecret::parse(&Secret::new(secret)).unwrap();
+    let id = format!("evt-{}", MESSAGES.fetch_add(1, Ordering::Relaxed));
+    let signature = key.sign(&id, at, body.as_bytes());
     [
-        ("webhook-id", "evt".to_owned()),
+        ("webhook-id", id),
         ("webhook-timestamp", at.as_second().to_string()),
-        ("webhook-signature", key.sign("evt", at, body.as_bytes())),
+        ("webhook-signature", signature),
     ]
 }

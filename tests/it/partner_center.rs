@@ -222,7 +222,8 @@ async fn a_certificate_is_fetched_once_for_many_and_not_again_for_a_forger() {
     assert!(town.sim.count("GET", CERTIFICATES) <= 1 + 6);
     check("still known", &delivery(ACCEPTED, &good).send(&warden).await, 202, &Nothing);
     town.looked(1).await;
-    warden.stop().await;
+    let log = warden.stop().await;
+    assert!(log.contains("heard before"), "a replay is answered and not taken in again:\n{log}");
 }
 
 #[tokio::test]

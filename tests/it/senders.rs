@@ -317,6 +317,41 @@ async fn the_door_for_graph_with_resource_data() {
 }
 
 #[tokio::test]
+async fn both_certificates_are_good_while_they_are_changed() {
+    let (next, vector): (Value, Value) = (
+        serde_json::from_str(include_str!("../data/next-notification-certificate.json")).unwrap(),
+        serde_json::from_str(include_str!("../data/rich-notification-openssl.json")).unwrap(),
+    );
+    let pair = |town: Town, suffix: &str, pair: &Value| {
+        town.secret(&format!("notificationCertificatePem{suffix}"), pair["certificatePem"].as_str())
+            .secret(&format!("notificationPrivateKeyPem{suffix}"), pair["privateKeyPem"].as_str())
+    };
+    let heard = |rows: Vec<Row>| {
+        let mut rows = rows.into_iter();
+        rows.find(|(name, ..)| *name == "resource data and a token of version 1.0").unwrap().1
+    };
+    // The content is for one of the two, as the current one and as the previous one.
+    let mut town = town().await;
+    for (times, current, previous) in [(1, &vector, &next), (2, &next, &vector)] {
+        town = pair(pair(town, "", current), "Previous", previous);
+        let request = heard(rich_rows(&Desk::of(&town).await));
+        let warden = town.serve();
+        assert_eq!(request.send(&warden).await.status, 202);
+        town.looked(times).await;
+        warden.stop().await;
+    }
+    // And it is not once that one is no longer there.
+    let town = town
+        .secret("notificationCertificatePemPrevious", None)
+        .secret("notificationPrivateKeyPemPrevious", None);
+    let request = heard(rich_rows(&Desk::of(&town).await));
+    let warden = town.serve();
+    assert_eq!(request.send(&warden).await.status, 202);
+    warden.stop().await;
+    assert_eq!(town.next_look().await, None);
+}
+
+#[tokio::test]
 async fn the_keys_are_fetched_once_for_many_and_not_again_for_a_key_nobody_published() {
     let town = town().await;
     let desk = Desk::of(&town).await;

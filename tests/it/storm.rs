@@ -111,6 +111,26 @@ async fn ten_thousand_audit_events_are_two_looks_and_one_ticket() {
     check(Sender::Audit).await;
 }
 
+/// A notification without resource data is signed by nobody, so that a replayed one cannot be told
+/// from a new one. Nothing comes of it but looks that find nothing to do.
+#[tokio::test]
+async fn a_notification_replayed_a_thousand_times_is_two_looks_and_nothing_else() {
+    let town = Town::new(woodgrove(), ENFORCE).await.set("WARDEN_SETTLE_AFTER", "PT3S");
+    let warden = town.serve();
+    Sender::Graph.post(&warden, 1, 1).await;
+    let messages = town.closed_ticket().await;
+    let deletes = town.deletes();
+    Sender::Graph.post(&warden, 1000, 1).await;
+    assert_eq!(town.looks(), 1, "posting took longer than settling");
+    town.looked(2).await;
+    warden.stop().await;
+    assert_eq!(town.looks(), 2);
+    assert_eq!(town.deletes(), deletes);
+    assert_eq!(town.sim.deliveries("security").len(), messages.len());
+    assert_eq!(town.next_look().await, None);
+    town.all_is_well(0).await;
+}
+
 #[tokio::test]
 async fn while_a_tenant_settles_its_subject_waits_and_another_is_looked_at_at_once() {
     let town = Town::new(woodgrove(), ENFORCE).await.set("WARDEN_SETTLE_AFTER", "PT2M");

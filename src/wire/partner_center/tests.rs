@@ -118,6 +118,8 @@ fn what_openssl_signed_is_heard_and_the_rest_does_not_concern_partners() {
         let received = given(body, vectors().signature(name), CHAIN).unwrap();
         let unrelated = matches!(*name, "subscription-updated" | "test-created");
         assert_eq!((received.irrelevant, received.rejects), (usize::from(unrelated), vec![]));
+        let message = (!unrelated).then(|| Sha256Hex::of(body.as_bytes()));
+        assert_eq!(received.message, message, "by which a replay of {name} is known");
         let heard = received.signals.iter().map(AsRef::as_ref);
         let heard: Vec<_> = heard.map(|s| (s.what.as_str(), s.tenant.to_string())).collect();
         let expect = [(*name, WOODGROVE.to_owned())];

@@ -1,0 +1,155 @@
+//! What is taken in once and what twice, with a queue that can refuse.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+
+use super::*;
+use crate::domain::finding::testing::{Case, WOODGROVE, noon};
+use crate::domain::signal::Signal;
+use crate::ports::Failure;
+use crate::wire::Verified;
+use crate::wire::partner_center::certificates::Published;
+
+const EVENT: &str = include_str!("../../events/audit/add-member-to-role.json");
+const OTHER: &str = include_str!("../../events/audit/add-member-to-role-guest.json");
+const UNKNOWN: &str = include_str!("../../events/audit/unknown-activity.json");
+
+/// A clock, a key set and a queue in one.
+#[derive(Default)]
+struct World {
+    seconds: AtomicUsize,
+    refuses: AtomicBool,
+    taken: AtomicUsize,
+}
+
+impl Clock for World {
+    fn now(&self) -> Timestamp {
+        let seconds = i64::try_from(self.seconds.load(Ordering::SeqCst)).unwrap();
+        noon() + SignedDuration::from_secs(seconds)
+    }
+}
+
+#[async_trait]
+impl SigningKeys for World {
+    fn held(&self) -> Arc<KeySet> {
+        Arc::default()
+    }
+
+    async fn refreshed(&self) -> Result<Arc<KeySet>, PortError> {
+        Ok(Arc::default())
+    }
+}
+
+#[async_trait]
+impl SenderCertificates for World {
+    fn held(&self, _: &Url) -> Option<Arc<Published>> {
+        None
+    }
+
+    async fn fetched(&self, _: &Url) -> Result<Arc<Published>, PortError> {
+        Err(PortError::new(Failure::Transient, "none"))
+    }
+}
+
+#[async_trait]
+impl Enqueue for World {
+    async fn enqueue(&self, signals: Vec<Verified<Signal>>) -> Result<(), PortError> {
+        if self.refuses.load(Ordering::SeqCst) {
+            return Err(PortError::new(Failure::Transient, "full"));
+        }
+        self.taken.fetch_add(signals.len(), Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+struct Town {
+    world: Arc<World>,
+    front: Front,
+}
+
+fn key(text: &str) -> WebhookSecret {
+    WebhookSecret::parse(&Secret::new(text)).unwrap()
+}
+
+impl Town {
+    fn new() -> Self {
+        let world = Arc::new(World::default());
+        let audit_keys = vec![
+            key("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
+            key("whsec_dGhlIGtleSBvZiB0aGUgdGVzdHMnIGZvcndhcmRlcg=="),
+        ];
+        let front = Front {
+            clock: world.clone(),
+            policy: Arc::new(Case::new().policy()),
+            client_state_keys: vec![],
+            notification_keys: vec![],
+            signing_keys: world.clone(),
+            audiences: vec![],
+            login: Url::parse("https://login.microsoftonline.com").unwrap(),
+            audit_keys,
+            o365_auth_ids: vec![],
+            sender_roles: vec![],
+            certificate_origins: vec![],
+            certificates: world.clone(),
+            enqueue: world.clone(),
+            replays: Mutex::default(),
+        };
+        Self { world, front }
+    }
+
+    /// Sends a message that was signed at noon, and says the answer and how many signals were
+    /// taken in because of it.
+    async fn send(&self, id: &str, body: &str, tenant: &str, key: usize) -> (u16, usize) {
+        let before = self.world.taken.load(Ordering::SeqCst);
+        let signature = self.front.audit_keys[key].sign(id, noon(), body.as_bytes());
+        let timestamp = noon().as_second().to_string();
+        let headers =
+            Headers { id: Some(id), timestamp: Some(&timestamp), signature: Some(&signature) };
+        let (keys, roster) = (&self.front.audit_keys, &self.front.policy.roster);
+        let (tenant, now) = (Some(tenant).filter(|t| !t.is_empty()), self.front.clock.now());
+        let received = audit::receive(body.as_bytes(), headers, keys, tenant, roster, now);
+        let answer = take_in(&self.front, Sender::Audit, Ok(received)).await;
+        let taken = self.world.taken.load(Ordering::SeqCst) - before;
+        (answer.status().as_u16(), taken)
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_taken_in_once() {
+    let town = Town::new();
+    assert_eq!(town.send("a", EVENT, WOODGROVE, 0).await, (202, 1));
+    for seconds in [0, 1, 300] {
+        town.world.seconds.store(seconds, Ordering::SeqCst);
+        assert_eq!(town.send("a", EVENT, WOODGROVE, 0).await, (202, 0), "{seconds}");
+    }
+    town.world.seconds.store(301, Ordering::SeqCst);
+    assert_eq!(town.send("a", EVENT, WOODGROVE, 0).await, (401, 0));
+}
+
+#[tokio::test]
+async fn another_message_is_no_replay() {
+    let town = Town::new();
+    assert_eq!(town.send("a", EVENT, WOODGROVE, 0).await, (202, 1));
+    assert_eq!(town.send("b", EVENT, WOODGROVE, 0).await, (202, 1), "another id");
+    assert_eq!(town.send("a", OTHER, WOODGROVE, 0).await, (202, 1), "another body");
+    assert_eq!(town.send("a", EVENT, "", 0).await, (202, 1), "for another tenant");
+    assert_eq!(town.send("a", EVENT, WOODGROVE, 1).await, (202, 1), "by another key");
+}
+
+#[tokio::test]
+async fn what_was_not_taken_in_is_heard_again() {
+    let town = Town::new();
+    town.world.refuses.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        assert_eq!(town.send("a", EVENT, WOODGROVE, 0).await, (503, 0));
+    }
+    town.world.refuses.store(false, Ordering::SeqCst);
+    assert_eq!(town.send("a", EVENT, WOODGROVE, 0).await, (202, 1));
+    assert_eq!(town.send("a", EVENT, WOODGROVE, 0).await, (202, 0));
+    // What brings no signal is nothing that could be taken in twice.
+    for _ in 0..2 {
+        assert_eq!(town.send("c", UNKNOWN, WOODGROVE, 0).await, (202, 0));
+    }
+}

@@ -1,0 +1,281 @@
+//! Every number that is kept: its name, its labels, and where it comes from.
+//!
+//! Numbers go to whatever recorder the process installed, and nowhere if it installed none. The
+//! values of labels are names of closed enums, so that no stranger can make more series.
+
+use jiff::{SignedDuration, Timestamp};
+use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+
+use crate::domain::plan::StepState;
+use crate::domain::signal::{Sender, Signal};
+use crate::ports::Proof;
+use crate::wire::Reject;
+
+/// What is counted or measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// Signals that were taken in, by `sender`.
+    Signals,
+    /// Genuine items that have nothing to do with partners, by `sender`.
+    Irrelevant,
+    /// Requests and items that were turned away, by `sender` and `reason`.
+    Rejects,
+    /// Messages that had been taken in before, by `sender`.
+    Replays,
+    /// Requests whose senders were asked to come again, by `sender` and `lack`: `queue` or `keys`.
+    Unavailable,
+    /// Seconds from a request's head to its answer, by `sender`.
+    AnswerTime,
+    /// Connections that only waited and had to make room for others.
+    ConnectionsCut,
+    /// Looks at a tenant, by `end`: `settled`, `again` or `failed`.
+    Looks,
+    /// Calls that take a role away, by the `state` of their step.
+    Revocations,
+    /// Readings of whether access is gone, by `proof`: `gone`, `again`, `still-there`, `not-done`.
+    Verifications,
+    /// Attempts to deliver a ticket message, by `end`: `accepted`, `again` or `given-up`.
+    Deliveries,
+    /// Seconds until Graph took a revocation, by `since`: `event`, when it is said to have happened,
+    /// and `received`, when the first signal of the look reached us.
+    TimeToRevoke,
+    /// Seconds from there until the access was seen to be gone.
+    TimeToProve,
+}
+
+/// How a look or a delivery ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// A look with nothing left to do.
+    Settled,
+    /// A message that was accepted.
+    Accepted,
+    /// To be tried again.
+    Again,
+    /// A look that came to nothing.
+    Failed,
+    /// A message that is not tried again.
+    GivenUp,
+}
+
+/// What is lacking to take a request in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// The queue refuses.
+    Queue,
+    /// The signing keys cannot be had.
+    Keys,
+}
+
+impl Metric {
+    /// Every metric there is.
+    pub const ALL: [Self; 13] = [
+        Self::Signals,
+        Self::Irrelevant,
+        Self::Rejects,
+        Self::Replays,
+        Self::Unavailable,
+        Self::AnswerTime,
+        Self::ConnectionsCut,
+        Self::Looks,
+        Self::Revocations,
+        Self::Verifications,
+        Self::Deliveries,
+        Self::TimeToRevoke,
+        Self::TimeToProve,
+    ];
+
+    /// The name under which recorders know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Signals => "warden_signals_total",
+            Self::Irrelevant => "warden_irrelevant_total",
+            Self::Rejects => "warden_rejects_total",
+            Self::Replays => "warden_replays_total",
+            Self::Unavailable => "warden_unavailable_total",
+            Self::AnswerTime => "warden_answer_seconds",
+            Self::ConnectionsCut => "warden_connections_cut_total",
+            Self::Looks => "warden_looks_total",
+            Self::Revocations => "warden_revocations_total",
+            Self::Verifications => "warden_verifications_total",
+            Self::Deliveries => "warden_deliveries_total",
+            Self::TimeToRevoke => "warden_time_to_revoke_seconds",
+            Self::TimeToProve => "warden_time_to_prove_seconds",
+        }
+    }
+
+    /// What it means, for whoever looks at a dashboard.
+    pub fn help(self) -> &'static str {
+        match self {
+            Self::Signals => "Signals that were taken in",
+            Self::Irrelevant => "Genuine items that have nothing to do with partners",
+            Self::Rejects => "Requests and items that were turned away",
+            Self::Replays => "Messages that had been taken in before",
+            Self::Unavailable => "Requests whose senders were asked to come again",
+            Self::AnswerTime => "Time from a request's head to its answer",
+            Self::ConnectionsCut => "Connections that only waited and had to make room",
+            Self::Looks => "Looks at a tenant",
+            Self::Revocations => "Calls that take a role away",
+            Self::Verifications => "Readings of whether access is gone",
+            Self::Deliveries => "Attempts to deliver a ticket message",
+            Self::TimeToRevoke => "Time until Graph took a revocation",
+            Self::TimeToProve => "Time from a revocation until the access was seen to be gone",
+        }
+    }
+
+    /// The upper bounds of its histogram's buckets, in seconds; nothing for what is counted.
+    pub fn buckets(self) -> Option<&'static [f64]> {
+        match self {
+            Self::AnswerTime => Some(&[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 3.0, 10.0]),
+            Self::TimeToRevoke | Self::TimeToProve => {
+                Some(&[0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 86400.0])
+            }
+            Self::Signals
+            | Self::Irrelevant
+            | Self::Rejects
+            | Self::Replays
+            | Self::Unavailable
+            | Self::ConnectionsCut
+            | Self::Looks
+            | Self::Revocations
+            | Self::Verifications
+            | Self::Deliveries => None,
+        }
+    }
+}
+
+/// Tells the recorder what the numbers mean. To be called once it is installed.
+pub fn describe() {
+    for metric in Metric::ALL {
+        if metric.buckets().is_some() {
+            describe_histogram!(metric.name(), Unit::Seconds, metric.help());
+        } else {
+            describe_counter!(metric.name(), Unit::Count, metric.help());
+        }
+    }
+}
+
+/// What a request brought, once it is taken in.
+pub fn heard(sender: Sender, signals: usize, irrelevant: usize) {
+    let sender = sender.name();
+    counter!(Metric::Signals.name(), "sender" => sender).increment(signals as u64);
+    counter!(Metric::Irrelevant.name(), "sender" => sender).increment(irrelevant as u64);
+}
+
+/// A request was turned away, or so many items of one for the same reason.
+pub fn rejected(sender: Sender, reject: &Reject, items: usize) {
+    let (sender, reason) = (sender.name(), reject.reason());
+    let rejects = counter!(Metric::Rejects.name(), "sender" => sender, "reason" => reason);
+    rejects.increment(items as u64);
+}
+
+/// A message had been taken in before.
+pub fn replayed(sender: Sender) {
+    counter!(Metric::Replays.name(), "sender" => sender.name()).increment(1);
+}
+
+/// A sender was asked to come again.
+pub fn unavailable(sender: Sender, lack: Lack) {
+    let lack = match lack {
+        Lack::Queue => "queue",
+        Lack::Keys => "keys",
+    };
+    counter!(Metric::Unavailable.name(), "sender" => sender.name(), "lack" => lack).increment(1);
+}
+
+/// A request was answered.
+pub fn answered(sender: Sender, took: SignedDuration) {
+    histogram!(Metric::AnswerTime.name(), "sender" => sender.name()).record(seconds(took));
+}
+
+/// Connections had to make room.
+pub fn connections_cut(cut: u64) {
+    counter!(Metric::ConnectionsCut.name()).increment(cut);
+}
+
+/// A look ended.
+pub fn looked(end: End) {
+    counter!(Metric::Looks.name(), "end" => end.name()).increment(1);
+}
+
+/// A call that takes a role away ended.
+pub fn acted(state: StepState) {
+    counter!(Metric::Revocations.name(), "state" => state.as_str()).increment(1);
+}
+
+/// Graph took a revocation.
+pub fn revoked(first: Option<&Signal>, at: Timestamp) {
+    let since = |since, then| {
+        let took = seconds(at.duration_since(then));
+        histogram!(Metric::TimeToRevoke.name(), "since" => since).record(took);
+    };
+    if let Some(signal) = first {
+        since("received", signal.received_at);
+        if let Some(event_at) = signal.event_at {
+            since("event", event_at);
+        }
+    }
+}
+
+/// It was read again whether access is gone.
+pub fn verified(proof: Proof) {
+    let proof = match proof {
+        Proof::Gone => "gone",
+        Proof::Again(_) => "again",
+        Proof::StillThere => "still-there",
+        Proof::NotDone => "not-done",
+    };
+    counter!(Metric::Verifications.name(), "proof" => proof).increment(1);
+}
+
+/// Access was seen to be gone, this long after Graph had taken its revocation.
+pub fn proven(took: SignedDuration) {
+    histogram!(Metric::TimeToProve.name()).record(seconds(took));
+}
+
+/// An attempt to deliver a message ended.
+pub fn delivered(end: End) {
+    counter!(Metric::Deliveries.name(), "end" => end.name()).increment(1);
+}
+
+impl End {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Settled => "settled",
+            Self::Accepted => "accepted",
+            Self::Again => "again",
+            Self::Failed => "failed",
+            Self::GivenUp => "given-up",
+        }
+    }
+}
+
+/// A duration in seconds. Where two clocks disagree about what came first, it is none.
+fn seconds(took: SignedDuration) -> f64 {
+    took.as_secs_f64().max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_there_once_and_says_its_unit() {
+        let mut names = Metric::ALL.map(Metric::name).to_vec();
+        for metric in Metric::ALL {
+            let unit = if metric.buckets().is_some() { "_seconds" } else { "_total" };
+            assert!(metric.name().ends_with(unit), "{}", metric.name());
+            assert!(metric.name().starts_with("warden_"), "{}", metric.name());
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Metric::ALL.len());
+    }
+
+    #[test]
+    fn buckets_rise() {
+        for metric in Metric::ALL {
+            assert!(metric.buckets().is_none_or(<[f64]>::is_sorted), "{}", metric.name());
+        }
+    }
+}
