@@ -111,6 +111,8 @@ pub(crate) fn partner_center_rows(origin: &str) -> Vec<Row> {
     let with_signature = |text: &str| unsigned(APPROVED, &good).headers([("x-ms-signature", text.to_owned())]);
     let of = |name: &str| sent(APPROVED).without("x-ms-signature-algorithm").headers([("x-ms-signature-algorithm", name.to_owned())]);
     let scheme = |scheme: &str| unsigned(APPROVED, &good).headers([("authorization", format!("{scheme} {}", sign("privateKeyPem", APPROVED)))]);
+    let anew = |spaces: usize| format!("{ACCEPTED}{}", " ".repeat(spaces));
+    let in_its_own_header = |scheme: &str, body: &str| unsigned(body, &good).headers([("x-ms-signature", format!("{scheme}{}", sign("privateKeyPem", body)))]);
     let customer = |tenant: &str| event("reseller-relationship-accepted-by-customer", &format!("https://api.partnercenter.microsoft.com/v1/customers/{tenant}"));
     vec![
         // Nothing is fetched for whoever does not name a certificate of Microsoft's.
@@ -166,9 +168,11 @@ pub(crate) fn partner_center_rows(origin: &str) -> Vec<Row> {
         ("delegated admin privileges approved, with no address", sent(include_str!("../../events/partner-center/dap-admin-relationship-approved.json")), 202, Nothing, &[WOODGROVE, FABRIKAM]),
         ("an event nobody knows", sent(&event("something-new", "")), 202, Nothing, &[WOODGROVE, FABRIKAM]),
         ("an event's name in capitals", sent(&event("DAP-ADMIN-RELATIONSHIP-TERMINATED", "")), 202, Nothing, &[WOODGROVE, FABRIKAM]),
-        ("the signature in a header of its own", unsigned(ACCEPTED, &good).headers([("x-ms-signature", format!("Signature {}", sign("privateKeyPem", ACCEPTED)))]), 202, Nothing, &[WOODGROVE]),
-        ("the signature without its scheme in a header of its own", unsigned(ACCEPTED, &good).headers([("x-ms-signature", sign("privateKeyPem", ACCEPTED))]), 202, Nothing, &[WOODGROVE]),
-        ("the algorithm in capitals", sent(ACCEPTED).without("x-ms-signature-algorithm").headers([("x-ms-signature-algorithm", "RSA-SHA256".to_owned())]), 202, Nothing, &[WOODGROVE]),
+        ("the same event once more", sent(ACCEPTED), 202, Nothing, &[]),
+        // Each of another length, since the same event would not be heard twice.
+        ("the signature in a header of its own", in_its_own_header("Signature ", &anew(1)), 202, Nothing, &[WOODGROVE]),
+        ("the signature without its scheme in a header of its own", in_its_own_header("", &anew(2)), 202, Nothing, &[WOODGROVE]),
+        ("the algorithm in capitals", sent(&anew(3)).without("x-ms-signature-algorithm").headers([("x-ms-signature-algorithm", "RSA-SHA256".to_owned())]), 202, Nothing, &[WOODGROVE]),
     ]
 }
 
