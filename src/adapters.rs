@@ -4,6 +4,7 @@ pub mod clock;
 pub mod http;
 pub mod key_set;
 pub mod graph;
+pub mod management;
 pub mod recorder;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

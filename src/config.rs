@@ -40,6 +40,8 @@ pub struct Settings {
     pub graph_url: Url,
     /// `WARDEN_LOGIN_URL`: the sign-in's origin.
     pub login_url: Url,
+    /// `WARDEN_MANAGEMENT_URL`: the Management Activity API's origin.
+    pub management_url: Url,
     /// `WARDEN_SWEEP_EVERY`: how often every tenant is looked at without a reason.
     pub sweep_every: Option<SignedDuration>,
     /// `WARDEN_SETTLE_AFTER`: how long after a look the settling look comes.
@@ -193,17 +195,19 @@ impl Settings {
         let queue = reader.store("WARDEN_QUEUE").unwrap_or_else(|| store.clone());
         let graph_url = reader.origin("WARDEN_GRAPH_URL", "https://graph.microsoft.com");
         let login_url = reader.origin("WARDEN_LOGIN_URL", "https://login.microsoftonline.com");
+        let management_url = reader.origin("WARDEN_MANAGEMENT_URL", "https://manage.office.com");
         let sweep_every = reader.duration("WARDEN_SWEEP_EVERY", SignedDuration::from_mins(15));
         let settle_after = reader.duration("WARDEN_SETTLE_AFTER", SignedDuration::from_mins(2));
         let sender_roles = reader.sender_roles();
         let listen = reader.listen();
-        match (policy, secrets, client_id, graph_url, login_url, listen) {
+        match (policy, secrets, client_id, graph_url, login_url, management_url, listen) {
             (
                 Some(policy),
                 Some(secrets),
                 Some(client_id),
                 Some(graph),
                 Some(login),
+                Some(management),
                 Some(listen),
             ) if reader.problems.is_empty() => Ok(Self {
                 policy: policy.into(),
@@ -213,6 +217,7 @@ impl Settings {
                 client_id,
                 graph_url: graph,
                 login_url: login,
+                management_url: management,
                 sweep_every,
                 settle_after,
                 sender_roles,

@@ -22,6 +22,7 @@ use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
 use crate::domain::signal::Sender;
 use crate::ports::{Clock, Enqueue, PortError, SigningKeys, chain};
+use crate::wire::audit::Whose;
 use crate::wire::bearer::Allowed;
 use crate::wire::graph::{NotificationKey, Proofs};
 use crate::wire::standard_webhooks::{Headers, WebhookSecret};
@@ -57,6 +58,10 @@ pub struct Front {
     pub audit_keys: Vec<WebhookSecret>,
     /// The auth ids of the Management Activity API, likewise.
     pub o365_auth_ids: Vec<Secret>,
+    /// The Management Activity API's origin.
+    pub management: Url,
+    /// The application ids this program signs in with.
+    pub own_apps: Vec<String>,
     /// The application roles of which a sender with a token must hold one.
     pub sender_roles: Vec<String>,
     /// Where signals go.
@@ -158,7 +163,8 @@ async fn hooks_o365(
         validation_code: header(&headers, "webhook-validationcode"),
     };
     let (roster, now) = (&front.policy.roster, front.clock.now());
-    let received = o365::receive(&body, proof, &front.o365_auth_ids, roster, now);
+    let (ids, management) = (&front.o365_auth_ids, &front.management);
+    let received = o365::receive(&body, proof, ids, management, roster, now);
     let mut response = take_in(&front, Sender::O365, Ok(received)).await;
     if response.status() == StatusCode::ACCEPTED {
         // This service takes nothing but 200 for an answer.
@@ -186,16 +192,16 @@ async fn hooks_audit(
     let tenant = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
         .find(|(name, _)| name == "tenant")
         .map(|(_, value)| value);
-    let (roster, now) = (&front.policy.roster, front.clock.now());
-    let (tenant, keys) = (tenant.as_deref(), &front.audit_keys);
+    let (roster, own_apps, now) = (&front.policy.roster, &front.own_apps, front.clock.now());
+    let whose = Whose { tenant: tenant.as_deref(), roster, own_apps, now };
     let received = if token.is_some() && proof.signature.is_none() {
         let read = |keys: &KeySet| {
             let by = front.allowed(keys, now);
-            audit::receive_with_token(&body, token, by, tenant, roster, now)
+            audit::receive_with_token(&body, token, by, whose)
         };
         judged(&front, read).await
     } else {
-        Ok(audit::receive(&body, proof, keys, tenant, roster, now))
+        Ok(audit::receive(&body, proof, &front.audit_keys, whose))
     };
     take_in(&front, Sender::Audit, received).await
 }
@@ -260,7 +266,9 @@ async fn take_in(
         return unavailable(sender, "the queue refuses", &error);
     }
     let rejects = received.rejects.len();
-    info!(sender = sender.name(), signals, irrelevant, rejects, "heard");
+    let passed_over: Vec<String> = received.passed_over.into_iter().collect();
+    let passed_over = (!passed_over.is_empty()).then(|| passed_over.join(", "));
+    info!(sender = sender.name(), signals, irrelevant, rejects, passed_over, "heard");
     status_only(StatusCode::ACCEPTED)
 }
 

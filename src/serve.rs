@@ -18,6 +18,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::graph::{Credential, Graph};
 use crate::adapters::http::{Http, Patience};
 use crate::adapters::key_set::PublishedKeys;
+use crate::adapters::management::Management;
 use crate::adapters::recorder::Recorder;
 use crate::adapters::sqlite::{OpenError, Sqlite};
 use crate::adapters::webhook::Webhooks;
@@ -195,6 +196,8 @@ fn front(config: &Config, enqueue: Arc<dyn Enqueue>) -> Result<Front, ServeError
         signing_keys: Arc::new(signing_keys.map_err(ServeError::Login)?),
         audiences: vec![settings.client_id.clone(), format!("api://{}", settings.client_id)],
         login: settings.login_url.clone(),
+        management: settings.management_url.clone(),
+        own_apps: vec![settings.client_id.clone()],
         policy: config.policy.clone(),
         client_state_keys: config.secrets.rotated("clientStateKey"),
         // Checked when the configuration was read.
@@ -214,6 +217,9 @@ fn world(config: &Config, http: &Http, store: &Sqlite, timing: &Timing) -> World
         secret: secret.unwrap_or_else(|| Secret::new("")),
     };
     let (graph_url, login_url) = (settings.graph_url.clone(), settings.login_url.clone());
+    let (origin, login) = (settings.management_url.clone(), login_url.clone());
+    let management =
+        Management::new(http.clone(), origin, login, credential.clone(), clock.clone());
     let graph = Arc::new(Graph::new(http.clone(), graph_url, login_url, credential, clock.clone()));
     let revoke: Arc<dyn RevokeRoleAssignment> = match config.policy.mode {
         Mode::Enforce => Arc::new(graph.revoker()),
@@ -225,6 +231,8 @@ fn world(config: &Config, http: &Http, store: &Sqlite, timing: &Timing) -> World
         objects: graph.clone(),
         guests: graph.clone(),
         partner_entries: graph.clone(),
+        service_principals: Arc::new(graph.service_principals()),
+        audit_content: Arc::new(management),
         tenant_names: graph,
         revoke,
         ledger: Arc::new(store.clone()),

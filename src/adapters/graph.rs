@@ -3,6 +3,7 @@
 mod auth;
 mod read;
 mod revoke;
+mod service_principal;
 #[cfg(test)]
 mod tests;
 
@@ -14,11 +15,11 @@ use serde_json::Value;
 use url::Url;
 
 pub use self::auth::Credential;
-use self::auth::Tokens;
+pub(super) use self::auth::Tokens;
 use self::revoke::Revoker;
+pub use self::service_principal::ServicePrincipals;
 use super::http::{Answer, Http};
 use crate::domain::id::TenantId;
-use crate::domain::secret::Secret;
 use crate::domain::text;
 use crate::ports::{Clock, Failure, PortError};
 
@@ -28,7 +29,6 @@ const WHOM: &str = "Microsoft Graph";
 /// A connection to Microsoft Graph for every tenant the application is allowed into.
 #[derive(Clone)]
 pub struct Graph {
-    http: Http,
     origin: Url,
     tokens: Arc<Tokens>,
     clock: Arc<dyn Clock>,
@@ -43,14 +43,18 @@ impl Graph {
         credential: Credential,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let tokens =
-            Arc::new(Tokens::new(http.clone(), &origin, login, credential, Arc::clone(&clock)));
-        Self { http, origin, tokens, clock }
+        let tokens = Arc::new(Tokens::new(http, &origin, login, credential, Arc::clone(&clock)));
+        Self { origin, tokens, clock }
     }
 
     /// The same connection with the power to revoke.
     pub fn revoker(&self) -> Revoker {
         Revoker(self.clone())
+    }
+
+    /// The same connection, asking after applications' service principals.
+    pub fn service_principals(&self) -> ServicePrincipals {
+        ServicePrincipals::new(self.clone())
     }
 
     fn url(&self, path: &str) -> Result<Url, PortError> {
@@ -66,17 +70,7 @@ impl Graph {
         tenant: TenantId,
         request: impl Fn(&Client) -> RequestBuilder,
     ) -> Result<Answer, PortError> {
-        let mut fresh = false;
-        loop {
-            let token: Secret = self.tokens.token(tenant).await?;
-            let send = self.http.send(WHOM, |client| request(client).bearer_auth(token.expose()));
-            let answer = send.await?;
-            if answer.status != StatusCode::UNAUTHORIZED || fresh {
-                return Ok(answer);
-            }
-            self.tokens.forget(tenant, &token);
-            fresh = true;
-        }
+        self.tokens.send(WHOM, tenant, request).await
     }
 
     /// Sends a request whose answer is JSON.

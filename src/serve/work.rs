@@ -199,6 +199,8 @@ async fn look_at(
             let settle = settle_after.map_or(Settle::No, Settle::After);
             queue.complete(look, now, settle).await
         }
+        // Nothing was read that Graph might not have replicated yet.
+        Ok(Ok(Looked::NoReason)) => queue.complete(look, now, Settle::No).await,
         Ok(Ok(Looked::LookAgain)) => {
             let attempts = look.waiting.iter().map(|waiting| waiting.attempts).max().unwrap_or(0);
             let doubled = 2_i32.saturating_pow(attempts.saturating_sub(1).min(16));

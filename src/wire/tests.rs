@@ -9,7 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
+use url::Url;
 
+use super::audit::Whose;
 use super::bearer::Allowed;
 use super::graph::{Proofs, client_state};
 use super::standard_webhooks::{self, WebhookSecret};
@@ -34,6 +36,7 @@ const PAYLOADS: &[&str] = &[
     include_str!("../../events/audit/array.json"),
     include_str!("../../events/audit/conditional-access-updated.json"),
     include_str!("../../events/audit/delegated-admin-constraints.json"),
+    include_str!("../../events/audit/own-removal.json"),
     include_str!("../../events/audit/pim-completed.json"),
     include_str!("../../events/audit/records-azure-monitor.json"),
     include_str!("../../events/audit/unknown-activity.json"),
@@ -47,7 +50,10 @@ const PAYLOADS: &[&str] = &[
     include_str!("../../events/graph/two-tenants.json"),
     include_str!("../../events/graph/unknown-lifecycle.json"),
     include_str!("../../events/graph/user-updated.json"),
+    include_str!("../../events/o365/content-azure-active-directory.json"),
+    include_str!("../../events/o365/content-without-access.json"),
     include_str!("../../events/o365/notifications.json"),
+    include_str!("../../events/o365/record-own-removal.json"),
     include_str!("../../events/o365/validation.json"),
 ];
 
@@ -70,6 +76,13 @@ const NAMES: &[&str] = &[
     "contentType",
     "Operation",
     "RecordType",
+    "OrganizationId",
+    "Actor",
+    "Target",
+    "ModifiedProperties",
+    "initiatedBy",
+    "modifiedProperties",
+    "contentUri",
     "lifecycleEvent",
     "changeType",
     "id",
@@ -77,8 +90,22 @@ const NAMES: &[&str] = &[
 ];
 
 /// Texts that mean something to one of the senders.
-const TEXTS: &[&str] =
-    &["", MARKER, WOODGROVE, "1.0", "Add member to role", "Audit.AzureActiveDirectory", "AAAA"];
+const TEXTS: &[&str] = &[
+    "",
+    MARKER,
+    WOODGROVE,
+    "1.0",
+    "Add member to role",
+    "Remove member from role.",
+    "Audit.AzureActiveDirectory",
+    "AAAA",
+    FEED,
+    "https://attacker.example/api/v1.0/11111111-1111-1111-1111-111111111111/activity/feed/audit/1",
+];
+
+/// What every address of a content begins with.
+const FEED: &str =
+    "https://manage.office.com/api/v1.0/11111111-1111-1111-1111-111111111111/activity/feed/audit/";
 
 /// Everything that is checked against.
 struct Door {
@@ -88,6 +115,7 @@ struct Door {
     roles: [String; 1],
     webhook: [WebhookSecret; 1],
     secrets: [Secret; 1],
+    management: Url,
     bearer: String,
     state: String,
 }
@@ -104,6 +132,7 @@ static DOOR: LazyLock<Door> = LazyLock::new(|| {
         roles: ["AzureEventGridSecureWebhookSubscriber".to_owned()],
         webhook: [WebhookSecret::parse(&webhook).unwrap()],
         secrets: [Secret::new(KEY)],
+        management: "https://manage.office.com".parse().unwrap(),
         bearer: format!("Bearer {token}"),
         state: client_state(&Secret::new(KEY), WOODGROVE.parse().unwrap()),
     }
@@ -126,20 +155,24 @@ impl Door {
         }
     }
 
+    fn whose(&self) -> Whose<'_> {
+        Whose { tenant: None, roster: &self.roster, own_apps: &self.audiences, now: noon() }
+    }
+
     fn audit(&self, body: &[u8], signature: Option<&str>) -> Result<Received, Reject> {
         let timestamp = noon().as_second().to_string();
         let headers =
             standard_webhooks::Headers { id: Some("m"), timestamp: Some(&timestamp), signature };
-        audit::receive(body, headers, &self.webhook, None, &self.roster, noon())
+        audit::receive(body, headers, &self.webhook, self.whose())
     }
 
     fn audit_with_token(&self, body: &[u8], token: Option<&str>) -> Result<Received, Reject> {
-        audit::receive_with_token(body, token, self.allowed(), None, &self.roster, noon())
+        audit::receive_with_token(body, token, self.allowed(), self.whose())
     }
 
     fn o365(&self, body: &[u8], auth_id: Option<&str>) -> Result<Received, Reject> {
         let headers = o365::Headers { auth_id, validation_code: None };
-        o365::receive(body, headers, &self.secrets, &self.roster, noon())
+        o365::receive(body, headers, &self.secrets, &self.management, &self.roster, noon())
     }
 
     fn graph(&self, body: &[u8]) -> Result<Received, Reject> {
@@ -177,7 +210,13 @@ fn everybody_is_sent(body: &[u8]) -> Result<(), TestCaseError> {
     }
     quotes_nothing(&door.audit(body, Some(&signature)))?;
     quotes_nothing(&door.audit_with_token(body, token))?;
-    quotes_nothing(&door.o365(body, Some(KEY)))?;
+    quotes_nothing(&audit::content(body, door.whose()))?;
+    let announced = door.o365(body, Some(KEY));
+    quotes_nothing(&announced)?;
+    for signal in announced.iter().flat_map(|received| &received.signals) {
+        let uri = signal.as_ref().content_uri.as_deref().unwrap_or(FEED);
+        prop_assert!(uri.starts_with(FEED), "{}", uri);
+    }
     // What proves an item stands in the body here.
     let has_state = body.windows(door.state.len()).any(|part| part == door.state.as_bytes());
     let item_by_item = [

@@ -7,6 +7,8 @@ use partner_warden::sim::Scenario;
 use crate::harness::{ENFORCE, Town, body, kinds, steps};
 
 mod again;
+mod content;
+mod own;
 mod tickets;
 mod unreadable;
 mod untouched;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use url::Url;
 
@@ -36,8 +37,8 @@ pub enum Credential {
     },
 }
 
-/// The tokens in hand.
-pub(super) struct Tokens {
+/// The tokens in hand for one resource.
+pub(in crate::adapters) struct Tokens {
     http: Http,
     login: Url,
     scope: String,
@@ -75,14 +76,15 @@ struct Denied {
 }
 
 impl Tokens {
-    pub(super) fn new(
+    /// Tokens for the API at the origin `resource`.
+    pub(in crate::adapters) fn new(
         http: Http,
-        graph: &Url,
+        resource: &Url,
         login: Url,
         credential: Credential,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let scope = format!("{}/.default", graph.as_str().trim_end_matches('/'));
+        let scope = format!("{}/.default", resource.as_str().trim_end_matches('/'));
         Self {
             http,
             login,
@@ -140,6 +142,26 @@ impl Tokens {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.get(&tenant).is_some_and(|held| held.token == *refused) {
             held.remove(&tenant);
+        }
+    }
+
+    /// Sends a request with the tenant's token; with a fresh one if the first is not accepted.
+    pub(in crate::adapters) async fn send(
+        &self,
+        whom: &str,
+        tenant: TenantId,
+        request: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<Answer, PortError> {
+        let mut fresh = false;
+        loop {
+            let token = self.token(tenant).await?;
+            let send = self.http.send(whom, |client| request(client).bearer_auth(token.expose()));
+            let answer = send.await?;
+            if answer.status != StatusCode::UNAUTHORIZED || fresh {
+                return Ok(answer);
+            }
+            self.forget(tenant, &token);
+            fresh = true;
         }
     }
 
