@@ -5,6 +5,7 @@ pub mod http;
 pub mod key_set;
 pub mod graph;
 pub mod partner_center;
+pub mod management;
 pub mod recorder;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

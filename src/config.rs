@@ -53,6 +53,8 @@ pub struct Settings {
     pub graph_url: Url,
     /// `WARDEN_LOGIN_URL`: the sign-in's origin.
     pub login_url: Url,
+    /// `WARDEN_MANAGEMENT_URL`: the Management Activity API's origin.
+    pub management_url: Url,
     /// `WARDEN_SWEEP_EVERY`: how often every tenant is looked at without a reason.
     pub sweep_every: Option<SignedDuration>,
     /// `WARDEN_SETTLE_AFTER`: how long after a look the settling look comes.
@@ -243,6 +245,15 @@ fn read(path: &Path, variable: Option<&'static str>) -> Result<String, ConfigErr
 }
 
 impl Settings {
+    /// The application ids this program signs in with.
+    pub fn own_apps(&self) -> Vec<String> {
+        [Some(&self.client_id), self.write_client_id.as_ref()]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
     /// Reads the variables, telling everything that is wrong with them at once.
     fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
         let mut reader = Reader { variable, problems: Vec::new() };
@@ -256,13 +267,15 @@ impl Settings {
         let queue = reader.store("WARDEN_QUEUE").unwrap_or_else(|| store.clone());
         let graph_url = reader.origin("WARDEN_GRAPH_URL", "https://graph.microsoft.com");
         let login_url = reader.origin("WARDEN_LOGIN_URL", "https://login.microsoftonline.com");
+        let management_url = reader.origin("WARDEN_MANAGEMENT_URL", "https://manage.office.com");
         let sweep_every = reader.duration("WARDEN_SWEEP_EVERY", SignedDuration::from_mins(15));
         let settle_after = reader.duration("WARDEN_SETTLE_AFTER", SignedDuration::from_mins(2));
         let sender_roles = reader.sender_roles();
         let partner_center_origins = reader.partner_center_origins();
         let listen = reader.address("WARDEN_LISTEN", Some("127.0.0.1:8080"));
         let metrics_listen = reader.address("WARDEN_METRICS_LISTEN", None);
-        match (policy, secrets, client_id, credential, graph_url, login_url, listen) {
+        match (policy, secrets, client_id, credential, graph_url, login_url, management_url, listen)
+        {
             (
                 Some(policy),
                 Some(secrets),
@@ -270,6 +283,7 @@ impl Settings {
                 Some(credential),
                 Some(graph),
                 Some(login),
+                Some(management),
                 Some(listen),
             ) if reader.problems.is_empty() => Ok(Self {
                 policy: policy.into(),
@@ -281,6 +295,7 @@ impl Settings {
                 credential,
                 graph_url: graph,
                 login_url: login,
+                management_url: management,
                 sweep_every,
                 settle_after,
                 sender_roles,

@@ -114,6 +114,7 @@ fn configure(folder: &std::path::Path, sim: &Sim) -> Result<Config, DemoError> {
         ("WARDEN_CLIENT_ID", crate::sim::CLIENT_ID.to_owned()),
         ("WARDEN_GRAPH_URL", origin.to_string()),
         ("WARDEN_LOGIN_URL", origin.to_string()),
+        ("WARDEN_MANAGEMENT_URL", origin.to_string()),
         ("WARDEN_SWEEP_EVERY", "off".to_owned()),
         ("WARDEN_SETTLE_AFTER", "off".to_owned()),
     ]);

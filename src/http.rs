@@ -33,6 +33,7 @@ use crate::domain::signal::Sender;
 use crate::domain::text::count;
 use crate::ports::{Clock, Enqueue, PortError, SenderCertificates, SigningKeys, chain};
 use crate::telemetry::metric::{self, Lack};
+use crate::wire::audit::Whose;
 use crate::wire::bearer::Allowed;
 use crate::wire::graph::{NotificationKey, Proofs};
 use crate::wire::standard_webhooks::{Headers, WebhookSecret};
@@ -59,6 +60,10 @@ pub struct Front {
     pub audit_keys: Vec<WebhookSecret>,
     /// The auth ids of the Management Activity API, likewise.
     pub o365_auth_ids: Vec<Secret>,
+    /// The Management Activity API's origin.
+    pub management: Url,
+    /// The application ids this program signs in with.
+    pub own_apps: Vec<String>,
     /// The application roles of which a sender with a token must hold one.
     pub sender_roles: Vec<String>,
     /// Where Partner Center's certificates may be published; nowhere where it is not listened to.
@@ -171,7 +176,8 @@ async fn hooks_o365(
         validation_code: header(&headers, "webhook-validationcode"),
     };
     let (roster, now) = (&front.policy.roster, front.clock.now());
-    let received = o365::receive(&body, proof, &front.o365_auth_ids, roster, now);
+    let (ids, management) = (&front.o365_auth_ids, &front.management);
+    let received = o365::receive(&body, proof, ids, management, roster, now);
     let mut response = take_in(&front, Sender::O365, Ok(received)).await;
     if response.status() == StatusCode::ACCEPTED {
         // This service takes nothing but 200 for an answer.
@@ -199,16 +205,16 @@ async fn hooks_audit(
     let tenant = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
         .find(|(name, _)| name == "tenant")
         .map(|(_, value)| value);
-    let (roster, now) = (&front.policy.roster, front.clock.now());
-    let (tenant, keys) = (tenant.as_deref(), &front.audit_keys);
+    let (roster, own_apps, now) = (&front.policy.roster, &front.own_apps, front.clock.now());
+    let whose = Whose { tenant: tenant.as_deref(), roster, own_apps, now };
     let received = if token.is_some() && proof.signature.is_none() {
         let read = |keys: &KeySet| {
             let by = front.allowed(keys, now);
-            audit::receive_with_token(&body, token, by, tenant, roster, now)
+            audit::receive_with_token(&body, token, by, whose)
         };
         judged(&front, read).await
     } else {
-        Ok(audit::receive(&body, proof, keys, tenant, roster, now))
+        Ok(audit::receive(&body, proof, &front.audit_keys, whose))
     };
     take_in(&front, Sender::Audit, received).await
 }
@@ -267,7 +273,7 @@ async fn take_in(
         Ok(Err(reject)) => return turned_away(sender, &reject),
         Err(error) => return unavailable(sender, Lack::Keys, &error),
     };
-    let Received { signals, rejects, irrelevant, message, .. } = received;
+    let Received { signals, rejects, irrelevant, passed_over, message, .. } = received;
     if let Some(message) = &message
         && front.replays().knows(message, front.clock.now())
     {
@@ -285,7 +291,9 @@ async fn take_in(
             front.replays().remember(message, front.clock.now());
         }
     }
-    info!(sender = sender.name(), signals = heard, irrelevant, rejects, "heard");
+    let passed_over: Vec<String> = passed_over.into_iter().collect();
+    let passed_over = (!passed_over.is_empty()).then(|| passed_over.join(", "));
+    info!(sender = sender.name(), signals = heard, irrelevant, rejects, passed_over, "heard");
     metric::heard(sender, heard, irrelevant);
     by(sender, status_only(StatusCode::ACCEPTED))
 }

@@ -1,6 +1,7 @@
 //! The one place where the stages meet: read, decide, write down, act, prove.
 
 mod observe;
+mod reason;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,8 +19,9 @@ use crate::domain::record::{Record, RecordEvent, Signals, record_id};
 use crate::domain::signal::Signal;
 use crate::domain::ticket::messages;
 use crate::ports::{
-    Clock, Conclusion, DueVerification, Ledger, Look, PortError, Proof, ReadGuests, ReadObjects,
-    ReadPartnerEntries, ReadRoles, ReadTenantNames, RevokeRoleAssignment, chain,
+    Clock, Conclusion, DueVerification, Ledger, Look, PortError, Proof, ReadAuditContent,
+    ReadGuests, ReadObjects, ReadPartnerEntries, ReadRoles, ReadServicePrincipals, ReadTenantNames,
+    RevokeRoleAssignment, chain,
 };
 use crate::telemetry::metric;
 
@@ -47,6 +49,10 @@ pub struct World {
     pub guests: Arc<dyn ReadGuests>,
     /// Which partners have an entry.
     pub partner_entries: Arc<dyn ReadPartnerEntries>,
+    /// Which object of a tenant stands for an application.
+    pub service_principals: Arc<dyn ReadServicePrincipals>,
+    /// The audit records that the Management Activity API has.
+    pub audit_content: Arc<dyn ReadAuditContent>,
     /// What other tenants call themselves.
     pub tenant_names: Arc<dyn ReadTenantNames>,
     /// The writer: the real one in `enforce`, else one that only describes.
@@ -68,6 +74,8 @@ pub enum Looked {
     Settled,
     /// Looking again may tell or do more.
     LookAgain,
+    /// Nothing that waits is a reason to read the tenant; it was not read.
+    NoReason,
 }
 
 /// Looks at a tenant and does what the policy says.
@@ -79,6 +87,9 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
         warn!(tenant.id = %look.tenant, "the tenant is no longer in the policy; nothing is done");
         return Ok(Looked::Settled);
     };
+    if !reason::is_any(world, tenant, look).await {
+        return Ok(Looked::NoReason);
+    }
     let read_at = world.clock.now();
     let facts = observe::facts(world, tenant).await;
     let now = world.clock.now();
@@ -107,6 +118,7 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
         case: case.clone(),
     };
     world.ledger.conclude(conclusion(world, &before, cases, record)).await?;
+    reason::tell_of_misuse(world, tenant, look, &facts.gaps).await;
     let readable_later = facts.gaps.iter().any(crate::domain::facts::Gap::may_pass);
     Ok(if settled && !readable_later { Looked::Settled } else { Looked::LookAgain })
 }

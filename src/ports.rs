@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
@@ -168,6 +169,25 @@ pub trait ClientAssertion: Send + Sync {
     /// [`Failure::Transient`] and [`Failure::Throttled`] are tried again; all else tells a person
     /// what to mend.
     async fn assertion(&self) -> Result<Secret, PortError>;
+}
+
+/// `Directory.Read.All`: which object of a tenant stands for an application.
+#[async_trait]
+pub trait ReadServicePrincipals: Send + Sync {
+    /// The object id of an application's service principal. Nothing where the tenant has none.
+    async fn service_principal(
+        &self,
+        tenant: TenantId,
+        app_id: &str,
+    ) -> Result<Option<PrincipalId>, PortError>;
+}
+
+/// `ActivityFeed.Read`: the audit records that the Management Activity API keeps for some days.
+#[async_trait]
+pub trait ReadAuditContent: Send + Sync {
+    /// The content at an address within the tenant's own feed, as it came. An address outside of
+    /// it is refused, and nothing is sent there.
+    async fn audit_content(&self, tenant: TenantId, uri: &str) -> Result<Bytes, PortError>;
 }
 
 /// The keys that Microsoft's sign-in signs with.

@@ -23,6 +23,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::graph::{Graph, Identity};
 use crate::adapters::http::{Http, Patience};
 use crate::adapters::key_set::PublishedKeys;
+use crate::adapters::management::Management;
 use crate::adapters::partner_center::PublishedCertificates;
 use crate::adapters::recorder::Recorder;
 use crate::adapters::sqlite::{OpenError, Sqlite};
@@ -232,6 +233,8 @@ fn front(config: &Config, enqueue: Arc<dyn Enqueue>) -> Result<Front, ServeError
         signing_keys: Arc::new(signing_keys.map_err(ServeError::Login)?),
         audiences: vec![settings.client_id.clone(), format!("api://{}", settings.client_id)],
         login: settings.login_url.clone(),
+        management: settings.management_url.clone(),
+        own_apps: settings.own_apps(),
         policy: config.policy.clone(),
         client_state_keys: config.secrets.rotated("clientStateKey"),
         // Checked when the configuration was read.
@@ -250,6 +253,9 @@ fn world(config: &Config, http: &Http, store: &Sqlite, timing: &Timing) -> World
     let settings = &config.settings;
     let (graph_url, login_url) = (settings.graph_url.clone(), settings.login_url.clone());
     let credential = config.credential.clone();
+    let (origin, login) = (settings.management_url.clone(), login_url.clone());
+    let management =
+        Management::new(http.clone(), origin, login, credential.clone(), clock.clone());
     let graph = Arc::new(Graph::new(http.clone(), graph_url, login_url, credential, clock.clone()));
     let revoke: Arc<dyn RevokeRoleAssignment> = match (config.policy.mode, &config.write_credential)
     {
@@ -257,18 +263,19 @@ fn world(config: &Config, http: &Http, store: &Sqlite, timing: &Timing) -> World
         (Mode::Enforce, None) => Arc::new(graph.revoker()),
         (Mode::Observe | Mode::Approve, _) => Arc::new(Recorder),
     };
-    let own_apps = [Some(&settings.client_id), settings.write_client_id.as_ref()];
     World {
         clock,
         roles: graph.clone(),
         objects: graph.clone(),
         guests: graph.clone(),
         partner_entries: graph.clone(),
+        service_principals: Arc::new(graph.service_principals()),
+        audit_content: Arc::new(management),
         tenant_names: graph,
         revoke,
         ledger: Arc::new(store.clone()),
         policy: config.policy.clone(),
-        own_apps: own_apps.into_iter().flatten().cloned().collect(),
+        own_apps: settings.own_apps(),
         read_again: timing.read_again.clone(),
     }
 }

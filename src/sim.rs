@@ -4,6 +4,7 @@
 //! One listener serves it all under one origin:
 //! - `POST /{tenant}/oauth2/v2.0/token` and `GET /common/discovery/keys`, the sign-in;
 //! - `/v1.0` and `/beta`, Microsoft Graph;
+//! - `GET /api/v1.0/{tenant}/activity/feed/audit/{id}`, content of the Management Activity API;
 //! - `POST /inbox/{sink}`, ticket webhooks, and `GET /inbox`, what came;
 //! - `GET /sim/calls` and `GET /sim/state`, what was asked and how things are.
 
@@ -27,6 +28,7 @@ mod graph;
 mod hold;
 mod ids;
 mod inbox;
+mod management;
 mod objects;
 mod policies;
 mod principal;
@@ -152,7 +154,7 @@ impl Sim {
     }
 
     /// Publishes a file for everybody at a path, in place of what was there: a certificate, say.
-    pub fn publish(&self, path: &str, file: &[u8]) {
+    pub fn publish_file(&self, path: &str, file: &[u8]) {
         self.shared.change(|state| state.files.insert(path.to_owned(), file.to_vec()));
     }
 
@@ -181,6 +183,18 @@ impl Sim {
     /// done some time ago; says whether it was there.
     pub fn revoke(&self, tenant: &str, assignment_id: &str) -> Result<bool, ScenarioError> {
         self.in_tenant(tenant, |directory| Ok(directory.forget(assignment_id)))
+    }
+
+    /// Makes audit content available in a tenant's feed and says where. What stands there is given
+    /// out as it is.
+    pub fn publish(&self, tenant: &str, content: &str) -> String {
+        let id = self.shared.change(|state| state.feed.publish(tenant, content));
+        format!("{}api/v1.0/{tenant}/activity/feed/audit/{id}", self.origin)
+    }
+
+    /// Lets all audit content there is expire, as it does after some days.
+    pub fn expire_contents(&self) {
+        self.shared.change(|state| state.feed.expire());
     }
 
     /// Adds a fault rule behind those there are.

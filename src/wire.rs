@@ -14,6 +14,7 @@ pub mod standard_webhooks;
 mod tests;
 pub mod token;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::Value;
@@ -58,6 +59,8 @@ pub struct Received {
     pub rejects: Vec<Reject>,
     /// Genuine items that have nothing to do with partners.
     pub irrelevant: usize,
+    /// What some of those are called, fit to show.
+    pub passed_over: BTreeSet<String>,
     /// Whether something was turned away because a token names a signing key that is not known:
     /// with a newer key set it may turn out to be genuine.
     pub misses_key: bool,
@@ -83,6 +86,13 @@ pub enum Reject {
     NotAllowed,
     /// The tenant is none of the policy's.
     UnknownTenant,
+    /// It names an address to fetch from that a token must not be sent to.
+    Elsewhere {
+        /// A JSON path.
+        path: String,
+        /// What is wrong with the address there.
+        what: &'static str,
+    },
     /// It cannot be understood; says where.
     Malformed {
         /// A JSON path.
@@ -108,7 +118,10 @@ impl Reject {
             | Self::UnknownKey
             | Self::NotAllowed
             | Self::Stale => 401,
-            Self::Malformed { .. } | Self::UnknownTenant | Self::BrokenOff => 400,
+            Self::Malformed { .. }
+            | Self::Elsewhere { .. }
+            | Self::UnknownTenant
+            | Self::BrokenOff => 400,
             Self::Slow => 408,
             Self::TooLarge => 413,
         }
@@ -124,6 +137,7 @@ impl Reject {
             Self::Stale => "stale",
             Self::NotAllowed => "not-allowed",
             Self::UnknownTenant => "unknown-tenant",
+            Self::Elsewhere { .. } => "elsewhere",
             Self::Malformed { .. } => "malformed",
             Self::TooLarge => "too-large",
             Self::Slow => "slow",
@@ -142,6 +156,7 @@ impl fmt::Display for Reject {
             Self::Stale => f.write_str("webhook-timestamp is more than 5 minutes off"),
             Self::NotAllowed => f.write_str("the token holds no role that may send here"),
             Self::UnknownTenant => f.write_str("the tenant is not in the policy"),
+            Self::Elsewhere { path, what } => write!(f, "{path}: {what}"),
             Self::Malformed { path, what } => write!(f, "{path}: {what}"),
             Self::TooLarge => write!(f, "the body is larger than {BODY_MAX} bytes"),
             Self::Slow => f.write_str("the body took too long to arrive"),

@@ -5,6 +5,7 @@ mod client_certificate;
 mod credential;
 mod read;
 mod revoke;
+mod service_principal;
 #[cfg(test)]
 mod tests;
 
@@ -15,13 +16,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use self::auth::{Scope, Tokens};
+pub(super) use self::auth::{Scope, Tokens};
 pub use self::client_certificate::{ClientCertificate, NotACredential};
 pub use self::credential::{Credential, Identity};
 use self::revoke::Revoker;
+pub use self::service_principal::ServicePrincipals;
 use super::http::{Answer, Http};
 use crate::domain::id::TenantId;
-use crate::domain::secret::Secret;
 use crate::domain::text;
 use crate::ports::{Clock, Failure, PortError};
 
@@ -31,7 +32,6 @@ const WHOM: &str = "Microsoft Graph";
 /// A connection to Microsoft Graph for every tenant the application is allowed into.
 #[derive(Clone)]
 pub struct Graph {
-    http: Http,
     origin: Url,
     scope: Scope,
     tokens: Arc<Tokens>,
@@ -48,8 +48,8 @@ impl Graph {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let identity = Identity::Reader;
-        let tokens = Tokens::new(http.clone(), login, identity, credential, Arc::clone(&clock));
-        Self { http, scope: Scope::of(&origin), origin, tokens: Arc::new(tokens), clock }
+        let tokens = Tokens::new(http, login, identity, credential, Arc::clone(&clock));
+        Self { scope: Scope::of(&origin), origin, tokens: Arc::new(tokens), clock }
     }
 
     /// The same connection with the power to revoke.
@@ -60,6 +60,11 @@ impl Graph {
     /// The power to revoke as another application, which signs in for itself.
     pub fn revoker_as(&self, credential: Credential) -> Revoker {
         Revoker(Self { tokens: Arc::new(self.tokens.of_writer(credential)), ..self.clone() })
+    }
+
+    /// The same connection, asking after applications' service principals.
+    pub fn service_principals(&self) -> ServicePrincipals {
+        ServicePrincipals::new(self.clone())
     }
 
     fn url(&self, path: &str) -> Result<Url, PortError> {
@@ -75,17 +80,7 @@ impl Graph {
         tenant: TenantId,
         request: impl Fn(&Client) -> RequestBuilder,
     ) -> Result<Answer, PortError> {
-        let mut fresh = false;
-        loop {
-            let token: Secret = self.tokens.token(tenant, &self.scope).await?;
-            let send = self.http.send(WHOM, |client| request(client).bearer_auth(token.expose()));
-            let answer = send.await?;
-            if answer.status != StatusCode::UNAUTHORIZED || fresh {
-                return Ok(answer);
-            }
-            self.tokens.forget(tenant, &self.scope, &token);
-            fresh = true;
-        }
+        self.tokens.send(WHOM, tenant, &self.scope, request).await
     }
 
     /// Sends a request whose answer is JSON.

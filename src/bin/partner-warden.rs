@@ -155,7 +155,8 @@ async fn simulate(scenario: Option<PathBuf>, listen: SocketAddr) -> anyhow::Resu
     writeln!(
         stdout(),
         "A simulated Microsoft 365 is at {origin}\n\n\
-         WARDEN_GRAPH_URL={origin}\nWARDEN_LOGIN_URL={origin}\nWARDEN_CLIENT_ID={client_id}\n\
+         WARDEN_GRAPH_URL={origin}\nWARDEN_LOGIN_URL={origin}\n\
+         WARDEN_MANAGEMENT_URL={origin}\nWARDEN_CLIENT_ID={client_id}\n\
          {secret}\n\
          {origin}/sim/state  who holds which role\n\
          {origin}/sim/calls  what was asked\n\

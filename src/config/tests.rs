@@ -70,6 +70,7 @@ fn defaults_are_the_global_cloud_one_file_and_this_machine() {
     let settings = &config.settings;
     assert_eq!(settings.graph_url.as_str(), "https://graph.microsoft.com/");
     assert_eq!(settings.login_url.as_str(), "https://login.microsoftonline.com/");
+    assert_eq!(settings.management_url.as_str(), "https://manage.office.com/");
     assert_eq!(settings.store, PathBuf::from("partner-warden.db"));
     assert_eq!(settings.queue, settings.store);
     assert_eq!(settings.sweep_every, Some(SignedDuration::from_mins(15)));
@@ -145,6 +146,7 @@ fn what_is_set_counts() {
         .set("WARDEN_QUEUE", "sqlite:queue.db")
         .set("WARDEN_GRAPH_URL", "http://127.0.0.1:9090")
         .set("WARDEN_LOGIN_URL", "https://login.microsoftonline.us/")
+        .set("WARDEN_MANAGEMENT_URL", "https://manage.office365.us")
         .set("WARDEN_SWEEP_EVERY", "off")
         .set("WARDEN_SETTLE_AFTER", "PT1S")
         .set("WARDEN_LISTEN", "[::1]:1")
@@ -154,6 +156,7 @@ fn what_is_set_counts() {
         .settings;
     assert_eq!(settings.store, PathBuf::from("/var/lib/warden/store.db"));
     assert_eq!(settings.queue, PathBuf::from("queue.db"));
+    assert_eq!(settings.management_url.as_str(), "https://manage.office365.us/");
     assert_eq!(settings.sweep_every, None);
     assert_eq!(settings.settle_after, Some(SignedDuration::from_secs(1)));
     let listens = [Some(settings.listen), settings.metrics_listen];
@@ -170,6 +173,7 @@ fn everything_wrong_with_the_settings_is_told_at_once() {
         .set("WARDEN_QUEUE", "queue.db")
         .set("WARDEN_GRAPH_URL", "http://graph.example")
         .set("WARDEN_LOGIN_URL", "https://login.example/common")
+        .set("WARDEN_MANAGEMENT_URL", "http://manage.example")
         .set("WARDEN_SWEEP_EVERY", "often")
         .set("WARDEN_SETTLE_AFTER", "P1M")
         .set("WARDEN_LISTEN", "8080")
@@ -185,6 +189,7 @@ fn everything_wrong_with_the_settings_is_told_at_once() {
   WARDEN_QUEUE is to be sqlite:PATH
   WARDEN_GRAPH_URL is to be https (plain http only to this machine)
   WARDEN_LOGIN_URL is to be an origin such as https://graph.microsoft.com, without a version
+  WARDEN_MANAGEMENT_URL is to be https (plain http only to this machine)
   WARDEN_SWEEP_EVERY is to be an ISO 8601 duration such as PT15M, or off
   WARDEN_SETTLE_AFTER is to be an ISO 8601 duration such as PT15M, or off
   WARDEN_LISTEN is to be an address and a port such as 127.0.0.1:8080

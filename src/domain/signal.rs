@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::id::{Sha256Hex, TenantId};
+use super::id::{PrincipalId, Sha256Hex, TenantId};
 
 /// Who told us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,10 +62,26 @@ impl Subject {
         Self(format!("object-{}", Sha256Hex::of(id.as_bytes()).short()))
     }
 
+    /// One piece of audit content, by where it is fetched from. Each has a subject of its own, so
+    /// that none is lost behind another.
+    pub fn content(uri: &str) -> Self {
+        Self(format!("content-{}", Sha256Hex::of(uri.as_bytes()).short()))
+    }
+
     /// The text stored with the queue entry.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The application in whose name something is said to have happened.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Initiator {
+    /// The one this program signs in as, by its application id.
+    OurApp,
+    /// The one with this service principal in the tenant, by its object id.
+    ServicePrincipal(PrincipalId),
 }
 
 /// A verified reason to look at one tenant.
@@ -90,6 +106,16 @@ pub struct Signal {
     pub received_at: Timestamp,
     /// The digest of the bytes it came in.
     pub digest: Sha256Hex,
+    /// The application in whose name it was done, where it was one and can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initiator: Option<Initiator>,
+    /// Whether all that was done is to take a role assignment away, as our own revocations do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removal: bool,
+    /// Where the audit records are that tell whether there is a reason to look: an address within
+    /// the tenant's own feed of the Management Activity API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_uri: Option<String>,
 }
 
 /// A signal as the queue keeps it. Every version ever written stays readable.
@@ -127,7 +153,34 @@ mod tests {
         let again: Envelope =
             serde_json::from_str(&serde_json::to_string(&envelope).unwrap()).unwrap();
         assert_eq!(envelope, again);
-        assert_eq!(envelope.signal().what, "Add member to role");
+        let signal = envelope.signal();
+        assert_eq!(signal.what, "Add member to role");
+        assert_eq!((signal.initiator, signal.removal, signal.content_uri), (None, false, None));
+    }
+
+    #[test]
+    fn who_removed_and_where_the_content_is_survive_the_queue() {
+        let stored = r#"{"version":"1","signal":{"tenant":"11111111-1111-1111-1111-111111111111",
+            "sender":"o365","what":"x","subject":"content-0123456789ab",
+            "receivedAt":"2026-03-04T05:06:07Z",
+            "digest":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            "initiator":{"servicePrincipal":"D1F68B05-47E2-4A9C-83B0-C6E59127D4FA"},
+            "removal":true,
+            "contentUri":"https://manage.example/x"}}"#;
+        let envelope: Envelope = serde_json::from_str(stored).unwrap();
+        let again = serde_json::from_str(&serde_json::to_string(&envelope).unwrap()).unwrap();
+        assert_eq!(envelope, again);
+        let signal = envelope.signal();
+        let id = PrincipalId::new("d1f68b05-47e2-4a9c-83b0-c6e59127d4fa");
+        assert_eq!(signal.initiator, Some(Initiator::ServicePrincipal(id)));
+        assert!(signal.removal);
+        assert_eq!(signal.content_uri.as_deref(), Some("https://manage.example/x"));
+    }
+
+    #[test]
+    fn every_content_is_a_subject_of_its_own() {
+        assert_ne!(Subject::content("https://a/b"), Subject::content("https://a/B"));
+        assert_ne!(Subject::content("x").as_str(), Subject::object("x").as_str());
     }
 
     #[test]

@@ -90,6 +90,8 @@ impl Town {
             login: Url::parse("https://login.microsoftonline.com").unwrap(),
             audit_keys,
             o365_auth_ids: vec![],
+            management: Url::parse("https://manage.office.com").unwrap(),
+            own_apps: vec![],
             sender_roles: vec![],
             certificate_origins: vec![],
             certificates: world.clone(),
@@ -109,7 +111,8 @@ impl Town {
             Headers { id: Some(id), timestamp: Some(&timestamp), signature: Some(&signature) };
         let (keys, roster) = (&self.front.audit_keys, &self.front.policy.roster);
         let (tenant, now) = (Some(tenant).filter(|t| !t.is_empty()), self.front.clock.now());
-        let received = audit::receive(body.as_bytes(), headers, keys, tenant, roster, now);
+        let whose = Whose { tenant, roster, own_apps: &[], now };
+        let received = audit::receive(body.as_bytes(), headers, keys, whose);
         let answer = take_in(&self.front, Sender::Audit, Ok(received)).await;
         let taken = self.world.taken.load(Ordering::SeqCst) - before;
         (answer.status().as_u16(), taken)

@@ -196,6 +196,7 @@ async fn look_at(
     let looked = tokio::time::timeout(limit, respond(world, look)).await;
     metric::looked(match &looked {
         Ok(Ok(Looked::Settled)) => End::Settled,
+        Ok(Ok(Looked::NoReason)) => End::NoReason,
         Ok(Ok(Looked::LookAgain)) => End::Again,
         Ok(Err(_)) | Err(_) => End::Failed,
     });
@@ -205,6 +206,8 @@ async fn look_at(
             let settle = settle_after.map_or(Settle::No, Settle::After);
             queue.complete(look, now, settle).await
         }
+        // Nothing was read that Graph might not have replicated yet.
+        Ok(Ok(Looked::NoReason)) => queue.complete(look, now, Settle::No).await,
         Ok(Ok(Looked::LookAgain)) => {
             let attempts = look.waiting.iter().map(|waiting| waiting.attempts).max().unwrap_or(0);
             let doubled = 2_i32.saturating_pow(attempts.saturating_sub(1).min(16));

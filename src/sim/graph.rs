@@ -12,8 +12,15 @@ use super::signin;
 use super::state::{Settings, State};
 
 /// The first segments of what is simulated.
-const ROOTS: [&str; 6] =
-    ["roleManagement", "directoryObjects", "users", "groups", "policies", "tenantRelationships"];
+const ROOTS: [&str; 7] = [
+    "roleManagement",
+    "directoryObjects",
+    "users",
+    "groups",
+    "servicePrincipals",
+    "policies",
+    "tenantRelationships",
+];
 
 /// A part of Graph that is simulated.
 #[derive(Debug)]
@@ -27,6 +34,7 @@ pub(crate) enum Resource<'a> {
     User(&'a str),
     Group(&'a str),
     GroupMembers(&'a str),
+    ServicePrincipals,
     Partners,
     TenantInformation(&'a str),
 }
@@ -45,6 +53,7 @@ impl<'a> Resource<'a> {
             ("GET", ["users", id]) => Self::User(id),
             ("GET", ["groups", id]) => Self::Group(id),
             ("GET", ["groups", id, "members"]) => Self::GroupMembers(id),
+            ("GET", ["servicePrincipals"]) => Self::ServicePrincipals,
             ("GET", ["policies", "crossTenantAccessPolicy", "partners"]) => Self::Partners,
             ("GET", ["tenantRelationships", function]) => {
                 let rest = function.strip_prefix("findTenantInformationByTenantId(tenantId='")?;
@@ -70,6 +79,7 @@ impl<'a> Resource<'a> {
             Self::Group(_) | Self::GroupMembers(_) => {
                 &["Group.Read.All", "GroupMember.Read.All", "Directory.Read.All"]
             }
+            Self::ServicePrincipals => &["Application.Read.All", "Directory.Read.All"],
             Self::Partners => &["Policy.Read.All"],
             Self::TenantInformation(_) => &["CrossTenantInformation.ReadBasic.All"],
         }
@@ -153,6 +163,7 @@ fn route(
         Resource::User(id) => objects::user(state, tenant, ask, id),
         Resource::Group(id) => objects::group(state, tenant, ask, id),
         Resource::GroupMembers(id) => objects::members(state, tenant, ask, id),
+        Resource::ServicePrincipals => objects::service_principals(state, tenant, ask),
         Resource::Partners => policies::partners(state, tenant, ask),
         Resource::TenantInformation(id) => policies::tenant_information(state, tenant, ask, id),
     }

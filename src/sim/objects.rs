@@ -134,6 +134,32 @@ pub(crate) fn user(
     Ok(ask.item("users", ask.query.project(full(key, user), USER_DEFAULTS)?))
 }
 
+/// `GET servicePrincipals`.
+pub(crate) fn service_principals(
+    state: &State,
+    tenant: &str,
+    ask: &Ask<'_>,
+) -> Result<Reply, GraphError> {
+    let directory = state.directories.get(tenant).ok_or_else(GraphError::unauthenticated)?;
+    let filter = ask.query.filter_on(&["appId"])?;
+    let is_wanted = |principal: &Principal| {
+        let app_id = principal.app_id.as_deref().unwrap_or_default();
+        filter.is_none_or(|(_, wanted)| app_id.eq_ignore_ascii_case(wanted))
+    };
+    let after = ask.query.from.map_or(0, |place| place.after);
+    let found = (1..).zip(&directory.principals).filter(|(n, (_, principal))| {
+        let kind = principal.kind == PrincipalKind::ServicePrincipal;
+        *n > after && kind && is_wanted(principal)
+    });
+    let (found, last) = page(found, ask.size(&state.settings));
+    let items = found
+        .into_iter()
+        .map(|(id, principal)| ask.query.project(full(id, principal), SERVICE_PRINCIPAL_DEFAULTS));
+    let items = items.collect::<Result<Vec<_>, _>>()?;
+    let next = last.map(|after| Place { read: 0, after });
+    Ok(ask.collection("servicePrincipals", &items, next))
+}
+
 /// `GET groups/{id}`. A partner's group is not a group here.
 pub(crate) fn group(
     state: &State,

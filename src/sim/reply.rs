@@ -97,6 +97,12 @@ impl Reply {
             .with(CONTENT_TYPE, "application/json; charset=utf-8")
     }
 
+    /// JSON as it was given, be it any or not.
+    pub(crate) fn raw_json(json: &str) -> Self {
+        Self { body: json.as_bytes().to_vec(), ..Self::empty(StatusCode::OK) }
+            .with(CONTENT_TYPE, "application/json; charset=utf-8")
+    }
+
     pub(crate) fn html(page: &str) -> Self {
         Self { body: page.as_bytes().to_vec(), ..Self::empty(StatusCode::OK) }
             .with(CONTENT_TYPE, "text/html; charset=utf-8")

@@ -20,8 +20,10 @@ pub const CONTOSO: &str = "22222222-2222-2222-2222-222222222222";
 pub const INBOX_SECRET: &str = "whsec_d29vZGdyb3ZlLXNpbXVsYXRlZC1pbmJveC1rZXkhISE=";
 
 /// The permissions granted unless a scenario says otherwise: all that the simulated part of Graph
-/// asks for (<https://learn.microsoft.com/graph/permissions-reference>).
+/// (<https://learn.microsoft.com/graph/permissions-reference>) and the Management Activity API ask
+/// for.
 pub const PERMISSIONS: &[&str] = &[
+    "ActivityFeed.Read",
     "CrossTenantInformation.ReadBasic.All",
     "Directory.Read.All",
     "Group.Read.All",

@@ -25,6 +25,7 @@ use super::calls::Call;
 use super::fault::{Answer, Then};
 use super::graph;
 use super::hold::When;
+use super::management;
 use super::reply::{Asked, GraphError, Reply};
 use super::signin;
 use super::state::State;
@@ -114,6 +115,9 @@ fn effect(state: &mut State, asked: &Asked) -> Reply {
         ("POST", [tenant, "oauth2", "v2.0", "token"]) => signin::token(state, asked, tenant),
         ("GET", ["common", "discovery", "keys"] | ["common", "discovery", "v2.0", "keys"]) => {
             signin::keys()
+        }
+        ("GET", ["api", "v1.0", tenant, "activity", "feed", "audit", id]) => {
+            management::content(state, asked, tenant, id)
         }
         ("POST", ["inbox", sink]) => state.inbox.receive(sink, asked),
         _ => Reply::json(StatusCode::NOT_FOUND, &json!({ "error": "there is nothing here" })),

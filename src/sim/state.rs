@@ -10,6 +10,7 @@ use super::directory::{Directory, Held};
 use super::fault::{Armed, Faults, Then};
 use super::hold::{Trap, When};
 use super::inbox::{Delivery, Inbox};
+use super::management::Feed;
 use super::scenario::{Scenario, ScenarioError};
 
 /// What never changes while the simulator runs.
@@ -26,6 +27,7 @@ pub(crate) struct State {
     pub(crate) directories: IndexMap<String, Directory>,
     pub(crate) faults: Faults,
     pub(crate) inbox: Inbox,
+    pub(crate) feed: Feed,
     pub(crate) calls: Calls,
     pub(crate) deletions: Vec<Deletion>,
     pub(crate) traps: Vec<Trap>,
@@ -89,6 +91,7 @@ impl State {
             directories,
             faults: Faults::default(),
             inbox: Inbox::new(&scenario.inbox)?,
+            feed: Feed::default(),
             calls: Calls::default(),
             deletions: Vec::new(),
             traps: Vec::new(),

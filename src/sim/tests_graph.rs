@@ -236,6 +236,46 @@ async fn partners_and_other_tenants_are_read() {
 }
 
 #[tokio::test]
+async fn service_principals_are_found_by_their_application() {
+    let sim = start(Scenario::woodgrove()).await;
+    let graph = Client::of(&sim, WOODGROVE).await;
+    let find = |app: &str| {
+        format!("/v1.0/servicePrincipals?$filter=appId%20eq%20'{app}'&$select=id,appId")
+    };
+    let (items, _) = graph.all(&find(CLIENT_ID)).await;
+    let id = sim.principal_id(WOODGROVE, "Partner Warden").unwrap();
+    assert_eq!(items, [json!({"id": id, "appId": CLIENT_ID})]);
+    assert_eq!(graph.all(&find(CONTOSO)).await.0, [] as [Value; 0]);
+    assert_eq!(graph.get("/v1.0/servicePrincipals?$filter=id%20eq%20'1'").await.0, 400);
+    let scenario = Scenario::woodgrove().without_permission("Directory.Read.All");
+    let sim = start(scenario).await;
+    let graph = Client::of(&sim, WOODGROVE).await;
+    assert_eq!(graph.get(&find(CLIENT_ID)).await.0, 403);
+}
+
+#[tokio::test]
+async fn audit_content_is_given_to_its_tenant_until_it_expires() {
+    let sim = start(Scenario::woodgrove().tenant(Tenant::new(CONTOSO, "Contoso"))).await;
+    let client = Client::of(&sim, WOODGROVE).await;
+    let (first, second) = (sim.publish(WOODGROVE, "[1]"), sim.publish(WOODGROVE, "[2]"));
+    assert_eq!(client.get(&first).await, (200, json!([1])));
+    assert_eq!(client.get(&second).await, (200, json!([2])));
+    let theirs = sim.publish(CONTOSO, "[3]");
+    let code = |(status, body): (u16, Value)| (status, body["error"]["code"].clone());
+    assert_eq!(code(client.get(&theirs).await), (403, json!("AF20010")));
+    assert_eq!(code(client.get(&format!("{first}x")).await), (404, json!("AF20050")));
+    let mine = theirs.replace(CONTOSO, WOODGROVE);
+    assert_eq!(code(client.get(&mine).await), (404, json!("AF20050")));
+    sim.expire_contents();
+    assert_eq!(code(client.get(&first).await), (400, json!("AF20051")));
+    assert_eq!(http().get(&first).send().await.unwrap().status(), 401);
+    let sim = start(Scenario::woodgrove().without_permission("ActivityFeed.Read")).await;
+    let client = Client::of(&sim, WOODGROVE).await;
+    let uri = sim.publish(WOODGROVE, "[]");
+    assert_eq!(code(client.get(&uri).await), (403, json!("AF10001")));
+}
+
+#[tokio::test]
 async fn what_is_not_simulated_is_said_so() {
     let sim = start(Scenario::woodgrove()).await;
     let graph = Client::of(&sim, WOODGROVE).await;

@@ -28,7 +28,7 @@ pub enum Metric {
     AnswerTime,
     /// Connections that only waited and had to make room for others.
     ConnectionsCut,
-    /// Looks at a tenant, by `end`: `settled`, `again` or `failed`.
+    /// Looks at a tenant, by `end`: `settled`, `no-reason`, `again` or `failed`.
     Looks,
     /// Calls that take a role away, by the `state` of their step.
     Revocations,
@@ -48,6 +48,8 @@ pub enum Metric {
 pub enum End {
     /// A look with nothing left to do.
     Settled,
+    /// What waited turned out to be no reason to look.
+    NoReason,
     /// A message that was accepted.
     Accepted,
     /// To be tried again.
@@ -242,6 +244,7 @@ impl End {
     fn name(self) -> &'static str {
         match self {
             Self::Settled => "settled",
+            Self::NoReason => "no-reason",
             Self::Accepted => "accepted",
             Self::Again => "again",
             Self::Failed => "failed",

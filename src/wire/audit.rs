@@ -1,75 +1,46 @@
-//! Directory audit events, as whatever forwards them packs them, signed by Standard Webhooks.
-//!
-//! Sources: Microsoft Graph metadata, type `directoryAudit`; Azure Monitor's envelope as found in
-//! published records of Entra diagnostic settings; "Microsoft Entra audit log categories and
-//! activities" for the names.
+//! Directory audit events, as whatever forwards them packs them, signed by Standard Webhooks, and
+//! as the Management Activity API hands them out.
+
+mod activity;
+mod directory;
+mod management;
+mod value;
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::Value;
 
+use self::activity::Activity;
+use self::value::Change;
 use super::standard_webhooks::{self, Headers, WebhookSecret};
-use super::{Received, Reject, Verified, bearer, not_json, shaped};
+use super::{Received, Reject, Verified, bearer, not_json};
 use crate::domain::id::{Sha256Hex, TenantId, hex};
 use crate::domain::roster::Roster;
-use crate::domain::signal::{Sender, Signal, Subject};
-use crate::domain::text;
+use crate::domain::signal::{Initiator, Sender, Signal, Subject};
 
-/// Categories of which every activity can change what a partner may do.
-const CATEGORIES: &[&str] = &[
-    "RoleManagement",
-    "DirectoryManagement",
-    "CrossTenantAccessSettings",
-    "CrossTenantIdentitySyncSettings",
-    "DelegatedAdminServiceProviderConstraints",
-    "GroupManagement",
-    "Policy",
-];
-
-/// Activities of other categories that can, by the beginnings of their names.
-const ACTIVITIES: &[&str] = &[
-    "add service principal",
-    "invite external user",
-    "invite internal user to b2b collaboration",
-    "redeem external user invite",
-    "convert federated user",
-    "add app role assignment",
-    "consent to application",
-];
+/// Most names of activities that are told of those passed over in one request.
+const TOLD_MAX: usize = 10;
 
 /// Most signals that events without a tenant make, each of them one for each tenant. If they were
 /// more, each tenant is looked at as a whole instead, which shows all that the events tell of.
 const FANNED_OUT_MAX: usize = 10_000;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct DirectoryAudit {
-    activity_display_name: String,
-    id: Option<Value>,
-    category: Option<String>,
-    activity_date_time: Option<String>,
-    target_resources: Option<Vec<TargetResource>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TargetResource {
-    id: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AzureMonitorRecord {
-    tenant_id: String,
-    properties: Value,
+/// Whose events these can be, and when they came.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose<'a> {
+    /// The tenant the forwarder names for events that carry none; without it such an event is a
+    /// reason to look at every tenant of the policy.
+    pub tenant: Option<&'a str>,
+    /// The tenants of the policy.
+    pub roster: &'a Roster,
+    /// The application ids this program signs in with.
+    pub own_apps: &'a [String],
+    /// When they came.
+    pub now: Timestamp,
 }
 
 /// Verifies a body and reads the audit events in it.
-///
-/// `tenant` is the tenant the forwarder names for events that carry none; without it such an
-/// event is a reason to look at every tenant of the policy.
 ///
 /// # Errors
 /// Those of [`standard_webhooks::verify`]; [`Reject::Malformed`] when nothing in the body can be
@@ -78,14 +49,12 @@ pub fn receive(
     body: &[u8],
     headers: Headers<'_>,
     keys: &[WebhookSecret],
-    tenant: Option<&str>,
-    roster: &Roster,
-    now: Timestamp,
+    whose: Whose<'_>,
 ) -> Result<Received, Reject> {
-    let signature = standard_webhooks::verify(keys, headers, body, now)?;
+    let signature = standard_webhooks::verify(keys, headers, body, whose.now)?;
     // The tenant is not signed: the same message for another one is another message.
-    let message = Sha256Hex::of_fields(&[&hex(&signature), tenant.unwrap_or_default()]);
-    Ok(Received { message: Some(message), ..read(body, tenant, roster, now)? })
+    let message = Sha256Hex::of_fields(&[&hex(&signature), whose.tenant.unwrap_or_default()]);
+    Ok(Received { message: Some(message), ..read(body, Sender::Audit, whose)? })
 }
 
 /// Reads the audit events of a body that a token vouches for.
@@ -96,25 +65,28 @@ pub fn receive_with_token(
     body: &[u8],
     authorization: Option<&str>,
     by: bearer::Allowed<'_>,
-    tenant: Option<&str>,
-    roster: &Roster,
-    now: Timestamp,
+    whose: Whose<'_>,
 ) -> Result<Received, Reject> {
-    bearer::verify(authorization, by, roster)?;
-    read(body, tenant, roster, now)
+    bearer::verify(authorization, by, whose.roster)?;
+    read(body, Sender::Audit, whose)
 }
 
-fn read(
-    body: &[u8],
-    tenant: Option<&str>,
-    roster: &Roster,
-    now: Timestamp,
-) -> Result<Received, Reject> {
-    let tenant = tenant.map(tenant_parameter).transpose()?;
+/// Reads the audit records of a content that was fetched from the Management Activity API, which
+/// is what vouches for it.
+///
+/// # Errors
+/// [`Reject::Malformed`] when nothing in the body can be understood.
+pub fn content(body: &[u8], whose: Whose<'_>) -> Result<Received, Reject> {
+    read(body, Sender::O365, whose)
+}
+
+fn read(body: &[u8], sender: Sender, whose: Whose<'_>) -> Result<Received, Reject> {
+    let tenant = whose.tenant.map(tenant_parameter).transpose()?;
     let json: Value = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
     let items = items(json)?;
-    let whole = items.len().saturating_mul(roster.tenants.len()) > FANNED_OUT_MAX;
-    let reader = Reader { tenant, roster, digest: Sha256Hex::of(body), now, whole };
+    let too_many = items.len().saturating_mul(whose.roster.tenants.len()) > FANNED_OUT_MAX;
+    let digest = Sha256Hex::of(body);
+    let mut reader = Reader { tenant, sender, whose, digest, too_many, fanned_out: false };
     let mut received = Received::default();
     for (path, item) in items {
         reader.item(&path, item, &mut received);
@@ -138,7 +110,7 @@ fn tenant_parameter(text: &str) -> Result<TenantId, Reject> {
 
 enum Item {
     Bare(Value),
-    AzureMonitor(Value),
+    Record(Value),
 }
 
 /// The events of a body, with the path of each.
@@ -150,7 +122,7 @@ fn items(json: Value) -> Result<Vec<(String, Item)>, Reject> {
     match json {
         Value::Array(items) => Ok(numbered("$", items, Item::Bare)),
         Value::Object(mut object) => match (object.remove("records"), object.remove("value")) {
-            (Some(Value::Array(items)), _) => Ok(numbered("$.records", items, Item::AzureMonitor)),
+            (Some(Value::Array(items)), _) => Ok(numbered("$.records", items, Item::Record)),
             (None, Some(Value::Array(items))) => Ok(numbered("$.value", items, Item::Bare)),
             (None, None) => Ok(vec![("$".to_owned(), Item::Bare(Value::Object(object)))]),
             (Some(_), _) => Err(not_an_array("$.records")),
@@ -169,93 +141,129 @@ fn not_an_array(path: &str) -> Reject {
     Reject::Malformed { path: path.to_owned(), what: "not an array".to_owned() }
 }
 
+/// An audit event, whichever form it came in.
+struct Event {
+    /// The tenant it names, if it does.
+    tenant: Option<TenantId>,
+    activity: Activity,
+    category: Option<String>,
+    id: Option<String>,
+    at: Option<Timestamp>,
+    /// Whom it is about.
+    object: Option<String>,
+    /// What it says to have become of the properties of its targets.
+    changes: Vec<Change>,
+    /// The application in whose name it was done.
+    initiator: Option<Initiator>,
+}
+
+impl Event {
+    fn matters(&self) -> bool {
+        let changed = |property: &str| self.changes.iter().any(|it| it.changes(property));
+        self.activity.matters(self.category.as_deref(), changed)
+    }
+
+    /// What to coalesce it with. Cross-tenant access settings are all one object; what differs is
+    /// the partner they are about.
+    fn subject(&self) -> Subject {
+        let partners = self.changes.iter().filter(|change| change.is("tenantId"));
+        match partners.flat_map(Change::guids).next() {
+            Some(partner) => Subject::object(&partner.to_string()),
+            None => self.object.as_deref().map_or_else(Subject::tenant, Subject::object),
+        }
+    }
+}
+
 struct Reader<'a> {
     tenant: Option<TenantId>,
-    roster: &'a Roster,
+    sender: Sender,
+    whose: Whose<'a>,
     digest: Sha256Hex,
-    now: Timestamp,
     /// Whether events without a tenant make one signal for each tenant in all.
-    whole: bool,
+    too_many: bool,
+    /// Whether they did so already.
+    fanned_out: bool,
 }
 
 impl Reader<'_> {
-    fn item(&self, path: &str, item: Item, received: &mut Received) {
+    fn item(&mut self, path: &str, item: Item, received: &mut Received) {
+        let own_apps = self.whose.own_apps;
         let read = match item {
-            Item::Bare(event) => shaped::<DirectoryAudit>(path, event).map(|e| (self.tenant, e)),
-            Item::AzureMonitor(record) => azure_monitor(path, record).map(|(t, e)| (Some(t), e)),
+            Item::Bare(item) | Item::Record(item) if management::is_one(&item) => {
+                management::event(path, item, own_apps)
+            }
+            Item::Bare(event) => directory::event(path, event, own_apps),
+            Item::Record(record) => directory::azure_monitor(path, record, own_apps),
         };
-        let (tenant, event) = match read {
+        let event = match read {
             Ok(read) => read,
             Err(reject) => return received.rejects.push(reject),
         };
-        if !matters(&event) {
+        if !event.matters() {
             received.irrelevant += 1;
+            tell(&mut received.passed_over, event.activity.name);
             return;
         }
-        let named: Vec<TenantId> = match tenant {
-            Some(id) if self.roster.tenant(id).is_some() => vec![id],
+        let roster = self.whose.roster;
+        let named: Vec<TenantId> = match event.tenant.or(self.tenant) {
+            Some(id) if roster.tenant(id).is_some() => vec![id],
             Some(_) => return received.rejects.push(Reject::UnknownTenant),
-            None if self.whole && !received.signals.is_empty() => return,
-            None => self.roster.tenants.iter().map(|tenant| tenant.id).collect(),
+            None if self.too_many => {
+                if !std::mem::replace(&mut self.fanned_out, true) {
+                    let all = roster.tenants.iter().map(|tenant| self.whole(tenant.id, &event));
+                    received.signals.extend(all.map(Verified::new));
+                }
+                return;
+            }
+            None => roster.tenants.iter().map(|tenant| tenant.id).collect(),
         };
-        let whole = self.whole && tenant.is_none();
-        let signals = named.into_iter().map(|tenant| {
-            let signal = self.signal(tenant, &event);
-            let subject = if whole { Subject::tenant() } else { signal.subject };
-            Verified::new(Signal { subject, ..signal })
-        });
+        let signals = named.into_iter().map(|tenant| Verified::new(self.signal(tenant, &event)));
         received.signals.extend(signals);
     }
 
-    fn signal(&self, tenant: TenantId, event: &DirectoryAudit) -> Signal {
-        // The role is the same in many events; what differs is who got it.
-        let is_role = |target: &&TargetResource| {
-            target.kind.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("role"))
-        };
-        let subject = event
-            .target_resources
-            .iter()
-            .flatten()
-            .filter(|target| !is_role(target))
-            .find_map(|target| target.id.as_deref().filter(|id| !id.is_empty()))
-            .map_or_else(Subject::tenant, Subject::object);
+    /// A signal that stands for all the events without a tenant: whoever caused the first of them
+    /// did not cause the others.
+    fn whole(&self, tenant: TenantId, event: &Event) -> Signal {
+        let signal = self.signal(tenant, event);
+        Signal { subject: Subject::tenant(), initiator: None, removal: false, ..signal }
+    }
+
+    fn signal(&self, tenant: TenantId, event: &Event) -> Signal {
         Signal {
             tenant,
-            sender: Sender::Audit,
-            what: text::foreign(&event.activity_display_name),
-            subject,
-            event_id: event.id.as_ref().and_then(Value::as_str).map(text::foreign),
-            event_at: event.activity_date_time.as_deref().and_then(|at| at.parse().ok()),
-            received_at: self.now,
+            sender: self.sender,
+            what: event.activity.name.clone(),
+            subject: event.subject(),
+            event_id: event.id.clone(),
+            event_at: event.at,
+            received_at: self.whose.now,
             digest: self.digest.clone(),
+            initiator: event.initiator.clone(),
+            removal: event.activity.is_our_kind_of_removal(),
+            content_uri: None,
         }
     }
 }
 
-fn azure_monitor(path: &str, record: Value) -> Result<(TenantId, DirectoryAudit), Reject> {
-    let record: AzureMonitorRecord = shaped(path, record)?;
-    let tenant = record.tenant_id.parse().map_err(|_| Reject::Malformed {
-        path: format!("{path}.tenantId"),
-        what: "not a tenant id".to_owned(),
-    })?;
-    Ok((tenant, shaped(&format!("{path}.properties"), record.properties)?))
-}
-
-/// Whether an event of this kind can have changed what a partner may do.
-fn matters(event: &DirectoryAudit) -> bool {
-    let category = event.category.as_deref().unwrap_or_default();
-    let activity = event.activity_display_name.to_lowercase();
-    CATEGORIES.iter().any(|known| known.eq_ignore_ascii_case(category))
-        || ACTIVITIES.iter().any(|beginning| activity.starts_with(beginning))
-        || ["role", "partner", "delegated admin"].iter().any(|word| activity.contains(word))
+/// Adds a name to those that are told, as far as there is room.
+fn tell(passed_over: &mut BTreeSet<String>, name: String) {
+    if passed_over.len() < TOLD_MAX {
+        passed_over.insert(name);
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::domain::finding::testing::{Case, WOODGROVE, noon};
+    use crate::domain::id::PrincipalId;
     use crate::domain::policy::Policy;
     use crate::domain::secret::Secret;
+
+    /// The application this program signs in with.
+    const OWN_APP: &str = "33333333-3333-3333-3333-333333333333";
 
     fn key() -> WebhookSecret {
         WebhookSecret::parse(&Secret::new("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")).unwrap()
@@ -267,7 +275,9 @@ mod tests {
         let headers =
             Headers { id: Some("msg_1"), timestamp: Some(&timestamp), signature: Some(&signature) };
         let roster = Case::new().policy().roster;
-        receive(body.as_bytes(), headers, &[key()], tenant, &roster, noon())
+        let own_apps = [OWN_APP.to_owned()];
+        let whose = Whose { tenant, roster: &roster, own_apps: &own_apps, now: noon() };
+        receive(body.as_bytes(), headers, &[key()], whose)
     }
 
     /// Checks what a payload was heard to say, and how many of its events are no business of ours.
@@ -366,7 +376,8 @@ mod tests {
         let signature = key().sign("m", noon(), event);
         let headers =
             Headers { id: Some("m"), timestamp: Some(&timestamp), signature: Some(&signature) };
-        let received = receive(event, headers, &[key()], None, &roster, noon()).unwrap();
+        let whose = Whose { tenant: None, roster: &roster, own_apps: &[], now: noon() };
+        let received = receive(event, headers, &[key()], whose).unwrap();
         let tenants: Vec<TenantId> = received.signals.iter().map(|s| s.as_ref().tenant).collect();
         assert_eq!(tenants, roster.tenants.iter().map(|tenant| tenant.id).collect::<Vec<_>>());
     }
@@ -386,7 +397,8 @@ mod tests {
             [(50, 10_000, Subject::object("0")), (51, 200, Subject::tenant())]
         {
             let body = format!("[{}]", (0..events).map(event).collect::<Vec<_>>().join(","));
-            let received = read(body.as_bytes(), None, &roster, noon()).unwrap();
+            let whose = Whose { tenant: None, roster: &roster, own_apps: &[], now: noon() };
+            let received = read(body.as_bytes(), Sender::Audit, whose).unwrap();
             assert_eq!(received.signals.len(), signals);
             assert_eq!(received.signals[0].as_ref().subject, first);
             let mut tenants: Vec<_> = received.signals.iter().map(|s| s.as_ref().tenant).collect();
@@ -394,6 +406,27 @@ mod tests {
             tenants.dedup();
             assert_eq!(tenants.len(), 200, "every tenant is looked at");
         }
+    }
+
+    #[test]
+    fn one_reason_for_many_events_is_nobodys_own_and_keeps_none_from_being_heard() {
+        let named =
+            r#"{"Operation": "Add member to role.", "RecordType": 8, "OrganizationId": "TENANT"}"#;
+        let own = r#"{"activityDisplayName": "Remove member from role", "initiatedBy": {"app":
+            {"servicePrincipalId": "55555555-5555-5555-5555-555555555555"}}}"#;
+        let case = Case::new().policy().roster;
+        let bodies = std::iter::once(named.replace("TENANT", WOODGROVE));
+        let bodies = bodies.chain(std::iter::repeat_n(own.to_owned(), FANNED_OUT_MAX + 1));
+        let body = format!("[{}]", bodies.collect::<Vec<_>>().join(","));
+        let whose = Whose { tenant: None, roster: &case, own_apps: &[], now: noon() };
+        let received = read(body.as_bytes(), Sender::Audit, whose).unwrap();
+        assert_eq!(received.signals.len(), 1 + case.tenants.len());
+        let for_all = received.signals.last().unwrap().as_ref();
+        assert_eq!((&for_all.initiator, for_all.removal), (&None, false));
+        assert_eq!(for_all.subject, Subject::tenant());
+        let one = read(own.as_bytes(), Sender::Audit, whose).unwrap();
+        let one = one.signals[0].as_ref();
+        assert!(one.removal && one.initiator.is_some(), "the event alone is somebody's");
     }
 
     #[test]
@@ -450,9 +483,282 @@ mod tests {
     }
 
     #[test]
+    fn what_is_passed_over_is_named_as_far_as_there_is_room() {
+        let event = |name: String| json!({ "activityDisplayName": name });
+        let many: Vec<Value> = (10..40).map(|n| event(format!("Chore\n{n}"))).collect();
+        let received = receive_signed(&Value::from(many).to_string(), Some(WOODGROVE)).unwrap();
+        assert_eq!(received.irrelevant, 30);
+        let told: Vec<&str> = received.passed_over.iter().map(String::as_str).collect();
+        assert_eq!(told.len(), TOLD_MAX);
+        assert_eq!(told[0], "Chore 10");
+    }
+
+    const CONTENT: &str = include_str!("../../events/o365/content-azure-active-directory.json");
+    const OWN_RECORD: &str = include_str!("../../events/o365/record-own-removal.json");
+    const OWN_AUDIT: &str = include_str!("../../events/audit/own-removal.json");
+    const OWN_ID: &str = "a3f5d80c-7e16-4b29-9c40-5d61f8e27b93";
+
+    #[test]
+    fn records_of_the_management_activity_api_are_read_in_every_envelope() {
+        let records: Value = serde_json::from_str(CONTENT).unwrap();
+        let heard = [
+            "Add member to role",
+            "Add partner to company",
+            "Add a partner to cross-tenant access setting",
+        ];
+        for body in [records.clone(), json!({ "value": records }), json!({ "records": records })] {
+            check(&body.to_string(), &heard, 1);
+        }
+        for (record, heard) in records.as_array().unwrap().iter().zip(heard) {
+            check(&record.to_string(), &[heard], 0);
+        }
+        let received = receive_signed(CONTENT, Some(WOODGROVE)).unwrap();
+        assert!(received.passed_over.iter().eq(["Update user"]));
+        let signal = received.signals[0].as_ref();
+        // The group that got the role, by which directoryAudits are coalesced too.
+        assert_eq!(signal.subject, Subject::object("d4a7f3c8-6e21-4950-8b1f-93c05e7a2d6b"));
+        assert_eq!(signal.event_id.as_deref(), Some("5a0f83c6-27d1-4be9-8c40-91e6f7b2d305"));
+        assert_eq!(signal.event_at.unwrap().to_string(), "2026-11-20T05:06:08Z");
+        check(include_str!("../../events/o365/content-without-access.json"), &[], 2);
+    }
+
+    #[test]
+    fn a_record_beside_directory_audits_is_known_by_its_fields() {
+        let record = r#"{"Operation": "Add member to role.", "RecordType": 8}"#;
+        let audit = r#"{"activityDisplayName": "Add member to role"}"#;
+        let monitor = format!(r#"{{"tenantId": "{WOODGROVE}", "properties": {audit}}}"#);
+        for body in
+            [format!("[{audit},{record}]"), format!(r#"{{"records":[{monitor},{record}]}}"#)]
+        {
+            assert_eq!(receive_signed(&body, Some(WOODGROVE)).unwrap().signals.len(), 2, "{body}");
+        }
+        let error = receive_signed(r#"{"Operation": "Add member to role."}"#, None).unwrap_err();
+        assert_eq!(error.to_string(), "$: the field activityDisplayName is missing");
+        let error = receive_signed(r#"{"Operation": 7, "RecordType": 8}"#, None).unwrap_err();
+        assert_eq!(error.to_string(), "$.Operation: not of the expected type");
+    }
+
+    #[test]
+    fn a_record_names_its_tenant_and_one_that_does_not_is_of_the_requests() {
+        let record = |tenant: &str| {
+            format!(r#"{{"Operation": "Add member to role.", "RecordType": 8{tenant}}}"#)
+        };
+        let stranger = "44444444-4444-4444-4444-444444444444";
+        let named = |tenant: &str| record(&format!(r#", "OrganizationId": "{tenant}""#));
+        let tenants = |body: &str, tenant| {
+            let received = receive_signed(body, tenant).unwrap();
+            received.signals.iter().map(|s| s.as_ref().tenant.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(tenants(&named(WOODGROVE), Some(stranger)), [WOODGROVE]);
+        assert_eq!(tenants(&record(""), Some(WOODGROVE)), [WOODGROVE]);
+        assert_eq!(tenants(&record(r#", "OrganizationId": null"#), None), [WOODGROVE]);
+        let received = receive_signed(&named(stranger), Some(WOODGROVE)).unwrap();
+        assert_eq!((received.signals, received.rejects), (vec![], vec![Reject::UnknownTenant]));
+        let error = receive_signed(&named("woodgrove"), Some(WOODGROVE)).unwrap_err();
+        assert_eq!(error.to_string(), "$.OrganizationId: not a tenant id");
+    }
+
+    #[test]
+    fn a_user_that_becomes_another_kind_of_user_matters_in_either_form() {
+        let check = |old: &str, new: &str, heard: usize| {
+            let audit = json!({"activityDisplayName": "Update user", "targetResources": [{
+                "modifiedProperties": [{"displayName": "UserType",
+                    "oldValue": format!("[\"{old}\"]"), "newValue": format!("[\"{new}\"]")}]}]});
+            let record = json!({"Operation": "Update user.", "RecordType": 8,
+                "ModifiedProperties": [{"Name": "UserType", "OldValue": old, "NewValue": new}]});
+            for body in [audit, record] {
+                let received = receive_signed(&body.to_string(), Some(WOODGROVE)).unwrap();
+                assert_eq!(received.signals.len(), heard, "{body}");
+            }
+        };
+        check("Guest", "Member", 1);
+        check("Guest", "Guest", 0);
+    }
+
+    #[test]
+    fn the_category_of_a_record_counts_where_it_has_one() {
+        let check = |category: &str, heard: usize| {
+            let record = json!({"Operation": "Frobnicate.", "RecordType": 8,
+                "ExtendedProperties": [7, {"Name": "auditEventCategory", "Value": category}]});
+            let received = receive_signed(&record.to_string(), Some(WOODGROVE)).unwrap();
+            assert_eq!(received.signals.len(), heard, "{category}");
+        };
+        check("DelegatedAdminServiceProviderConstraints", 1);
+        check("UserManagement", 0);
+    }
+
+    /// The subject of an event, given its target and what changed of it.
+    fn subject_of(body: &Value) -> Subject {
+        let received = receive_signed(&body.to_string(), Some(WOODGROVE)).unwrap();
+        received.signals[0].as_ref().subject.clone()
+    }
+
+    #[test]
+    fn a_record_is_about_whoever_got_the_role_and_never_about_the_role() {
+        const GROUP: &str = "d4a7f3c8-6e21-4950-8b1f-93c05e7a2d6b";
+        const ROLE: &str = "96c3e81f-5a2d-4b70-8e94-0d1f7c6b53a2";
+        let record = |target: Value, object: Value| {
+            json!({"Operation": "Add member to role.", "RecordType": 8,
+                "ObjectId": object, "Target": target, "ModifiedProperties": [
+                    {"Name": "Role.ObjectID", "NewValue": ROLE, "OldValue": ""},
+                    {"Name": "Role.TemplateId", "NewValue": format!("\"{OWN_ID}\""), "OldValue": ""}]})
+        };
+        let entry = |id: &str| json!({"ID": id, "Type": 2});
+        let upn = json!({"ID": "a@b.example", "Type": 5});
+        let of = |target: Value, object: &str| subject_of(&record(target, object.into()));
+        let group = Subject::object(GROUP);
+        for target in [
+            json!([entry(GROUP)]),
+            json!([upn, entry(&format!("User_{GROUP}"))]),
+            json!([entry(&format!("Role_{ROLE}")), entry(ROLE), entry(GROUP)]),
+            json!([entry(OWN_ID), entry(&GROUP.to_uppercase())]),
+            json!([entry("Not a GUID"), {"ID": GROUP}]),
+        ] {
+            assert_eq!(of(target.clone(), "someone@else.example"), group, "{target}");
+        }
+        let role = json!([entry(ROLE)]);
+        assert_eq!(of(role.clone(), "a@b.example"), Subject::object("a@b.example"));
+        assert_eq!(of(role.clone(), GROUP), group);
+        for nothing in ["", "Not Available", ROLE] {
+            assert_eq!(of(role.clone(), nothing), Subject::tenant(), "{nothing}");
+            assert_eq!(of(json!([upn]), nothing), Subject::object("a@b.example"));
+        }
+        for garbled in [json!(7), json!([7]), Value::Null] {
+            assert_eq!(of(garbled, ""), Subject::tenant());
+        }
+        assert_eq!(subject_of(&record(Value::Null, json!({}))), Subject::tenant());
+    }
+
+    #[test]
+    fn a_cross_tenant_setting_is_about_its_partner() {
+        let partner = Subject::object("22222222-2222-2222-2222-222222222222");
+        let received = receive_signed(CONTENT, Some(WOODGROVE)).unwrap();
+        assert_eq!(received.signals[2].as_ref().subject, partner);
+        let received =
+            receive_signed(include_str!("../../events/audit/array.json"), Some(WOODGROVE)).unwrap();
+        assert_eq!(received.signals[1].as_ref().subject, partner);
+        let constraints = include_str!("../../events/audit/delegated-admin-constraints.json");
+        assert_eq!(subject_of(&serde_json::from_str(constraints).unwrap()), partner);
+    }
+
+    #[test]
+    fn an_event_with_odd_details_is_still_a_reason_to_look() {
+        let odd = [Value::Null, json!(7), json!([7]), json!({})];
+        for odd in odd {
+            let body = json!({"activityDisplayName": "Add member to role", "id": odd,
+                "targetResources": odd, "initiatedBy": odd, "activityDateTime": odd});
+            assert_eq!(subject_of(&body), Subject::tenant(), "{body}");
+            let body = json!({"activityDisplayName": "Add member to role",
+                "targetResources": [{"id": odd, "type": odd, "modifiedProperties": odd}],
+                "initiatedBy": {"user": null, "app": odd}});
+            assert_eq!(subject_of(&body), Subject::tenant(), "{body}");
+            let body = json!({"Operation": "Add member to role.", "RecordType": odd,
+                "Id": odd, "CreationTime": odd, "UserId": odd, "ObjectId": odd, "Actor": odd,
+                "Target": odd, "ModifiedProperties": odd, "ExtendedProperties": odd});
+            assert_eq!(subject_of(&body), Subject::tenant(), "{body}");
+        }
+    }
+
+    /// Who is said to have done it, and whether it was a removal of our kind.
+    fn done(body: &str) -> (Option<Initiator>, bool) {
+        let received = receive_signed(body, Some(WOODGROVE)).unwrap();
+        let signal = received.signals[0].as_ref();
+        (signal.initiator.clone(), signal.removal)
+    }
+
+    fn service_principal(id: &str) -> Initiator {
+        Initiator::ServicePrincipal(PrincipalId::new(id))
+    }
+
+    #[test]
+    fn an_application_that_did_something_is_told_by_its_service_principal() {
+        for body in [OWN_AUDIT, OWN_RECORD] {
+            let body = body.replace("{{servicePrincipalId}}", OWN_ID);
+            assert_eq!(done(&body), (Some(service_principal(OWN_ID)), true), "{body}");
+            assert_eq!(
+                done(&body.replace(OWN_ID, &OWN_ID.to_uppercase())).0,
+                Some(service_principal(OWN_ID))
+            );
+            let added = body.replace("Remove member from role", "Add member to role");
+            assert_eq!(done(&added), (Some(service_principal(OWN_ID)), false));
+            let pim = body.replace(
+                "Remove member from role",
+                "Remove member from role in PIM completed (permanent)",
+            );
+            assert_eq!(done(&pim), (Some(service_principal(OWN_ID)), false));
+        }
+        let by_person = include_str!("../../events/audit/array.json");
+        assert_eq!(done(by_person), (None, true));
+    }
+
+    #[test]
+    fn an_application_id_counts_where_there_is_one() {
+        let with = |app_id: &str, user: &str| {
+            let body = OWN_AUDIT.replace("{{servicePrincipalId}}", OWN_ID);
+            let body = body.replace("\"appId\": null", &format!("\"appId\": {app_id}"));
+            done(&body.replace("\"user\": null", &format!("\"user\": {user}"))).0
+        };
+        assert_eq!(with(&format!("\"{OWN_APP}\""), "null"), Some(Initiator::OurApp));
+        assert_eq!(
+            with(&format!("\"{}\"", OWN_APP.to_uppercase()), "null"),
+            Some(Initiator::OurApp)
+        );
+        assert_eq!(with(&format!("\"{OWN_ID}\""), "null"), None, "somebody else's application");
+        for nobody in ["\"\"", "7", "{}"] {
+            assert_eq!(with(nobody, "null"), None, "{nobody}");
+        }
+        assert_eq!(with(&format!("\"{OWN_APP}\""), "{\"id\": \"x\"}"), None, "a person too");
+    }
+
+    #[test]
+    fn a_record_that_leaves_a_doubt_who_did_it_names_nobody() {
+        let actor = |ids: &[(&str, i64)], user: &str| {
+            let ids = ids.iter().map(|(id, kind)| json!({"ID": id, "Type": kind}));
+            let body = json!({"Operation": "Remove member from role.", "RecordType": 8,
+                "Actor": ids.collect::<Vec<_>>(), "UserId": user});
+            done(&body.to_string()).0
+        };
+        let own = format!("ServicePrincipal_{OWN_ID}");
+        let other = "ServicePrincipal_8e2d61b4-f093-47c5-bd1a-4c7f9036e5a8";
+        let kind = ("ServicePrincipal", 2);
+        assert_eq!(actor(&[(&own, 2)], "Not Available"), Some(service_principal(OWN_ID)));
+        assert_eq!(actor(&[], &own), Some(service_principal(OWN_ID)));
+        assert_eq!(actor(&[(OWN_APP, 2), kind], ""), Some(Initiator::OurApp));
+        for (ids, user) in [
+            (&[(own.as_str(), 2), (other, 2)][..], ""),
+            (&[(own.as_str(), 2)], other),
+            (&[(own.as_str(), 2), ("dana@woodgrove.example", 5)], ""),
+            (&[(own.as_str(), 2)], "dana@woodgrove.example"),
+            (&[(own.as_str(), 2), ("User_8e2d61b4-f093-47c5-bd1a-4c7f9036e5a8", 2)], ""),
+            (&[(own.as_str(), 2), ("User", 2)], ""),
+            (&[(OWN_ID, 2), kind], ""),
+            (&[(OWN_APP, 2)], ""),
+            (&[("ServicePrincipal_x", 2)], ""),
+            (&[], "x"),
+        ] {
+            assert_eq!(actor(ids, user), None, "{ids:?} {user}");
+        }
+        let garbled = json!({"Operation": "Remove member from role.", "RecordType": 8,
+            "Actor": [{"ID": own, "Type": 2}, 7], "UserId": own});
+        assert_eq!(done(&garbled.to_string()).0, None);
+    }
+
+    #[test]
+    fn fetched_content_is_read_like_what_is_sent() {
+        let roster = Case::new().policy().roster;
+        let whose = Whose { tenant: Some(WOODGROVE), roster: &roster, own_apps: &[], now: noon() };
+        let received = content(CONTENT.as_bytes(), whose).unwrap();
+        assert_eq!((received.signals.len(), received.irrelevant), (3, 1));
+        assert!(received.signals.iter().all(|s| s.as_ref().sender == Sender::O365));
+        assert_eq!(content(b"<html>", whose).unwrap_err().status(), 400);
+        assert_eq!(content(br#"{"error": {}}"#, whose).unwrap_err().status(), 400);
+    }
+
+    #[test]
     fn nothing_is_read_before_it_is_verified() {
         let roster = Case::new().policy().roster;
-        let error = receive(b"{", Headers::default(), &[key()], Some("x"), &roster, noon());
+        let whose = Whose { tenant: Some("x"), roster: &roster, own_apps: &[], now: noon() };
+        let error = receive(b"{", Headers::default(), &[key()], whose);
         assert_eq!(error.unwrap_err(), Reject::Missing("webhook-id"));
     }
 }

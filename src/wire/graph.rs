@@ -227,6 +227,9 @@ impl Reader<'_> {
             event_at: None,
             received_at: self.now,
             digest: self.digest.clone(),
+            initiator: None,
+            removal: false,
+            content_uri: None,
         }
     }
 

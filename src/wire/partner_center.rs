@@ -173,6 +173,9 @@ pub fn receive(
         event_at,
         received_at: now,
         digest: digest.clone(),
+        initiator: None,
+        removal: false,
+        content_uri: None,
     };
     let signals = tenants.into_iter().map(|tenant| Verified::new(signal(tenant))).collect();
     // What is signed has no time in it but the event's own, so the same body is the same message.

@@ -17,5 +17,8 @@ pub fn sweep(tenant: TenantId, now: Timestamp) -> Verified<Signal> {
         event_at: None,
         received_at: now,
         digest: Sha256Hex::of(now.to_string().as_bytes()),
+        initiator: None,
+        removal: false,
+        content_uri: None,
     })
 }

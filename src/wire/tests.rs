@@ -14,7 +14,9 @@ use proptest::sample::{Index, select};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
+use url::Url;
 
+use super::audit::Whose;
 use super::bearer::Allowed;
 use super::graph::{Proofs, client_state};
 use super::partner_center::certificates::{Published, roots};
@@ -40,6 +42,7 @@ const PAYLOADS: &[&str] = &[
     include_str!("../../events/audit/array.json"),
     include_str!("../../events/audit/conditional-access-updated.json"),
     include_str!("../../events/audit/delegated-admin-constraints.json"),
+    include_str!("../../events/audit/own-removal.json"),
     include_str!("../../events/audit/pim-completed.json"),
     include_str!("../../events/audit/records-azure-monitor.json"),
     include_str!("../../events/audit/unknown-activity.json"),
@@ -53,7 +56,10 @@ const PAYLOADS: &[&str] = &[
     include_str!("../../events/graph/two-tenants.json"),
     include_str!("../../events/graph/unknown-lifecycle.json"),
     include_str!("../../events/graph/user-updated.json"),
+    include_str!("../../events/o365/content-azure-active-directory.json"),
+    include_str!("../../events/o365/content-without-access.json"),
     include_str!("../../events/o365/notifications.json"),
+    include_str!("../../events/o365/record-own-removal.json"),
     include_str!("../../events/o365/validation.json"),
     include_str!("../../events/partner-center/dap-admin-relationship-approved.json"),
     include_str!("../../events/partner-center/dap-admin-relationship-terminated-by-microsoft.json"),
@@ -84,6 +90,13 @@ const NAMES: &[&str] = &[
     "contentType",
     "Operation",
     "RecordType",
+    "OrganizationId",
+    "Actor",
+    "Target",
+    "ModifiedProperties",
+    "initiatedBy",
+    "modifiedProperties",
+    "contentUri",
     "lifecycleEvent",
     "changeType",
     "EventName",
@@ -100,10 +113,17 @@ const TEXTS: &[&str] = &[
     WOODGROVE,
     "1.0",
     "Add member to role",
+    "Remove member from role.",
     "Audit.AzureActiveDirectory",
     "AAAA",
     "https://a.example/customers/11111111-1111-1111-1111-111111111111",
+    FEED,
+    "https://attacker.example/api/v1.0/11111111-1111-1111-1111-111111111111/activity/feed/audit/1",
 ];
+
+/// What every address of a content begins with.
+const FEED: &str =
+    "https://manage.office.com/api/v1.0/11111111-1111-1111-1111-111111111111/activity/feed/audit/";
 
 const PARTNER_CENTER: &str = include_str!("../../tests/data/partner-center-openssl.json");
 
@@ -123,6 +143,7 @@ struct Door {
     roles: [String; 1],
     webhook: [WebhookSecret; 1],
     secrets: [Secret; 1],
+    management: Url,
     bearer: String,
     state: String,
     /// The key of the certificate that is published, and a key of nobody's.
@@ -153,6 +174,7 @@ static DOOR: LazyLock<Door> = LazyLock::new(|| {
         roles: ["AzureEventGridSecureWebhookSubscriber".to_owned()],
         webhook: [WebhookSecret::parse(&webhook).unwrap()],
         secrets: [Secret::new(KEY)],
+        management: "https://manage.office.com".parse().unwrap(),
         bearer: format!("Bearer {token}"),
         state: client_state(&Secret::new(KEY), WOODGROVE.parse().unwrap()),
     }
@@ -175,20 +197,24 @@ impl Door {
         }
     }
 
+    fn whose(&self) -> Whose<'_> {
+        Whose { tenant: None, roster: &self.roster, own_apps: &self.audiences, now: noon() }
+    }
+
     fn audit(&self, body: &[u8], signature: Option<&str>) -> Result<Received, Reject> {
         let timestamp = noon().as_second().to_string();
         let headers =
             standard_webhooks::Headers { id: Some("m"), timestamp: Some(&timestamp), signature };
-        audit::receive(body, headers, &self.webhook, None, &self.roster, noon())
+        audit::receive(body, headers, &self.webhook, self.whose())
     }
 
     fn audit_with_token(&self, body: &[u8], token: Option<&str>) -> Result<Received, Reject> {
-        audit::receive_with_token(body, token, self.allowed(), None, &self.roster, noon())
+        audit::receive_with_token(body, token, self.allowed(), self.whose())
     }
 
     fn o365(&self, body: &[u8], auth_id: Option<&str>) -> Result<Received, Reject> {
         let headers = o365::Headers { auth_id, validation_code: None };
-        o365::receive(body, headers, &self.secrets, &self.roster, noon())
+        o365::receive(body, headers, &self.secrets, &self.management, &self.roster, noon())
     }
 
     fn partner_center(&self, body: &[u8], signature: &str) -> Result<Received, Reject> {
@@ -208,7 +234,7 @@ impl Door {
             algorithm: Some("rsa-sha256"),
             ..partner_center::Headers::default()
         };
-        let origin = url::Url::parse(certificate).unwrap();
+        let origin = Url::parse(certificate).unwrap();
         let claim = partner_center::Claim::read(headers, &[origin])?;
         partner_center::receive(body, &claim, published, &self.roster, noon())
     }
@@ -259,8 +285,14 @@ fn everybody_is_sent(body: &[u8]) -> Result<(), TestCaseError> {
     }
     quotes_nothing(&door.audit(body, Some(&signature)))?;
     quotes_nothing(&door.audit_with_token(body, token))?;
-    quotes_nothing(&door.o365(body, Some(KEY)))?;
     quotes_nothing(&door.partner_center(body, &rsa(theirs, body)))?;
+    quotes_nothing(&audit::content(body, door.whose()))?;
+    let announced = door.o365(body, Some(KEY));
+    quotes_nothing(&announced)?;
+    for signal in announced.iter().flat_map(|received| &received.signals) {
+        let uri = signal.as_ref().content_uri.as_deref().unwrap_or(FEED);
+        prop_assert!(uri.starts_with(FEED), "{}", uri);
+    }
     // What proves an item stands in the body here.
     let has_state = body.windows(door.state.len()).any(|part| part == door.state.as_bytes());
     let item_by_item = [

@@ -273,6 +273,10 @@ pub(crate) fn audit_rows() -> Vec<Row> {
     let stale = || Error("stale", "webhook-timestamp is more than 5 minutes off");
     let unknown_tenant = include_str!("../../events/audit/records-azure-monitor.json");
     let unknown_tenant = unknown_tenant.replace(WOODGROVE, STRANGER);
+    let records = include_str!("../../events/o365/content-azure-active-directory.json");
+    let record = serde_json::from_str::<Value>(records).unwrap()[0].to_string();
+    let of = |tenant: &str| record.replace(&format!("\"OrganizationId\":\"{WOODGROVE}\""), tenant);
+    let nameless = of("\"Version\":1");
     vec![
         // Nothing is understood before it is known who sends it.
         ("no signature", post("/hooks/audit", "hey"), 401, missing("webhook-id is missing"), &[]),
@@ -296,11 +300,15 @@ pub(crate) fn audit_rows() -> Vec<Row> {
         ("records without a tenant", mine("{\"records\":[{\"properties\":{}}]}"), 400, Error("malformed", "$.records[0]: the field tenantId is missing"), &[]),
         ("records that are no list", mine("{\"records\":{}}"), 400, Error("malformed", "$.records: not an array"), &[]),
         ("?tenant is no GUID", at("/hooks/audit?tenant=woodgrove", &event).signed(), 400, Error("malformed", "?tenant: not a tenant id"), &[]),
+        ("a Management Activity record with no name", mine("{\"Operation\":null,\"RecordType\":8}"), 400, Error("malformed", "$.Operation: not of the expected type"), &[]),
+        ("a Management Activity record of no tenant", mine(&of("\"OrganizationId\":\"woodgrove\"")), 400, Error("malformed", "$.OrganizationId: not a tenant id"), &[]),
         // What is well-formed and no reason to look.
         ("a tenant nobody guards", at(&format!("/hooks/audit?tenant={STRANGER}"), &event).signed(), 202, Nothing, &[]),
         ("records of a tenant nobody guards", bare(&unknown_tenant), 202, Nothing, &[]),
         ("an activity without power", mine(include_str!("../../events/audit/unknown-activity.json")), 202, Nothing, &[]),
         ("an empty list", mine("[]"), 202, Nothing, &[]),
+        ("Management Activity records without power", mine(include_str!("../../events/o365/content-without-access.json")), 202, Nothing, &[]),
+        ("a Management Activity record of a tenant nobody guards", mine(&of(&format!("\"OrganizationId\":\"{STRANGER}\""))), 202, Nothing, &[]),
         // Other methods and paths.
         ("GET", ask("GET", "/hooks/audit"), 405, Nothing, &[]),
         ("DELETE", ask("DELETE", "/hooks/audit"), 405, Nothing, &[]),
@@ -310,6 +318,13 @@ pub(crate) fn audit_rows() -> Vec<Row> {
         ("a list", mine(include_str!("../../events/audit/array.json")), 202, Nothing, &[WOODGROVE]),
         ("a collection", mine(include_str!("../../events/audit/value-collection.json")), 202, Nothing, &[WOODGROVE]),
         ("records, which name their tenant", at(&format!("/hooks/audit?tenant={FABRIKAM}"), include_str!("../../events/audit/records-azure-monitor.json")).signed(), 202, Nothing, &[WOODGROVE]),
+        ("a Management Activity record, which names its tenant", at(&format!("/hooks/audit?tenant={FABRIKAM}"), &record).signed(), 202, Nothing, &[WOODGROVE]),
+        ("a list of Management Activity records", bare(records), 202, Nothing, &[WOODGROVE]),
+        ("a collection of Management Activity records", bare(&format!("{{\"value\":{records}}}")), 202, Nothing, &[WOODGROVE]),
+        ("Management Activity records as records", bare(&format!("{{\"records\":{records}}}")), 202, Nothing, &[WOODGROVE]),
+        ("a Management Activity record that names no tenant", at(&format!("/hooks/audit?tenant={FABRIKAM}"), &nameless).signed(), 202, Nothing, &[FABRIKAM]),
+        ("a Management Activity record, and no tenant named", bare(&nameless), 202, Nothing, &[WOODGROVE, FABRIKAM]),
+        ("a directoryAudit beside a Management Activity record", mine(&format!("[{event},{nameless}]")), 202, Nothing, &[WOODGROVE]),
         ("good beside bad", mine(&format!("[{{}},{event},7]")), 202, Nothing, &[WOODGROVE]),
         ("two signatures, one of them right", {
             let request = mine(&event);

@@ -126,7 +126,8 @@ impl Town {
             ("WARDEN_STORE", format!("sqlite:{}", folder.path().join("store.db").display())),
             ("WARDEN_CLIENT_ID", CLIENT_ID.to_owned()),
             ("WARDEN_GRAPH_URL", origin.clone()),
-            ("WARDEN_LOGIN_URL", origin),
+            ("WARDEN_LOGIN_URL", origin.clone()),
+            ("WARDEN_MANAGEMENT_URL", origin),
             ("WARDEN_SWEEP_EVERY", "off".to_owned()),
             ("WARDEN_SETTLE_AFTER", "off".to_owned()),
             ("WARDEN_LISTEN", "127.0.0.1:0".to_owned()),
@@ -290,6 +291,18 @@ impl Warden {
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until its log says this so often.
+    pub(crate) async fn logged(&self, what: &str, times: usize) {
+        let mut pause = tokio::time::interval(Duration::from_millis(50));
+        let seen = async {
+            while self.log().matches(what).count() < times {
+                pause.tick().await;
+            }
+        };
+        let seen = tokio::time::timeout(LIMIT, seen).await;
+        assert!(seen.is_ok(), "not logged {times} times: {what}\n{}", self.log());
     }
 
     /// Its process id.

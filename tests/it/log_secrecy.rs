@@ -13,6 +13,7 @@ use partner_warden::sim::{
 use partner_warden::wire::graph::client_state;
 use serde_json::Value;
 
+use crate::front_door::O365_AUTH_ID;
 use crate::harness::{AUDIT_SECRET, CLIENT_STATE_KEY, ENFORCE, Town, Warden};
 
 /// Stands in bodies, headers and queries, and must not come out again.
@@ -37,6 +38,7 @@ fn secrets() -> Vec<(&'static str, String)> {
         ("an access token", "eyJ".to_owned()),
         ("the audit webhook's secret", bare(AUDIT_SECRET)),
         ("the key of clientState", CLIENT_STATE_KEY.to_owned()),
+        ("the auth id", O365_AUTH_ID.to_owned()),
         ("a clientState", state.trim_start_matches("v1.").to_owned()),
         ("the ticket sink's secret", bare(INBOX_SECRET)),
         ("a signature", "v1,".to_owned()),
@@ -84,7 +86,15 @@ async fn bad_requests(warden: &Warden) {
         ("webhook-timestamp", now.as_str()),
         ("webhook-signature", "v1,bWFya2VyN2YzYTkx"),
     ];
+    let elsewhere = format!(
+        "[{{\"tenantId\":\"{WOODGROVE}\",\"contentType\":\"Audit.AzureActiveDirectory\",\
+         \"contentUri\":\"https://{MARKER}.example/{MARKER}\"}}]"
+    );
+    let known = [("webhook-authid", O365_AUTH_ID), ("x-marked", MARKER)];
     for (path, headers, body, status) in [
+        ("/hooks/o365", &known[..], elsewhere.as_str(), 200),
+        ("/hooks/o365", &known[..], &broken, 400),
+        ("/hooks/o365", &marked[..], &elsewhere, 401),
         ("/hooks/graph", &marked[..], json.as_str(), 202),
         ("/hooks/graph", &[], &broken, 400),
         ("/hooks/graph", &[], &strange, 202),
@@ -160,10 +170,18 @@ async fn a_whole_run_at_trace_tells_names_and_no_secrets() {
         .fault(Rule::new("/roleDefinitions", Then::Html200));
     let town = Town::new(scenario, ENFORCE).await.set("WARDEN_LOG", "trace");
     let origin = town.sim.origin().to_string();
-    let town = town.set("WARDEN_PARTNER_CENTER_HOSTS", &origin);
+    let town =
+        town.set("WARDEN_PARTNER_CENTER_HOSTS", &origin).secret("o365AuthId", Some(O365_AUTH_ID));
     let warden = town.serve();
     bad_requests(&warden).await;
     bad_deliveries(&town, &warden).await;
+    let content = format!("[{{\"{MARKER}\":\"{MARKER}\"}}]");
+    let item = serde_json::json!([{"tenantId": WOODGROVE,
+        "contentType": "Audit.AzureActiveDirectory",
+        "contentUri": town.sim.publish(WOODGROVE, &content)}]);
+    let known = [("webhook-authid", O365_AUTH_ID)];
+    assert_eq!(warden.post("/hooks/o365", &known, &item.to_string()).await.status, 200);
+    warden.logged("audit content is not understood", 1).await;
     assert_eq!(warden.audit(&marked_event()).await, 202);
     assert_eq!(warden.graph(include_str!("../../events/graph/user-updated.json")).await, 202);
     town.messages("a refusal and a removal", |messages| {
@@ -179,7 +197,9 @@ async fn a_whole_run_at_trace_tells_names_and_no_secrets() {
     for name in ["Woodgrove", "Contoso Reseller", "Global Administrator", "AdminAgents", "Alice"] {
         assert!(log.contains(name), "nothing is said of {name}");
     }
-    for reason in ["not-authentic", "missing-proof", "malformed", "unknown-tenant", "too-large"] {
+    for reason in
+        ["not-authentic", "missing-proof", "malformed", "unknown-tenant", "too-large", "elsewhere"]
+    {
         let told = entries.iter().any(|entry| entry["reason"] == reason);
         assert!(told, "nothing is said of {reason}");
     }

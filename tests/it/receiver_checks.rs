@@ -91,7 +91,7 @@ fn groups() -> Vec<Group> {
             "Proof: a token of Microsoft Entra, where there is no signature.",
             audit_token_rows(&desk),
         ),
-        ("`/hooks/o365`", "Proof: the auth id.", o365_rows()),
+        ("`/hooks/o365`", "Proof: the auth id.", o365_rows("https://manage.office.com/")),
         (
             "`/hooks/event-grid`",
             "Proof: a token of Microsoft Entra, and each event's `clientState`.",

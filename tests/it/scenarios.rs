@@ -8,6 +8,8 @@ use crate::harness::{ENFORCE, Town, body, kinds, steps};
 
 mod again;
 mod sign_in;
+mod content;
+mod own;
 mod tickets;
 mod unreadable;
 mod untouched;

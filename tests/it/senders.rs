@@ -9,6 +9,7 @@ use partner_warden::adapters::http::{Http, Patience};
 use partner_warden::ports::Clock as _;
 use partner_warden::sim::{CLIENT_ID, CLIENT_SECRET, Rule, Then, WOODGROVE};
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::front_door::Says::{Error, Nothing, Origin};
 use crate::front_door::{
@@ -132,15 +133,21 @@ fn structured(token: &str) -> Request {
 }
 
 #[rustfmt::skip]
-pub(crate) fn o365_rows() -> Vec<Row> {
+pub(crate) fn o365_rows(management: &str) -> Vec<Row> {
     let validation = include_str!("../../events/o365/validation.json");
     let notifications = include_str!("../../events/o365/notifications.json");
+    let notifications = &notifications.replace("https://manage.office.com/", management);
+    let feed = format!("{management}api/v1.0/{WOODGROVE}/activity/feed/audit/");
+    let at = |uri: &str| json!([{"tenantId": WOODGROVE, "contentType": "Audit.AzureActiveDirectory", "contentUri": uri}]).to_string();
+    let host = Url::parse(management).unwrap().authority().to_owned();
+    let elsewhere = |from: &str, to: &str| at(&format!("{feed}1").replacen(from, to, 1));
     let door = |body: &str| post("/hooks/o365", body);
     let known = |body: &str| door(body).headers([("webhook-authid", O365_AUTH_ID.to_owned())]);
     let asking = |request: Request| request.headers([("webhook-validationcode", "3c2f".to_owned())]);
     let with = |id: &str| door(notifications).headers([("webhook-authid", id.to_owned())]);
     let missing = || Error("missing-proof", "Webhook-AuthID is missing");
     let wrong = || Error("not-authentic", "Webhook-AuthID does not verify");
+    let inner = |list: &str| list[1..list.len() - 1].to_owned();
     let entry = |tenant: &str| json!([{"tenantId": tenant, "contentType": "Audit.AzureActiveDirectory"}]).to_string();
     vec![
         // Nothing is understood before it is known who sends it.
@@ -163,17 +170,31 @@ pub(crate) fn o365_rows() -> Vec<Row> {
         ("entries that are none", known("[1,null,{}]"), 200, Nothing, &[]),
         ("content of Exchange", known(&notifications.replace("Audit.AzureActiveDirectory", "Audit.SharePoint")), 200, Nothing, &[]),
         ("a tenant nobody guards", known(&entry(STRANGER)), 200, Nothing, &[]),
+        // A token goes to the tenant's own feed alone; nothing is fetched from elsewhere.
+        ("content at another host", known(&elsewhere(&host, "attacker.example")), 200, Nothing, &[]),
+        ("content at a host that begins alike", known(&elsewhere(&host, &format!("{host}.attacker.example"))), 200, Nothing, &[]),
+        ("content at another port", known(&elsewhere(&host, "127.0.0.1:1")), 200, Nothing, &[]),
+        ("content at a host with a user", known(&elsewhere(&host, &format!("user:word@{host}"))), 200, Nothing, &[]),
+        ("content at a host that stands where a user would", known(&elsewhere(&host, &format!("{host}@attacker.example"))), 200, Nothing, &[]),
+        ("content by another scheme", known(&elsewhere("http", "ftp")), 200, Nothing, &[]),
+        ("content in another tenant's feed", known(&elsewhere(WOODGROVE, FABRIKAM)), 200, Nothing, &[]),
+        ("content beside the feed", known(&elsewhere("/audit/", "/audit/../subscriptions/")), 200, Nothing, &[]),
+        ("content at a fragment", known(&at(&format!("{feed}1#x"))), 200, Nothing, &[]),
+        ("content at no address", known(&at("audit/1")), 200, Nothing, &[]),
         ("GET", ask("GET", "/hooks/o365"), 405, Nothing, &[]),
-        // What tells of directory changes is looked at.
+        // What tells of directory changes is looked at, if the content is gone or none is named.
         ("notifications", known(notifications), 200, Nothing, &[WOODGROVE]),
         ("one notification", known(&entry(FABRIKAM)), 200, Nothing, &[FABRIKAM]),
-        ("a notification beside what is none", known(&format!("[7,{}]", &entry(FABRIKAM)[1..entry(FABRIKAM).len() - 1])), 200, Nothing, &[FABRIKAM]),
+        ("good content beside content at another host", known(&format!("[{},{}]", inner(&elsewhere(&host, "attacker.example")), inner(&at(&format!("{feed}2"))))), 200, Nothing, &[WOODGROVE]),
+        ("a notification beside what is none", known(&format!("[7,{}]", inner(&entry(FABRIKAM)))), 200, Nothing, &[FABRIKAM]),
     ]
 }
 
 #[tokio::test]
 async fn the_door_for_the_management_activity_api() {
-    check_all(&town().await, o365_rows()).await;
+    let town = town().await;
+    let rows = o365_rows(town.sim.origin().as_str());
+    check_all(&town, rows).await;
 }
 
 #[rustfmt::skip]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use url::Url;
 
@@ -28,17 +29,17 @@ const LIFE_MAX: i64 = 24 * 60 * 60;
 /// What a token is for: all that the application was granted of one API, such as
 /// `https://graph.microsoft.com/.default`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Scope(Arc<str>);
+pub(in crate::adapters) struct Scope(Arc<str>);
 
 impl Scope {
     /// That of the API at `origin`.
-    pub(super) fn of(origin: &Url) -> Self {
+    pub(in crate::adapters) fn of(origin: &Url) -> Self {
         Self(format!("{}/.default", origin.as_str().trim_end_matches('/')).into())
     }
 }
 
 /// The tokens in hand.
-pub(super) struct Tokens {
+pub(in crate::adapters) struct Tokens {
     http: Http,
     login: Url,
     identity: Identity,
@@ -79,7 +80,7 @@ struct Denied {
 }
 
 impl Tokens {
-    pub(super) fn new(
+    pub(in crate::adapters) fn new(
         http: Http,
         login: Url,
         identity: Identity,
@@ -148,6 +149,27 @@ impl Tokens {
         let key = (tenant, scope.clone());
         if held.get(&key).is_some_and(|held| held.token == *refused) {
             held.remove(&key);
+        }
+    }
+
+    /// Sends a request with the tenant's token; with a fresh one if the first is not accepted.
+    pub(in crate::adapters) async fn send(
+        &self,
+        whom: &str,
+        tenant: TenantId,
+        scope: &Scope,
+        request: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<Answer, PortError> {
+        let mut fresh = false;
+        loop {
+            let token = self.token(tenant, scope).await?;
+            let send = self.http.send(whom, |client| request(client).bearer_auth(token.expose()));
+            let answer = send.await?;
+            if answer.status != StatusCode::UNAUTHORIZED || fresh {
+                return Ok(answer);
+            }
+            self.forget(tenant, scope, &token);
+            fresh = true;
         }
     }
 

@@ -5,6 +5,7 @@ mod auth;
 mod credential;
 mod read;
 mod revoke;
+mod service_principal;
 
 use std::sync::Mutex;
 
@@ -21,6 +22,7 @@ use crate::domain::facts::DirectoryObject;
 use crate::domain::finding::testing::{Case, noon};
 use crate::domain::id::{AssignmentId, PartnerId, PrincipalId};
 use crate::domain::plan::{Circumstances, History, Step, StepState, plan};
+use crate::domain::secret::Secret;
 use crate::ports::{
     Listed, ReadGuests as _, ReadObjects as _, ReadPartnerEntries as _, ReadRoles as _,
     ReadTenantNames as _, RevokeRoleAssignment as _, chain,

@@ -19,6 +19,7 @@ use crate::domain::roster::Roster;
 use crate::domain::secret::Secret;
 use crate::domain::signal::Signal;
 use crate::ports::{Enqueue, chain};
+use crate::wire::audit::Whose;
 use crate::wire::standard_webhooks::{Headers, WebhookSecret};
 use crate::wire::{Verified, audit};
 
@@ -101,8 +102,8 @@ fn signal(tenant: &str, object: &str, at: Timestamp) -> Verified<Signal> {
     let signature = key.sign("msg", at, body.as_bytes());
     let headers =
         Headers { id: Some("msg"), timestamp: Some(&timestamp), signature: Some(&signature) };
-    let received =
-        audit::receive(body.as_bytes(), headers, &[key], Some(tenant), &roster(), at).unwrap();
+    let whose = Whose { tenant: Some(tenant), roster: &roster(), own_apps: &[], now: at };
+    let received = audit::receive(body.as_bytes(), headers, &[key], whose).unwrap();
     received.signals.into_iter().next().unwrap()
 }
 

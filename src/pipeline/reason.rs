@@ -1,0 +1,259 @@
+//! Whether what waits is a reason to read the tenant. In doubt it is.
+//!
+//! Two kinds of signals can turn out to be none: that our own application took away what the
+//! pipeline has read again already, and that there is new audit content, in which there may be
+//! nothing about access. Neither decides anything but whether to look.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tracing::{info, warn};
+
+use super::World;
+use crate::domain::facts::{Gap, GapCause};
+use crate::domain::id::PrincipalId;
+use crate::domain::roster::Tenant;
+use crate::domain::signal::{Envelope, Initiator, Signal};
+use crate::domain::text::count;
+use crate::ports::{Look, PortError, Waiting, chain};
+use crate::wire::audit::{self, Whose};
+
+/// Most contents that are fetched before a look. Where more wait, reading the tenant is cheaper.
+const CONTENTS_MAX: usize = 20;
+
+/// How many of them are fetched at once.
+const CONTENTS_AT_ONCE: usize = 4;
+
+/// How long all of this may take. Whatever is not known by then is a reason.
+const WITHIN: Duration = Duration::from_mins(1);
+
+/// What waits, as far as the queue can tell.
+#[derive(Debug, PartialEq, Eq)]
+enum Hint {
+    /// A reason to look.
+    Look,
+    /// An application took something away.
+    Removed(Initiator),
+    /// Audit content tells more.
+    Content(String),
+}
+
+impl Hint {
+    /// The queue keeps the first signal of a subject and counts the others, so that one that
+    /// waits alone can be known and several cannot. A settling look is owed to earlier ones.
+    fn of(waiting: &Waiting) -> Self {
+        if waiting.settling || waiting.signals != 1 {
+            return Self::Look;
+        }
+        match waiting.first.clone().map(Envelope::signal) {
+            Some(Signal { removal: true, initiator: Some(by), content_uri: None, .. }) => {
+                Self::Removed(by)
+            }
+            Some(Signal { removal: false, content_uri: Some(uri), .. }) => Self::Content(uri),
+            _ => Self::Look,
+        }
+    }
+}
+
+/// Whether anything that waits is a reason to read the tenant.
+pub(super) async fn is_any(world: &World, tenant: &Tenant, look: &Look) -> bool {
+    let hints: Vec<Hint> = look.waiting.iter().map(Hint::of).collect();
+    let contents = hints.iter().filter(|hint| matches!(hint, Hint::Content(_))).count();
+    if hints.is_empty() || hints.contains(&Hint::Look) || contents > CONTENTS_MAX {
+        return true;
+    }
+    let weighed = tokio::time::timeout(WITHIN, weigh(world, tenant, hints)).await;
+    let reason = weighed.unwrap_or_else(|_| {
+        warn!(tenant.name, "what happened could not be read in time; the tenant is looked at");
+        true
+    });
+    if !reason {
+        let waiting = count(look.waiting.len(), "signal");
+        info!(tenant.name, contents, "no reason to look: {waiting} of what changes no access");
+    }
+    reason
+}
+
+async fn weigh(world: &World, tenant: &Tenant, hints: Vec<Hint>) -> bool {
+    let mut uris = Vec::new();
+    for hint in hints {
+        match hint {
+            Hint::Removed(by) if is_ours(world, tenant, &by).await => {}
+            Hint::Removed(_) | Hint::Look => return true,
+            Hint::Content(uri) => uris.push(uri),
+        }
+    }
+    let reads = uris.into_iter().map(|uri| is_reason(world, tenant, uri));
+    let mut reads = futures_util::stream::iter(reads).buffer_unordered(CONTENTS_AT_ONCE);
+    while let Some(reason) = reads.next().await {
+        if reason {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a content tells of anything but what our own application took away.
+async fn is_reason(world: &World, tenant: &Tenant, uri: String) -> bool {
+    let body = match world.audit_content.audit_content(tenant.id, &uri).await {
+        Ok(body) => body,
+        Err(error) => {
+            warn!(tenant.name, "audit content cannot be read; looking instead: {}", chain(&error));
+            return true;
+        }
+    };
+    let id = tenant.id.to_string();
+    let whose = Whose {
+        tenant: Some(&id),
+        roster: &world.policy.roster,
+        own_apps: &world.own_apps,
+        now: world.clock.now(),
+    };
+    let received = match audit::content(&body, whose) {
+        Ok(received) => received,
+        Err(reject) => {
+            warn!(tenant.name, "audit content is not understood; looking instead: {reject}");
+            return true;
+        }
+    };
+    let records = received.signals.len() + received.irrelevant;
+    if let Some(reject) = received.rejects.first() {
+        warn!(tenant.name, "an audit record is not understood; looking instead: {reject}");
+        return true;
+    }
+    if records == 0 {
+        // None is announced that holds nothing.
+        warn!(tenant.name, "audit content is empty; looking instead");
+        return true;
+    }
+    for signal in &received.signals {
+        let signal = signal.as_ref();
+        let ours = match &signal.initiator {
+            Some(by) if signal.tenant == tenant.id => is_ours(world, tenant, by).await,
+            _ => false,
+        };
+        if ours && !signal.removal {
+            warn_of(tenant, &signal.what);
+        }
+        if !ours || !signal.removal {
+            info!(tenant.name, records, "audit content tells of: {}", signal.what);
+            return true;
+        }
+    }
+    let passed_over = Vec::from_iter(received.passed_over).join(", ");
+    info!(tenant.name, records, passed_over, "audit content tells of nobody's access");
+    false
+}
+
+/// Tells of what was done in our own name and is no revocation. Whoever did it may have got hold
+/// of our credential.
+pub(super) async fn tell_of_misuse(world: &World, tenant: &Tenant, look: &Look, gaps: &[Gap]) {
+    if gaps.iter().any(|gap| gap.cause == GapCause::SignInRefused) {
+        return;
+    }
+    let first = look.waiting.iter().filter_map(|waiting| waiting.first.clone());
+    let done = first.map(Envelope::signal).filter(|signal| !signal.removal);
+    let done: BTreeMap<Initiator, String> =
+        done.filter_map(|signal| Some((signal.initiator?, signal.what))).collect();
+    let tell = async {
+        for (by, what) in &done {
+            if is_ours(world, tenant, by).await {
+                warn_of(tenant, what);
+            }
+        }
+    };
+    if tokio::time::timeout(WITHIN, tell).await.is_err() {
+        warn!(tenant.name, "in whose name something was done could not be read in time");
+    }
+}
+
+fn warn_of(tenant: &Tenant, what: &str) {
+    warn!(
+        tenant.name,
+        "done in the name of the application WARDEN_CLIENT_ID, and no revocation: {what}; if this \
+         program did not do it, find out who else holds the credential"
+    );
+}
+
+/// Whether it was an application of ours.
+async fn is_ours(world: &World, tenant: &Tenant, by: &Initiator) -> bool {
+    let id = match by {
+        Initiator::OurApp => return true,
+        Initiator::ServicePrincipal(id) => id,
+    };
+    for app in &world.own_apps {
+        let own: Result<Option<PrincipalId>, PortError> =
+            world.service_principals.service_principal(tenant.id, app).await;
+        match own {
+            Ok(own) if own.as_ref() == Some(id) => return true,
+            Ok(_) => {}
+            Err(error) => {
+                warn!(tenant.name, "our own service principal is not known: {}", chain(&error));
+            }
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::finding::testing::{WOODGROVE, noon};
+    use crate::domain::id::Sha256Hex;
+    use crate::domain::signal::{Sender, Subject};
+
+    fn signal() -> Signal {
+        Signal {
+            tenant: WOODGROVE.parse().unwrap(),
+            sender: Sender::Audit,
+            what: "Remove member from role".to_owned(),
+            subject: Subject::object("1"),
+            event_id: None,
+            event_at: None,
+            received_at: noon(),
+            digest: Sha256Hex::of(b""),
+            initiator: None,
+            removal: false,
+            content_uri: None,
+        }
+    }
+
+    fn waiting(signal: Option<Signal>) -> Waiting {
+        Waiting {
+            subject: Subject::object("1"),
+            generation: 1,
+            signals: 1,
+            settling: false,
+            first: signal.map(|signal| Envelope::V1 { signal }),
+            attempts: 1,
+        }
+    }
+
+    #[test]
+    fn only_a_signal_that_waits_alone_and_says_so_can_be_no_reason() {
+        let by = Some(Initiator::OurApp);
+        let uri = Some("https://manage.example/1".to_owned());
+        let removed = Signal { removal: true, initiator: by.clone(), ..signal() };
+        let content = Signal { content_uri: uri.clone(), ..signal() };
+        let alone = |signal: &Signal| Hint::of(&waiting(Some(signal.clone())));
+        assert_eq!(alone(&removed), Hint::Removed(Initiator::OurApp));
+        assert_eq!(alone(&content), Hint::Content(uri.clone().unwrap()));
+        for other in [
+            signal(),
+            Signal { removal: true, ..signal() },
+            Signal { initiator: by.clone(), ..signal() },
+            Signal { removal: true, content_uri: uri.clone(), ..signal() },
+            Signal { removal: true, initiator: by.clone(), content_uri: uri, ..signal() },
+        ] {
+            assert_eq!(alone(&other), Hint::Look, "{other:?}");
+        }
+        assert_eq!(Hint::of(&waiting(None)), Hint::Look, "an envelope that cannot be read");
+        for signal in [removed, content] {
+            let one = waiting(Some(signal));
+            assert_eq!(Hint::of(&Waiting { signals: 2, ..one.clone() }), Hint::Look);
+            assert_eq!(Hint::of(&Waiting { signals: 0, ..one.clone() }), Hint::Look);
+            assert_eq!(Hint::of(&Waiting { settling: true, ..one }), Hint::Look);
+        }
+    }
+}
