@@ -1,6 +1,7 @@
 //! One process that runs all of it: the router, the worker, the schedule and the outbox.
 
 mod deliver;
+mod schedule;
 mod work;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::graph::{Credential, Graph};
+use crate::adapters::graph::{AuditLogs, Credential, Graph};
 use crate::adapters::http::{Http, Patience};
 use crate::adapters::key_set::PublishedKeys;
 use crate::adapters::recorder::Recorder;
@@ -28,6 +29,7 @@ use crate::domain::signal::Signal;
 use crate::http::{Front, router};
 use crate::pipeline::{READ_AGAIN, World};
 use crate::ports::{Clock, Enqueue, PortError, Queue, RevokeRoleAssignment};
+use crate::sweep::{Gates, Subscribing, Sweep, Times};
 use crate::wire::Verified;
 use crate::wire::standard_webhooks::WebhookSecret;
 
@@ -42,6 +44,8 @@ pub struct Timing {
     pub retry_pause: SignedDuration,
     /// The pauses before a message is sent again; after the last it is given up.
     pub deliver_again: Vec<SignedDuration>,
+    /// The time between two requests for one tenant's audit log: Graph allows 5 in 10 seconds.
+    pub audits_apart: SignedDuration,
 }
 
 impl Default for Timing {
@@ -63,6 +67,7 @@ impl Default for Timing {
                 hours(20),
                 hours(24),
             ],
+            audits_apart: SignedDuration::from_secs(2),
         }
     }
 }
@@ -124,14 +129,16 @@ pub async fn serve(
     let arrived = Arc::new(Notify::new());
     let written = Arc::new(Notify::new());
     let door_queue = Arc::new(Waking { queue: queue.clone(), arrived: arrived.clone() });
-    let front = front(config, door_queue)?;
+    let front = front(config, door_queue.clone())?;
+    let graph = graph(config, &http);
+    let sweep = Arc::new(sweep(config, &graph, &store, &queue, door_queue, &timing));
+    let schedule =
+        schedule::Schedule { sweep: Arc::clone(&sweep), retry_pause: timing.retry_pause };
     let worker = work::Worker {
-        world: Arc::new(world(config, &http, &store, &timing)),
-        queue: Arc::new(queue.clone()),
-        enqueue: Arc::new(queue),
-        marks: store.clone(),
+        world: Arc::new(world(config, graph, &store, &timing)),
+        queue: Arc::new(queue),
+        sweep,
         settle_after: config.settings.settle_after,
-        sweep_every: config.settings.sweep_every,
         retry_pause: timing.retry_pause,
         arrived,
         written: written.clone(),
@@ -153,8 +160,13 @@ pub async fn serve(
         info!("stopping: finishing what is under way");
         stopping.cancel();
     };
-    let (door, (), (), ()) =
-        tokio::join!(door, worker.run(&stopping), courier.run(&stopping), watch);
+    let (door, (), (), (), ()) = tokio::join!(
+        door,
+        worker.run(&stopping),
+        courier.run(&stopping),
+        schedule.run(&stopping),
+        watch
+    );
     door.map_err(ServeError::Stopped)
 }
 
@@ -168,6 +180,11 @@ fn announce(config: &Config, listener: &TcpListener) {
     }
     if config.secrets.rotated("clientStateKey").is_empty() {
         warn!("no clientStateKey: /hooks/graph takes nothing");
+    }
+    if config.settings.public_url.is_none() {
+        info!("no WARDEN_PUBLIC_URL: Microsoft Graph is not asked for change notifications");
+    } else if config.secrets.secret("clientStateKey").is_none() {
+        warn!("no clientStateKey: Microsoft Graph is not asked for change notifications");
     }
     if policy.tickets.is_empty() {
         warn!("the policy names no ticket sink: findings are recorded and nobody is told");
@@ -205,8 +222,7 @@ fn front(config: &Config, enqueue: Arc<dyn Enqueue>) -> Result<Front, ServeError
     })
 }
 
-fn world(config: &Config, http: &Http, store: &Sqlite, timing: &Timing) -> World {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+fn graph(config: &Config, http: &Http) -> Graph {
     let settings = &config.settings;
     let secret = config.secrets.secret("graphClientSecret").cloned();
     let credential = Credential::Secret {
@@ -214,13 +230,47 @@ fn world(config: &Config, http: &Http, store: &Sqlite, timing: &Timing) -> World
         secret: secret.unwrap_or_else(|| Secret::new("")),
     };
     let (graph_url, login_url) = (settings.graph_url.clone(), settings.login_url.clone());
-    let graph = Arc::new(Graph::new(http.clone(), graph_url, login_url, credential, clock.clone()));
+    Graph::new(http.clone(), graph_url, login_url, credential, Arc::new(SystemClock))
+}
+
+fn sweep(
+    config: &Config,
+    graph: &Graph,
+    store: &Sqlite,
+    queue: &Sqlite,
+    enqueue: Arc<dyn Enqueue>,
+    timing: &Timing,
+) -> Sweep {
+    let settings = &config.settings;
+    let key = config.secrets.secret("clientStateKey").cloned();
+    let subscribing = settings.notification_url().zip(key).map(|(url, key)| Subscribing {
+        read: Arc::new(graph.clone()),
+        write: Arc::new(graph.subscriber()),
+        url,
+        key,
+    });
+    Sweep {
+        clock: Arc::new(SystemClock),
+        policy: config.policy.clone(),
+        marks: Arc::new(store.clone()),
+        heard: Arc::new(queue.clone()),
+        enqueue,
+        audits: Arc::new(AuditLogs::new(graph.clone(), timing.audits_apart)),
+        subscribing,
+        times: Times::new(settings.sweep_every, settings.poll_every),
+        gates: Gates::default(),
+    }
+}
+
+fn world(config: &Config, graph: Graph, store: &Sqlite, timing: &Timing) -> World {
+    let settings = &config.settings;
+    let graph = Arc::new(graph);
     let revoke: Arc<dyn RevokeRoleAssignment> = match config.policy.mode {
         Mode::Enforce => Arc::new(graph.revoker()),
         Mode::Observe | Mode::Approve => Arc::new(Recorder),
     };
     World {
-        clock,
+        clock: Arc::new(SystemClock),
         roles: graph.clone(),
         objects: graph.clone(),
         guests: graph.clone(),

@@ -1,8 +1,10 @@
 //! Microsoft Graph, spoken to as an application.
 
+mod audits;
 mod auth;
 mod read;
 mod revoke;
+mod subscribe;
 #[cfg(test)]
 mod tests;
 
@@ -13,9 +15,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+pub use self::audits::AuditLogs;
 pub use self::auth::Credential;
 use self::auth::Tokens;
 use self::revoke::Revoker;
+use self::subscribe::Subscriber;
 use super::http::{Answer, Http};
 use crate::domain::id::TenantId;
 use crate::domain::secret::Secret;
@@ -51,6 +55,11 @@ impl Graph {
     /// The same connection with the power to revoke.
     pub fn revoker(&self) -> Revoker {
         Revoker(self.clone())
+    }
+
+    /// The same connection with the power to subscribe.
+    pub fn subscriber(&self) -> Subscriber {
+        Subscriber(self.clone())
     }
 
     fn url(&self, path: &str) -> Result<Url, PortError> {

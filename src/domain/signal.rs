@@ -17,6 +17,8 @@ pub enum Sender {
     O365,
     /// A Graph change notification that came by way of Azure Event Grid.
     EventGrid,
+    /// The tenant's own audit log, read from Microsoft Graph.
+    AuditLog,
     /// Our own schedule.
     Schedule,
 }
@@ -29,6 +31,7 @@ impl Sender {
             Self::Audit => "audit",
             Self::O365 => "o365",
             Self::EventGrid => "event-grid",
+            Self::AuditLog => "audit-log",
             Self::Schedule => "schedule",
         }
     }
@@ -51,6 +54,17 @@ impl Subject {
     /// The periodic look at everything.
     pub fn sweep() -> Self {
         Self("sweep".to_owned())
+    }
+
+    /// The tenant's subscriptions, beside the tenant as a whole: one is gone, or notifications
+    /// were missed.
+    pub fn subscriptions() -> Self {
+        Self("subscriptions".to_owned())
+    }
+
+    /// The tenant's subscriptions, which are to be authorized again.
+    pub fn reauthorization() -> Self {
+        Self("reauthorization".to_owned())
     }
 
     /// One directory object. The id is hashed, because it comes from the event.

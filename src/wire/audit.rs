@@ -98,6 +98,28 @@ pub fn receive_with_token(
     read(body, tenant, roster, now)
 }
 
+/// Reads events of a tenant's audit log. They need no further proof: they were read from Microsoft
+/// Graph with the tenant's own token. One that cannot be understood is a reason to look all the
+/// same, since nobody sends it again in a better form.
+pub fn polled(events: &[Value], tenant: TenantId, roster: &Roster, now: Timestamp) -> Received {
+    let mut received = Received::default();
+    for event in events {
+        let digest = Sha256Hex::of(event.to_string().as_bytes());
+        let reader = Reader { tenant: Some(tenant), roster, digest, now };
+        let mut one = Received::default();
+        reader.item("$", Item::Bare(event.clone()), &mut one);
+        if one.rejects.iter().any(|reject| matches!(reject, Reject::Malformed { .. })) {
+            one.signals.push(Verified::new(reader.unintelligible(tenant)));
+        }
+        let signals = one.signals.into_iter().map(Verified::into_inner);
+        let signals = signals.map(|signal| Signal { sender: Sender::AuditLog, ..signal });
+        received.signals.extend(signals.map(Verified::new));
+        received.rejects.extend(one.rejects);
+        received.irrelevant += one.irrelevant;
+    }
+    received
+}
+
 fn read(
     body: &[u8],
     tenant: Option<&str>,
@@ -210,6 +232,21 @@ impl Reader<'_> {
             subject,
             event_id: event.id.as_ref().and_then(Value::as_str).map(text::foreign),
             event_at: event.activity_date_time.as_deref().and_then(|at| at.parse().ok()),
+            received_at: self.now,
+            digest: self.digest.clone(),
+        }
+    }
+}
+
+impl Reader<'_> {
+    fn unintelligible(&self, tenant: TenantId) -> Signal {
+        Signal {
+            tenant,
+            sender: Sender::AuditLog,
+            what: "an event that cannot be understood".to_owned(),
+            subject: Subject::tenant(),
+            event_id: None,
+            event_at: None,
             received_at: self.now,
             digest: self.digest.clone(),
         }
@@ -406,6 +443,46 @@ mod tests {
         let received = receive_signed(&format!("[{good}, 7, {good}]"), Some(WOODGROVE)).unwrap();
         assert_eq!(received.signals.len(), 2);
         assert_eq!(received.rejects[0].to_string(), "$[1]: not an object");
+    }
+
+    #[test]
+    fn events_of_the_audit_log_are_reasons_to_look_each_with_its_own_digest() {
+        let text = include_str!("../../events/audit/value-collection.json");
+        let json: Value = serde_json::from_str(text).unwrap();
+        let mut events = json["value"].as_array().unwrap().clone();
+        events.push(serde_json::from_str(UNKNOWN).unwrap());
+        events.push(Value::from("nonsense"));
+        let (roster, tenant) = (Case::new().policy().roster, WOODGROVE.parse().unwrap());
+        let received = polled(&events, tenant, &roster, noon());
+        let heard: Vec<&str> = received.signals.iter().map(|s| s.as_ref().what.as_str()).collect();
+        assert_eq!(
+            heard,
+            [
+                "Add member to role",
+                "Update a partner cross-tenant access setting",
+                "Add eligible member to role",
+                "an event that cannot be understood",
+            ]
+        );
+        assert_eq!((received.irrelevant, received.rejects.len()), (1, 1));
+        let digests: std::collections::BTreeSet<&Sha256Hex> =
+            received.signals.iter().map(|s| &s.as_ref().digest).collect();
+        assert_eq!(digests.len(), 4);
+        for signal in &received.signals {
+            let signal = signal.as_ref();
+            assert_eq!((signal.tenant, signal.sender), (tenant, Sender::AuditLog));
+        }
+    }
+
+    const UNKNOWN: &str = include_str!("../../events/audit/unknown-activity.json");
+
+    #[test]
+    fn a_tenant_that_is_not_guarded_is_not_looked_at_for_its_audit_log() {
+        let event = serde_json::json!({"activityDisplayName": "Add member to role"});
+        let roster = Case::new().policy().roster;
+        let stranger = "44444444-4444-4444-4444-444444444444".parse().unwrap();
+        let received = polled(&[event], stranger, &roster, noon());
+        assert_eq!((received.signals.len(), received.rejects), (0, vec![Reject::UnknownTenant]));
     }
 
     #[test]

@@ -26,6 +26,7 @@ impl Enqueue for Sqlite {
 /// A signal of a subject that already waits joins what waits. While that subject's look is under
 /// way, the signal is newer than the snapshot, and the mark left by the claim tells so.
 fn insert(db: &Connection, signal: Signal) -> rusqlite::Result<()> {
+    super::marks::note(db, &signal)?;
     let tenant = signal.tenant.to_string();
     let subject = signal.subject.as_str().to_owned();
     let due = millis(signal.received_at);
