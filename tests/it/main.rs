@@ -13,4 +13,5 @@ mod receiver_checks;
 mod scenarios;
 mod senders;
 mod storm;
+mod sweep;
 mod tidy;
