@@ -1,7 +1,9 @@
 //! One process that runs all of it: the router, the worker, the schedule and the outbox.
 
 mod deliver;
+pub mod redrive;
 mod schedule;
+pub mod subscriptions;
 mod work;
 
 use std::collections::BTreeMap;
@@ -93,6 +95,9 @@ pub enum ServeError {
     /// No url can be made from the sign-in's origin.
     #[error("WARDEN_LOGIN_URL is no base for urls")]
     Login(#[source] url::ParseError),
+    /// Something that is needed is not set.
+    #[error("{0}")]
+    Unset(&'static str),
     /// The server stopped.
     #[error("the server stopped")]
     Stopped(#[source] std::io::Error),
@@ -117,12 +122,7 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let http = Http::new(timing.patience).map_err(ServeError::Client)?;
-    let store = Sqlite::open(&config.settings.store)?;
-    let queue = if config.settings.queue == config.settings.store {
-        store.clone()
-    } else {
-        Sqlite::open(&config.settings.queue)?
-    };
+    let (store, queue) = store_and_queue(config)?;
     announce(config, &listener);
 
     let stopping = Arc::new(tokio_util::sync::CancellationToken::new());
@@ -168,6 +168,17 @@ pub async fn serve(
         watch
     );
     door.map_err(ServeError::Stopped)
+}
+
+/// The ledger's file and the queue's, which may be the same.
+fn store_and_queue(config: &Config) -> Result<(Sqlite, Sqlite), OpenError> {
+    let store = Sqlite::open(&config.settings.store)?;
+    let queue = if config.settings.queue == config.settings.store {
+        store.clone()
+    } else {
+        Sqlite::open(&config.settings.queue)?
+    };
+    Ok((store, queue))
 }
 
 fn announce(config: &Config, listener: &TcpListener) {

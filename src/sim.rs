@@ -157,7 +157,9 @@ impl Sim {
     pub fn set_expiry(&self, subscription_id: &str, at: Timestamp) {
         self.shared.change(|state| {
             let found = state.subscriptions.iter_mut().find(|it| it.id == subscription_id);
-            found.into_iter().for_each(|it| it.expires_at = at);
+            if let Some(found) = found {
+                found.expires_at = at;
+            }
         });
     }
 

@@ -9,6 +9,7 @@ mod audits;
 mod kept;
 mod subscriptions;
 #[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
@@ -155,11 +156,13 @@ impl Sweep {
             report.look = true;
         }
         if let Some(now) = self.is_due(tenant.id, Duty::Tend, &turns) {
-            report.tended = Some(self.tend(tenant, false).await?);
+            let tended = self.tend(tenant, false).await?;
+            self.cover(tenant, &tended).await?;
+            report.tended = Some(tended);
             self.done(tenant.id, |turns| turns.tended = Some(now)).await?;
         }
         if let Some(now) = self.is_due(tenant.id, Duty::Poll, &turns) {
-            let (polled, found) = self.poll(tenant).await?;
+            let (polled, found) = self.poll(tenant, report.look).await?;
             let half_way = polled.more.then(|| self.clock.now());
             self.done(tenant.id, |turns| (turns.polled, turns.half_way) = (Some(now), half_way))
                 .await?;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::domain::id::TenantId;
-use crate::ports::{PortError, chain};
+use crate::ports::{Failure, PortError, chain};
 use crate::sweep::{Report, Sweep};
 
 /// Tenants that are swept at once.
@@ -96,11 +96,9 @@ impl Schedule {
 
 async fn one(sweep: &Sweep, tenant: TenantId) -> Result<Report, PortError> {
     let Some(tenant) = sweep.policy.roster.tenant(tenant) else { return Ok(Report::default()) };
-    match tokio::time::timeout(STUCK_AFTER, sweep.sweep(tenant)).await {
-        Ok(report) => report,
-        Err(_) => {
-            let failure = crate::ports::Failure::Transient;
-            Err(PortError::new(failure, format!("the sweep of {} took too long", tenant.name)))
-        }
-    }
+    let swept = tokio::time::timeout(STUCK_AFTER, sweep.sweep(tenant)).await;
+    swept.unwrap_or_else(|_| {
+        let said = format!("the sweep of {} took too long", tenant.name);
+        Err(PortError::new(Failure::Transient, said))
+    })
 }

@@ -167,6 +167,7 @@ async fn tend(sweep: &Sweep, look: &Look) -> Result<bool, PortError> {
         return Ok(false);
     }
     let Some(tenant) = sweep.policy.roster.tenant(look.tenant) else { return Ok(false) };
+    // Whatever went unheard before a subscription stood is covered by the look that follows.
     Ok(sweep.tend(tenant, reauthorize).await?.may_pass())
 }
 

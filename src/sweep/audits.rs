@@ -138,12 +138,17 @@ fn name(signal: &Signal) -> String {
 }
 
 impl Sweep {
-    /// Reads on in a tenant's audit log and queues what is new in it.
-    pub(super) async fn poll(&self, tenant: &Tenant) -> Result<(Polled, Vec<Found>), PortError> {
+    /// Reads on in a tenant's audit log and queues what is new in it. What it cannot read any more
+    /// is covered by a look, unless one was queued a moment ago.
+    pub(super) async fn poll(
+        &self,
+        tenant: &Tenant,
+        covered: bool,
+    ) -> Result<(Polled, Vec<Found>), PortError> {
         let mut kept = kept::read::<Position>(self.marks.as_ref(), tenant.id, kept::AUDITS).await?;
         let mut position = kept.value.take().unwrap_or_default();
         let now = self.clock.now();
-        if position.may_miss(now) {
+        if position.may_miss(now) && !covered {
             self.enqueue.enqueue(vec![schedule::sweep(tenant.id, now)]).await?;
         }
         let mut pass = position.pass(now, self.times.overlap);

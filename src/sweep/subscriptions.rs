@@ -69,6 +69,8 @@ pub struct Tended {
     pub failed: Vec<Failed>,
     /// Those that stand.
     pub live: Vec<Live>,
+    /// Whether changes may have gone unheard before they stood: a look from now on covers them.
+    pub gap: bool,
 }
 
 impl Tended {
@@ -91,7 +93,8 @@ struct Tending<'a> {
 
 impl Sweep {
     /// Makes, renews, makes anew and deletes subscriptions until a tenant has those it is to
-    /// have. With `reauthorize`, Graph has asked for that.
+    /// have. With `reauthorize`, Graph has asked for that. Where there was a gap, the tenant is
+    /// to be looked at afterwards; [`Sweep::cover`] sees to that.
     ///
     /// # Errors
     /// Those of the store. Whatever Graph does is part of what is returned.
@@ -129,13 +132,22 @@ impl Sweep {
                 Err(error) => tended.failed.push(failed(&action.to_string(), &error)),
             }
         }
-        if tending.gap {
-            self.enqueue.enqueue(vec![schedule::sweep(tenant.id, self.clock.now())]).await?;
-        }
+        tended.gap = tending.gap;
         tended.live = tending.live.into_values().collect();
         tended.live.sort_by_key(|live| live.resource);
         self.tell_of(tenant, &tended).await?;
         Ok(tended)
+    }
+
+    /// Queues a look where changes may have gone unheard.
+    ///
+    /// # Errors
+    /// Those of the queue.
+    pub async fn cover(&self, tenant: &Tenant, tended: &Tended) -> Result<(), PortError> {
+        if tended.gap {
+            self.enqueue.enqueue(vec![schedule::sweep(tenant.id, self.clock.now())]).await?;
+        }
+        Ok(())
     }
 
     async fn tell_of(&self, tenant: &Tenant, tended: &Tended) -> Result<(), PortError> {

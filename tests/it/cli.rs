@@ -252,7 +252,7 @@ fn every_command_shows_an_example_of_itself() {
     let all = run(&mut warden(&["--help"]), None).out;
     let commands = all.split_once("\nCommands:\n").unwrap().1.split_once("\n\n").unwrap().0;
     let names: Vec<&str> = commands.lines().filter_map(|l| l.split_whitespace().next()).collect();
-    assert_eq!(names, ["demo", "serve", "sim", "policy", "help"]);
+    assert_eq!(names, ["demo", "serve", "sim", "policy", "subscriptions", "redrive", "help"]);
 }
 
 #[test]

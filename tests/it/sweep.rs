@@ -2,17 +2,20 @@
 //! kept, and everybody has a turn.
 
 use std::net::TcpListener;
+use std::process::Command;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use partner_warden::adapters::clock::SystemClock;
+use partner_warden::adapters::sqlite::Sqlite;
 use partner_warden::domain::secret::Secret;
 use partner_warden::domain::subscription::LIFE;
-use partner_warden::ports::Clock as _;
+use partner_warden::ports::{Clock as _, Enqueue as _, Queue as _};
 use partner_warden::sim::{
     CONTOSO, Rule, Scenario, Sim, Subscribed, Tenant, Then, View, WOODGROVE, When,
 };
 use partner_warden::wire::graph::client_state;
+use partner_warden::wire::schedule;
 use serde_json::{Value, json};
 
 use crate::harness::{CLIENT_STATE_KEY, ENFORCE, LIMIT, Town, role_given_to};
@@ -73,15 +76,15 @@ async fn subscribed(
     wait.await.unwrap()
 }
 
-fn state(key: &str) -> Option<String> {
-    Some(client_state(&Secret::new(key), WOODGROVE.parse().unwrap()))
+fn state(key: &str) -> String {
+    client_state(&Secret::new(key), WOODGROVE.parse().unwrap())
 }
 
 /// One subscription of each kind, all with this key.
 fn both(all: &[Subscribed], key: &str) -> bool {
     let mut resources: Vec<&str> = all.iter().map(|it| it.resource.as_str()).collect();
     resources.sort_unstable();
-    resources == ["groups", "users"] && all.iter().all(|it| it.client_state == state(key))
+    resources == ["groups", "users"] && all.iter().all(|it| it.client_state == Some(state(key)))
 }
 
 #[tokio::test]
@@ -159,7 +162,7 @@ async fn a_log_of_many_pages_is_read_to_its_end_over_several_polls() {
     let warden = town.serve();
     hold.reached().await;
     town.looked(1).await;
-    role_added(&town.sim, Duration::from_secs(60), NOW);
+    role_added(&town.sim, Duration::from_mins(1), NOW);
     hold.release();
     town.closed_ticket().await;
     let log = warden.stop().await;
@@ -206,23 +209,33 @@ async fn a_tenant_without_the_licence_is_told_of_in_words() {
 }
 
 #[tokio::test]
-async fn every_tenant_has_its_turn_and_what_was_missed_is_made_up_for_once() {
-    let town = Town::new(calm(), ENFORCE).await.set("WARDEN_SWEEP_EVERY", "PT2S");
+async fn every_tenant_has_its_first_look_at_once_and_a_restart_is_no_turn() {
+    let adatum = "44444444-4444-4444-4444-444444444444";
+    let scenario = calm().tenant(Tenant::new(adatum, "Adatum"));
+    let policy =
+        ENFORCE.replace("tenants:\n", &format!("tenants:\n  - {{id: {adatum}, name: Adatum}}\n"));
+    let town = Town::new(scenario, &policy)
+        .await
+        .set("WARDEN_SWEEP_EVERY", "PT5000H")
+        .set("WARDEN_POLL_EVERY", "PT1S");
     let warden = town.serve();
-    town.looked(3).await;
-    warden.kill();
-    let before = looks(&town);
-    let seen = now();
-    // Several turns go by while nothing runs.
-    while now().duration_since(seen) < SignedDuration::from_secs(5) {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    let town = town.set("WARDEN_SWEEP_EVERY", "PT1H");
-    let warden = town.serve();
-    // A turn of the hour has passed or not; what is sure is that not all of the missed are made up.
-    until(&town.sim, "a poll that is off", |_| true).await;
-    let log = warden.stop().await;
-    assert!(looks(&town) <= before + 1, "{log}");
+    town.looked_at(WOODGROVE, 1).await;
+    town.looked_at(adatum, 1).await;
+    warden.stop().await;
+    let before = polls_of(&town);
+    let _warden = town.serve();
+    until(&town.sim, "polls of both", |view| polls(view) >= before + 4).await;
+    assert_eq!(looks(&town), 2);
+}
+
+#[tokio::test]
+async fn every_tenant_has_a_turn_in_each_interval() {
+    let town = Town::new(calm(), ENFORCE).await.set("WARDEN_SWEEP_EVERY", "PT1S");
+    let begun = now();
+    let _warden = town.serve();
+    town.looked(4).await;
+    // The first one at once, the second at the tenant's own moment, then one each second.
+    assert!(now().duration_since(begun) >= SignedDuration::from_secs(2));
 }
 
 #[tokio::test]
@@ -309,9 +322,8 @@ async fn rotated(scenario: Scenario) -> Vec<String> {
     let answers = town.sim.notify(WOODGROVE, "groups", "something", "updated").await;
     assert_eq!(answers, [202]);
     let calls = town.sim.calls();
-    let ours = calls.iter().filter(|call| {
-        call.path.starts_with(SUBSCRIPTIONS) && call.method != "GET" && call.sequence > 0
-    });
+    let ours =
+        calls.iter().filter(|call| call.path.starts_with(SUBSCRIPTIONS) && call.method != "GET");
     ours.map(|call| format!("{} {}", call.method, call.status.unwrap_or(0))).collect()
 }
 
@@ -354,7 +366,7 @@ async fn who_cannot_be_reached_is_told_so_and_looks_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_forwarder_that_stops_is_noticed_by_the_poll() {
+async fn what_a_forwarder_brings_is_compared_with_what_the_poll_finds() {
     let town = Town::new(calm(), ENFORCE).await.set("WARDEN_POLL_EVERY", "PT1S");
     let warden = town.serve();
     let id = role_added(&town.sim, NOW, NOW);
@@ -369,4 +381,118 @@ async fn a_forwarder_that_stops_is_noticed_by_the_poll() {
         log.contains("the events by way of /hooks/audit are those that the audit log shows"),
         "{log}"
     );
+}
+
+/// Runs a command beside or in place of `serve`: its exit code, and what it says on standard
+/// output and standard error.
+async fn run(town: &Town, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_partner-warden"));
+    command.args(arguments).env_clear().envs(town.variables());
+    // Beside the simulator, which has to go on answering meanwhile.
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn subscriptions_are_listed_made_and_deleted_by_hand() {
+    let town = reachable(Town::new(calm(), ENFORCE).await);
+    let none = (Some(0), "Woodgrove  no subscriptions\n".to_owned(), String::new());
+    assert_eq!(run(&town, &["subscriptions", "list"]).await, none);
+
+    let (code, out, err) = run(&town, &["subscriptions", "ensure"]).await;
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[0].starts_with("Woodgrove  users     until 2"), "{out}");
+    assert!(lines[0].ends_with("/hooks/graph"), "{out}");
+    assert_eq!(
+        lines[2..],
+        ["Woodgrove  done: subscribe to users", "Woodgrove  done: subscribe to groups"]
+    );
+    assert!(both(&town.sim.subscriptions(WOODGROVE), CLIENT_STATE_KEY));
+
+    // A second time there is nothing to do, since it is remembered how they were made.
+    let (code, out, _) = run(&town, &["subscriptions", "ensure", "--json"]).await;
+    let json: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, &json[0]["done"], &json[0]["name"]),
+        (Some(0), &Value::Null, &json!("Woodgrove"))
+    );
+    assert_eq!(json[0]["subscriptions"][0]["ours"], true);
+    assert_eq!(json[0]["subscriptions"].as_array().unwrap().len(), 2);
+
+    let warden = town.serve();
+    let (code, out, _) = run(&town, &["subscriptions", "list"]).await;
+    assert_eq!((code, out.lines().count()), (Some(0), 2), "{out}");
+    for what in ["ensure", "delete"] {
+        let (code, out, err) = run(&town, &["subscriptions", what]).await;
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+        assert!(err.contains("in use") || err.contains("cannot listen"), "{err}");
+    }
+    warden.stop().await;
+
+    let (code, out, _) = run(&town, &["subscriptions", "delete"]).await;
+    assert_eq!((code, out.as_str()), (Some(0), "Woodgrove  done: deleted 2 subscriptions\n"));
+    assert_eq!(town.sim.subscriptions(WOODGROVE), []);
+}
+
+#[tokio::test]
+async fn what_keeps_a_tenant_from_being_subscribed_to_is_told_with_the_mend() {
+    let scenario = calm().without_permission("Group.Read.All");
+    let town = reachable(Town::new(scenario, ENFORCE).await);
+    let (code, out, err) = run(&town, &["subscriptions", "ensure"]).await;
+    assert_eq!(code, Some(1));
+    assert!(out.contains("done: subscribe to users"), "{out}");
+    assert!(out.contains("grant Group.Read.All (application)"), "{out}");
+    assert_eq!(err.lines().last(), Some("error: it did not work out in 1 tenant"));
+
+    let town = Town::new(calm(), ENFORCE).await;
+    let (code, out, err) = run(&town, &["subscriptions", "ensure"]).await;
+    let unset =
+        "error: WARDEN_PUBLIC_URL is not set; it is where Microsoft Graph reaches /hooks/graph\n";
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(2), "", unset));
+}
+
+/// Tries a look in vain until it is given up.
+async fn give_up(town: &Town) {
+    let store = Sqlite::open(&town.folder.path().join("store.db")).unwrap();
+    let tick = schedule::sweep(WOODGROVE.parse().unwrap(), now());
+    store.enqueue(vec![tick]).await.unwrap();
+    let lease = SignedDuration::from_mins(1);
+    while let Some(look) = store.claim(now(), lease, &[]).await.unwrap() {
+        store.retry(&look, now(), "Graph was away for long").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_put_back_by_hand_while_nothing_runs() {
+    let town = Town::new(Scenario::woodgrove(), ENFORCE).await;
+    assert_eq!(run(&town, &["redrive", "list"]).await.1, "nothing was given up\n");
+    give_up(&town).await;
+    let warden = town.serve();
+    let (code, out, err) = run(&town, &["redrive", "run"]).await;
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("is in use by another partner-warden; stop that one first"), "{err}");
+    warden.stop().await;
+
+    let (code, out, _) = run(&town, &["redrive", "list"]).await;
+    assert_eq!(code, Some(0));
+    assert!(out.starts_with("look-1  2"), "{out}");
+    assert!(out.ends_with("  Woodgrove (sweep): Graph was away for long\n"), "{out}");
+    let (code, _, err) = run(&town, &["redrive", "run", "--id", "look-7"]).await;
+    assert_eq!(code, Some(2));
+    assert!(err.contains("there is no dead letter look-7"), "{err}");
+    assert_eq!(
+        run(&town, &["redrive", "run", "--kind", "ticket"]).await.1,
+        "nothing was given up\n"
+    );
+    let (code, out, _) = run(&town, &["redrive", "run", "--id", "look-1", "--json"]).await;
+    let json: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, &json[0]["id"], &json[0]["became"]),
+        (Some(0), &json!("look-1"), &json!("put-back"))
+    );
+
+    let _warden = town.serve();
+    town.closed_ticket().await;
 }

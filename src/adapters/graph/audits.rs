@@ -41,7 +41,7 @@ impl AuditLogs {
     }
 
     /// How long to wait before the next request, which takes its place in the line.
-    fn pause(&self, tenant: TenantId) -> Duration {
+    pub(super) fn pause(&self, tenant: TenantId) -> Duration {
         let now = self.graph.clock.now();
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let at = free.get(&tenant).copied().unwrap_or(now).max(now);

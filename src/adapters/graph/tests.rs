@@ -1,9 +1,11 @@
 //! Reading to the end or saying why not, signing in, and taking away: against the simulated
 //! tenant, and against servers that do what Graph never should.
 
+mod audits;
 mod auth;
 mod read;
 mod revoke;
+mod subscribe;
 
 use std::sync::Mutex;
 
