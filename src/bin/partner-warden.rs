@@ -62,46 +62,44 @@ SIGTERM or Ctrl-C finishes what is under way and stops.")]
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Sees to what Microsoft Graph notifies us of. `serve` does so by itself.
-    #[command(
-        subcommand,
-        after_help = "Examples:
-  partner-warden subscriptions list
-  partner-warden subscriptions ensure --json
-
-Exit codes: 0 all is well in every tenant, 1 not in every one (each is told of), 2 something is \
-not set."
-    )]
+    #[command(subcommand)]
     Subscriptions(SubscriptionsCommand),
     /// Puts back what was given up, once its cause is mended.
-    #[command(
-        subcommand,
-        after_help = "Examples:
-  partner-warden redrive list
-  partner-warden redrive run --kind ticket
-  partner-warden redrive run --id look-3
-
-The store must not be in use: stop `serve` first, and start it again afterwards.
-Exit codes: 0 all of them wait again, 1 not all of them, 2 an argument is wrong."
-    )]
+    #[command(subcommand)]
     Redrive(RedriveCommand),
 }
 
 #[derive(Subcommand)]
 enum SubscriptionsCommand {
     /// Lists what the application is subscribed to in every tenant.
+    #[command(after_help = "Example:\n  partner-warden subscriptions list")]
     List(Output),
     /// Makes, renews and replaces subscriptions until they are as they should be. Answers at
     /// `WARDEN_LISTEN` meanwhile; not while `serve` is running, which does the same.
+    #[command(after_help = "Example:
+  WARDEN_PUBLIC_URL=https://warden.example partner-warden subscriptions ensure --json
+
+Exit codes: 0 all is well in every tenant, 1 not in every one (each is told of), 2 something that
+is needed is not set")]
     Ensure(Output),
-    /// Deletes the subscriptions whose notifications come here.
+    /// Deletes the subscriptions whose notifications come here. `serve` makes them again as long as
+    /// `WARDEN_PUBLIC_URL` is set.
+    #[command(after_help = "Example:\n  partner-warden subscriptions delete")]
     Delete(Output),
 }
 
 #[derive(Subcommand)]
 enum RedriveCommand {
     /// Lists what was given up, and why.
+    #[command(after_help = "Example:\n  partner-warden redrive list")]
     List(Output),
     /// Puts it back: all of it, or what is named.
+    #[command(after_help = "Example:
+  partner-warden redrive run --kind ticket
+  partner-warden redrive run --id look-3
+
+The store must not be in use: stop `serve` first, and start it again afterwards.
+Exit codes: 0 all of it waits again, 1 not all of it, 2 there is none of that name")]
     Run {
         /// Looks, or tickets.
         #[arg(long)]

@@ -241,7 +241,17 @@ async fn serve_stops_when_asked_and_says_so() {
 
 #[test]
 fn every_command_shows_an_example_of_itself() {
-    for command in ["demo", "serve", "sim", "policy check"] {
+    for command in [
+        "demo",
+        "serve",
+        "sim",
+        "policy check",
+        "subscriptions list",
+        "subscriptions ensure",
+        "subscriptions delete",
+        "redrive list",
+        "redrive run",
+    ] {
         let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         let run = run(&mut warden(&arguments), None);
         let example = run.out.split_once("\nExample:\n").map(|(_, example)| example);
