@@ -107,6 +107,7 @@ mod tests {
                     times += 1;
                     prop_assert!(times <= 1, "what was missed is made up for once");
                 }
+                prop_assert!(last >= turn(phase(tenant, "look", every), every, now), "none is left out");
                 let next = due(tenant, "look", every, Some(last), now);
                 prop_assert!(next > now && next.duration_since(now) <= every);
             }

@@ -12,7 +12,7 @@ use partner_warden::domain::secret::Secret;
 use partner_warden::domain::subscription::LIFE;
 use partner_warden::ports::{Clock as _, Enqueue as _, Queue as _};
 use partner_warden::sim::{
-    CONTOSO, Rule, Scenario, Sim, Subscribed, Tenant, Then, View, WOODGROVE, When,
+    CONTOSO, Hold, Rule, Scenario, Sim, Subscribed, Tenant, Then, View, WOODGROVE, When,
 };
 use partner_warden::wire::graph::client_state;
 use partner_warden::wire::schedule;
@@ -51,6 +51,11 @@ fn polls(view: &View<'_>) -> usize {
 
 async fn until(sim: &Sim, what: &str, mut f: impl FnMut(&View<'_>) -> bool) {
     sim.wait_for(what, LIMIT, |view| f(view).then_some(())).await.unwrap();
+}
+
+/// Waits until a request is held.
+async fn reached(hold: &Hold) {
+    tokio::time::timeout(LIMIT, hold.reached()).await.unwrap();
 }
 
 /// A port that is free now, where a program may listen that is to be reached at a known url.
@@ -136,12 +141,12 @@ async fn what_was_read_and_not_queued_is_read_again_after_a_kill() {
     let hold = town.sim.hold("GET", "directoryAudits?", When::AfterEffect);
     town.sim.audit(WOODGROVE, &harmless, Duration::from_secs(5), NOW).unwrap();
     role_added(&town.sim, Duration::from_secs(2), NOW);
-    hold.reached().await;
+    reached(&hold).await;
     warden.kill();
     drop(hold);
     let second = town.sim.hold("GET", "skiptoken", When::AfterEffect);
     let warden = town.serve();
-    second.reached().await;
+    reached(&second).await;
     warden.kill();
     drop(second);
     assert_eq!(town.held().len(), 2, "nothing has looked yet");
@@ -160,7 +165,7 @@ async fn a_log_of_many_pages_is_read_to_its_end_over_several_polls() {
     }
     let hold = town.sim.hold("GET", "directoryAudits?", When::BeforeEffect);
     let warden = town.serve();
-    hold.reached().await;
+    reached(&hold).await;
     town.looked(1).await;
     role_added(&town.sim, Duration::from_mins(1), NOW);
     hold.release();
@@ -314,7 +319,7 @@ async fn rotated(scenario: Scenario) -> Vec<String> {
         .set("WARDEN_SWEEP_EVERY", "PT1S");
     let hold = town.sim.hold("POST", SUBSCRIPTIONS, When::BeforeEffect);
     let _warden = town.serve();
-    hold.reached().await;
+    reached(&hold).await;
     // What the old ones bring while the new ones are being made still counts.
     assert_eq!(town.sim.notify(WOODGROVE, "users", "someone", "updated").await, [202]);
     hold.release();
