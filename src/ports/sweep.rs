@@ -106,13 +106,12 @@ pub struct Heard {
     pub brought: BTreeSet<String>,
 }
 
-/// What senders have brought, as far back as a few hours.
+/// What senders have brought: events as far back as 6 hours at the least, and when each sender
+/// last brought anything.
 #[async_trait]
 pub trait ReadHeard: Send + Sync {
     /// When senders last brought something of a tenant, and which of these events they brought.
     async fn heard(&self, tenant: TenantId, events: &[String]) -> Result<Heard, PortError>;
-    /// Forgets which events were brought before a moment.
-    async fn forget_heard(&self, tenant: TenantId, before: Timestamp) -> Result<(), PortError>;
 }
 
 /// What a dead letter is about.

@@ -14,9 +14,6 @@ use crate::ports::{Heard, PortError};
 /// Most events that are waited for at a time.
 const WAITING_MAX: usize = 200;
 
-/// How long senders' events are remembered: longer than anything is waited for.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(6);
-
 /// An event that the poll found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
@@ -129,7 +126,6 @@ impl Sweep {
         let changed = agreement.compare(found, &heard, now, self.times.tolerance);
         let written =
             kept::write(marks, tenant.id, kept::AGREEMENT, &mut kept, agreement.clone()).await?;
-        self.heard.forget_heard(tenant.id, now - REMEMBERED).await?;
         if changed && written {
             match agreement.standing {
                 Standing::Missing { since } => warn!(

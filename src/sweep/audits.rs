@@ -166,11 +166,12 @@ impl Sweep {
             polled.events += page.events.len();
             let received =
                 audit::polled(&page.events, tenant.id, &self.policy.roster, self.clock.now());
-            if !received.rejects.is_empty() {
-                let (rejects, first) = (received.rejects.len(), &received.rejects[0]);
+            let rejects = received.rejects;
+            let fresh = position.fresh(received.signals);
+            if let Some(first) = rejects.first().filter(|_| !fresh.is_empty()) {
+                let rejects = rejects.len();
                 warn!(tenant.name, rejects, "events of the audit log are not understood: {first}");
             }
-            let fresh = position.fresh(received.signals);
             let heard: Vec<(String, i64)> = fresh.iter().map(|it| seen(it.as_ref(), now)).collect();
             found.extend(fresh.iter().filter_map(|signal| Found::of(signal.as_ref())));
             polled.fresh += fresh.len();

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::{Sqlite, from_text, millis, optional, timestamp};
 use crate::domain::id::TenantId;
 use crate::domain::signal::{Sender, Signal};
 use crate::ports::{Heard, Marks, PortError, ReadHeard};
+
+/// How long the events that senders bring are remembered.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(6);
 
 #[async_trait]
 impl Marks for Sqlite {
@@ -95,14 +98,12 @@ impl ReadHeard for Sqlite {
         })
         .await
     }
+}
 
-    async fn forget_heard(&self, tenant: TenantId, before: Timestamp) -> Result<(), PortError> {
-        let tenant = tenant.to_string();
-        self.run(move |db| {
-            db.prepare_cached("DELETE FROM heard WHERE tenant = ?1 AND event <> '' AND at < ?2")?
-                .execute(params![tenant, millis(before)])
-                .map(drop)
-        })
-        .await
-    }
+/// Forgets which events were brought long ago, at every look that is over: whatever is brought
+/// leads to one.
+pub(super) fn forget(db: &Connection, tenant: TenantId, now: Timestamp) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM heard WHERE tenant = ?1 AND event <> '' AND at < ?2")?
+        .execute(params![tenant.to_string(), millis(now - REMEMBERED)])
+        .map(drop)
 }

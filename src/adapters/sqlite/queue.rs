@@ -61,6 +61,7 @@ impl Queue for Sqlite {
     async fn complete(&self, look: &Look, now: Timestamp, settle: Settle) -> Result<(), PortError> {
         let look = look.clone();
         self.run(move |db| {
+            super::marks::forget(db, look.tenant, now)?;
             look.waiting.iter().try_for_each(|done| complete(db, &look, done, now, settle))
         })
         .await

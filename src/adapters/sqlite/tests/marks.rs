@@ -1,8 +1,10 @@
 //! What is remembered about tenants.
 
+use jiff::SignedDuration;
+
 use super::*;
 use crate::domain::signal::Sender;
-use crate::ports::ReadHeard as _;
+use crate::ports::{Queue as _, ReadHeard as _, Settle};
 use crate::wire::schedule;
 
 #[tokio::test]
@@ -59,7 +61,11 @@ async fn what_senders_bring_is_remembered_with_the_signal_and_nothing_else_is() 
     assert_eq!(heard.brought, ["one".to_owned(), "two".to_owned()].into());
     assert_eq!(after.heard(tenant(CONTOSO), &asked).await.unwrap(), crate::ports::Heard::default());
 
-    after.forget_heard(woodgrove, at(30)).await.unwrap();
+    // A look that is over sees to it that the memory does not grow for ever.
+    let lease = SignedDuration::from_mins(15);
+    let look = after.claim(at(90), lease, &[]).await.unwrap().unwrap();
+    let later = at(30) + SignedDuration::from_hours(6);
+    after.complete(&look, later, Settle::No).await.unwrap();
     let heard = after.heard(woodgrove, &asked[..3]).await.unwrap();
     assert_eq!((heard.last.len(), heard.brought), (1, ["two".to_owned()].into()));
 }
