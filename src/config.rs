@@ -57,6 +57,10 @@ pub struct Settings {
     pub management_url: Url,
     /// `WARDEN_SWEEP_EVERY`: how often every tenant is looked at without a reason.
     pub sweep_every: Option<SignedDuration>,
+    /// `WARDEN_POLL_EVERY`: how often every tenant's audit log is read.
+    pub poll_every: Option<SignedDuration>,
+    /// `WARDEN_PUBLIC_URL`: where Graph reaches this program; without it, it is not asked to.
+    pub public_url: Option<Url>,
     /// `WARDEN_SETTLE_AFTER`: how long after a look the settling look comes.
     pub settle_after: Option<SignedDuration>,
     /// `WARDEN_SENDER_ROLES`: application roles of which a sender with a token must hold one.
@@ -269,6 +273,8 @@ impl Settings {
         let login_url = reader.origin("WARDEN_LOGIN_URL", "https://login.microsoftonline.com");
         let management_url = reader.origin("WARDEN_MANAGEMENT_URL", "https://manage.office.com");
         let sweep_every = reader.duration("WARDEN_SWEEP_EVERY", SignedDuration::from_mins(15));
+        let poll_every = reader.duration("WARDEN_POLL_EVERY", SignedDuration::from_mins(5));
+        let public_url = reader.public_url();
         let settle_after = reader.duration("WARDEN_SETTLE_AFTER", SignedDuration::from_mins(2));
         let sender_roles = reader.sender_roles();
         let partner_center_origins = reader.partner_center_origins();
@@ -297,6 +303,8 @@ impl Settings {
                 login_url: login,
                 management_url: management,
                 sweep_every,
+                poll_every,
+                public_url,
                 settle_after,
                 sender_roles,
                 partner_center_origins,
@@ -305,6 +313,14 @@ impl Settings {
             }),
             _ => Err(reader.problems),
         }
+    }
+}
+
+impl Settings {
+    /// Where Graph sends notifications: `/hooks/graph` below `WARDEN_PUBLIC_URL`.
+    pub fn notification_url(&self) -> Option<String> {
+        let base = self.public_url.as_ref()?.as_str().trim_end_matches('/');
+        Some(format!("{base}/hooks/graph"))
     }
 }
 
@@ -380,6 +396,28 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
             Err(error) => format!("is no url ({error})"),
         };
         self.problems.push(format!("{name} {problem}"));
+        None
+    }
+
+    /// The one url that may have a path, such as the stage of an API gateway.
+    fn public_url(&mut self) -> Option<Url> {
+        let text = (self.variable)("WARDEN_PUBLIC_URL")?;
+        let problem = match Url::parse(&text) {
+            Ok(url) if !is_protected(&url) => {
+                "is to be https (plain http only to this machine)".to_owned()
+            }
+            Ok(url)
+                if url.query().is_some()
+                    || url.fragment().is_some()
+                    || !url.username().is_empty()
+                    || url.password().is_some() =>
+            {
+                "is to be a url such as https://warden.example, without query or user".to_owned()
+            }
+            Ok(url) => return Some(url),
+            Err(error) => format!("is no url ({error})"),
+        };
+        self.problems.push(format!("WARDEN_PUBLIC_URL {problem}"));
         None
     }
 

@@ -116,6 +116,7 @@ fn configure(folder: &std::path::Path, sim: &Sim) -> Result<Config, DemoError> {
         ("WARDEN_LOGIN_URL", origin.to_string()),
         ("WARDEN_MANAGEMENT_URL", origin.to_string()),
         ("WARDEN_SWEEP_EVERY", "off".to_owned()),
+        ("WARDEN_POLL_EVERY", "off".to_owned()),
         ("WARDEN_SETTLE_AFTER", "off".to_owned()),
     ]);
     Config::load(|name| variables.get(name).cloned()).map_err(DemoError::of)

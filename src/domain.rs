@@ -14,3 +14,5 @@ pub mod plan;
 pub mod case;
 pub mod ticket;
 pub mod record;
+pub mod phase;
+pub mod subscription;

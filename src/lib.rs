@@ -7,13 +7,15 @@
 //! 2. [`domain`]: signal, facts, findings, plan, case and record; pure decisions.
 //! 3. [`ports`]: what the pipeline asks of the world, one trait for each permission.
 //! 4. [`pipeline`]: the one place where the stages meet.
-//! 5. [`adapters`]: Microsoft Graph, ticket sinks, queue and ledger.
-//! 6. [`http`]: the router in front; [`serve`]: one process that runs all of it.
+//! 5. [`sweep`]: what happens by schedule: looks, polls of the audit log, subscriptions.
+//! 6. [`adapters`]: Microsoft Graph, ticket sinks, queue and ledger.
+//! 7. [`http`]: the router in front; [`serve`]: one process that runs all of it.
 
 pub mod wire;
 pub mod domain;
 pub mod ports;
 pub mod pipeline;
+pub mod sweep;
 pub mod adapters;
 pub mod http;
 #[cfg(feature = "sqlite")]

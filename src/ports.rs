@@ -1,6 +1,8 @@
 //! What the pipeline asks of the world. One trait for each permission: whoever holds no `Revoke…`
 //! cannot revoke.
 
+mod sweep;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,11 @@ use crate::domain::ticket::Message;
 use crate::wire::Verified;
 use crate::wire::partner_center::certificates::Published;
 use crate::wire::token::KeySet;
+
+pub use self::sweep::{
+    AuditPage, AuditsFrom, Created, DeadLetter, DeadLetters, Heard, Kind, Marks, ReadAudits,
+    ReadHeard, ReadSubscriptions, Redriven, WriteSubscriptions,
+};
 
 /// Why something asked of the world did not come about.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,10 @@
 mod deliver;
 mod door;
 mod lines;
+pub mod redrive;
+mod schedule;
 mod scrape;
+pub mod subscriptions;
 mod work;
 
 use std::collections::BTreeMap;
@@ -20,7 +23,7 @@ use tracing::{info, warn};
 
 use self::door::Limits;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::graph::{Graph, Identity};
+use crate::adapters::graph::{AuditLogs, Graph, Identity};
 use crate::adapters::http::{Http, Patience};
 use crate::adapters::key_set::PublishedKeys;
 use crate::adapters::management::Management;
@@ -34,6 +37,7 @@ use crate::domain::signal::Signal;
 use crate::http::{Front, router};
 use crate::pipeline::{READ_AGAIN, World};
 use crate::ports::{Clock, Enqueue, PortError, Queue, RevokeRoleAssignment};
+use crate::sweep::{Gates, Subscribing, Sweep, Times};
 use crate::telemetry::prometheus;
 use crate::wire::Verified;
 use crate::wire::standard_webhooks::WebhookSecret;
@@ -49,6 +53,8 @@ pub struct Timing {
     pub retry_pause: SignedDuration,
     /// The pauses before a message is sent again; after the last it is given up.
     pub deliver_again: Vec<SignedDuration>,
+    /// The time between two requests for one tenant's audit log: Graph allows 5 in 10 seconds.
+    pub audits_apart: SignedDuration,
 }
 
 impl Default for Timing {
@@ -70,6 +76,7 @@ impl Default for Timing {
                 hours(20),
                 hours(24),
             ],
+            audits_apart: SignedDuration::from_secs(2),
         }
     }
 }
@@ -100,6 +107,9 @@ pub enum ServeError {
     /// The numbers cannot be collected.
     #[error("the metrics cannot be set up")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
+    /// Something that is needed is not set.
+    #[error("{0}")]
+    Unset(&'static str),
 }
 
 /// Opens a door for [`serve`].
@@ -126,12 +136,7 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let http = Http::new(timing.patience).map_err(ServeError::Client)?;
-    let store = Sqlite::open(&config.settings.store)?;
-    let queue = if config.settings.queue == config.settings.store {
-        store.clone()
-    } else {
-        Sqlite::open(&config.settings.queue)?
-    };
+    let (store, queue) = store_and_queue(config)?;
     let numbers = numbers(config.settings.metrics_listen).await?;
     announce(config, &listener);
 
@@ -139,14 +144,16 @@ pub async fn serve(
     let arrived = Arc::new(Notify::new());
     let written = Arc::new(Notify::new());
     let door_queue = Arc::new(Waking { queue: queue.clone(), arrived: arrived.clone() });
-    let front = front(config, door_queue)?;
+    let front = front(config, door_queue.clone())?;
+    let graph = graph(config, &http);
+    let sweep = Arc::new(sweep(config, &graph, &store, &queue, door_queue, &timing));
+    let schedule =
+        schedule::Schedule { sweep: Arc::clone(&sweep), retry_pause: timing.retry_pause };
     let worker = work::Worker {
-        world: Arc::new(world(config, &http, &store, &timing)),
-        queue: Arc::new(queue.clone()),
-        enqueue: Arc::new(queue),
-        marks: store.clone(),
+        world: Arc::new(world(config, &http, graph, &store, &timing)),
+        queue: Arc::new(queue),
+        sweep,
         settle_after: config.settings.settle_after,
-        sweep_every: config.settings.sweep_every,
         retry_pause: timing.retry_pause,
         arrived,
         written: written.clone(),
@@ -169,7 +176,14 @@ pub async fn serve(
         info!("stopping: finishing what is under way");
         stopping.cancel();
     };
-    tokio::join!(door, scrape, worker.run(&stopping), courier.run(&stopping), watch);
+    tokio::join!(
+        door,
+        scrape,
+        worker.run(&stopping),
+        courier.run(&stopping),
+        schedule.run(&stopping),
+        watch
+    );
     Ok(())
 }
 
@@ -183,6 +197,17 @@ async fn numbers(
     let at = listener.local_addr().map_or_else(|_| String::new(), |a| a.to_string());
     info!(metrics.address = at, "numbers are to be had at /metrics");
     Ok(Some((listener, numbers)))
+}
+
+/// The ledger's file and the queue's, which may be the same.
+fn store_and_queue(config: &Config) -> Result<(Sqlite, Sqlite), OpenError> {
+    let store = Sqlite::open(&config.settings.store)?;
+    let queue = if config.settings.queue == config.settings.store {
+        store.clone()
+    } else {
+        Sqlite::open(&config.settings.queue)?
+    };
+    Ok((store, queue))
 }
 
 fn announce(config: &Config, listener: &TcpListener) {
@@ -204,6 +229,11 @@ fn announce(config: &Config, listener: &TcpListener) {
     }
     if config.secrets.rotated("clientStateKey").is_empty() {
         warn!("no clientStateKey: /hooks/graph takes nothing");
+    }
+    if config.settings.public_url.is_none() {
+        info!("no WARDEN_PUBLIC_URL: Microsoft Graph is not asked for change notifications");
+    } else if config.secrets.secret("clientStateKey").is_none() {
+        warn!("no clientStateKey: Microsoft Graph is not asked for change notifications");
     }
     if policy.tickets.is_empty() {
         warn!("the policy names no ticket sink: findings are recorded and nobody is told");
@@ -248,15 +278,53 @@ fn front(config: &Config, enqueue: Arc<dyn Enqueue>) -> Result<Front, ServeError
     })
 }
 
-fn world(config: &Config, http: &Http, store: &Sqlite, timing: &Timing) -> World {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+fn graph(config: &Config, http: &Http) -> Graph {
     let settings = &config.settings;
     let (graph_url, login_url) = (settings.graph_url.clone(), settings.login_url.clone());
-    let credential = config.credential.clone();
-    let (origin, login) = (settings.management_url.clone(), login_url.clone());
-    let management =
-        Management::new(http.clone(), origin, login, credential.clone(), clock.clone());
-    let graph = Arc::new(Graph::new(http.clone(), graph_url, login_url, credential, clock.clone()));
+    let (credential, clock) = (config.credential.clone(), Arc::new(SystemClock));
+    Graph::new(http.clone(), graph_url, login_url, credential, clock)
+}
+
+fn management(config: &Config, http: &Http) -> Management {
+    let settings = &config.settings;
+    let (origin, login_url) = (settings.management_url.clone(), settings.login_url.clone());
+    let (credential, clock) = (config.credential.clone(), Arc::new(SystemClock));
+    Management::new(http.clone(), origin, login_url, credential, clock)
+}
+
+fn sweep(
+    config: &Config,
+    graph: &Graph,
+    store: &Sqlite,
+    queue: &Sqlite,
+    enqueue: Arc<dyn Enqueue>,
+    timing: &Timing,
+) -> Sweep {
+    let settings = &config.settings;
+    let key = config.secrets.secret("clientStateKey").cloned();
+    let subscribing = settings.notification_url().zip(key).map(|(url, key)| Subscribing {
+        read: Arc::new(graph.clone()),
+        write: Arc::new(graph.subscriber()),
+        url,
+        key,
+    });
+    Sweep {
+        clock: Arc::new(SystemClock),
+        policy: config.policy.clone(),
+        own_apps: settings.own_apps(),
+        marks: Arc::new(store.clone()),
+        heard: Arc::new(queue.clone()),
+        enqueue,
+        audits: Arc::new(AuditLogs::new(graph.clone(), timing.audits_apart)),
+        subscribing,
+        times: Times::new(settings.sweep_every, settings.poll_every),
+        gates: Gates::default(),
+    }
+}
+
+fn world(config: &Config, http: &Http, graph: Graph, store: &Sqlite, timing: &Timing) -> World {
+    let settings = &config.settings;
+    let graph = Arc::new(graph);
     let revoke: Arc<dyn RevokeRoleAssignment> = match (config.policy.mode, &config.write_credential)
     {
         (Mode::Enforce, Some(writer)) => Arc::new(graph.revoker_as(writer.clone())),
@@ -264,13 +332,13 @@ fn world(config: &Config, http: &Http, store: &Sqlite, timing: &Timing) -> World
         (Mode::Observe | Mode::Approve, _) => Arc::new(Recorder),
     };
     World {
-        clock,
+        clock: Arc::new(SystemClock),
         roles: graph.clone(),
         objects: graph.clone(),
         guests: graph.clone(),
         partner_entries: graph.clone(),
         service_principals: Arc::new(graph.service_principals()),
-        audit_content: Arc::new(management),
+        audit_content: Arc::new(management(config, http)),
         tenant_names: graph,
         revoke,
         ledger: Arc::new(store.clone()),

@@ -3,7 +3,7 @@
 //!
 //! One listener serves it all under one origin:
 //! - `POST /{tenant}/oauth2/v2.0/token` and `GET /common/discovery/keys`, the sign-in;
-//! - `/v1.0` and `/beta`, Microsoft Graph;
+//! - `/v1.0` and `/beta`, Microsoft Graph, which asks the urls of subscriptions for an answer;
 //! - `GET /api/v1.0/{tenant}/activity/feed/audit/{id}`, content of the Management Activity API;
 //! - `POST /inbox/{sink}`, ticket webhooks, and `GET /inbox`, what came;
 //! - `GET /sim/calls` and `GET /sim/state`, what was asked and how things are.
@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -21,6 +22,7 @@ use url::Url;
 
 mod apps;
 mod assertion;
+mod audit_logs;
 mod calls;
 mod directory;
 mod fault;
@@ -40,6 +42,7 @@ mod scenario;
 mod server;
 mod signin;
 mod state;
+mod subscriptions;
 mod tenant;
 #[cfg(test)]
 mod tests;
@@ -49,6 +52,8 @@ mod tests_faults;
 mod tests_graph;
 #[cfg(test)]
 mod tests_signin;
+#[cfg(test)]
+mod tests_sweep;
 
 pub use apps::{App, EXCHANGE_AUDIENCE, FederatedCredential};
 pub use calls::Call;
@@ -62,11 +67,14 @@ pub use scenario::{
     WOODGROVE,
 };
 pub use state::{Assigned, Deletion, View};
+pub use subscriptions::Subscribed;
 pub use tenant::{Assignment, InboundTrust, KnownTenant, PartnerEntry, Tenant};
 
+use audit_logs::Audit;
 use hold::Trap;
 use server::Shared;
 use state::State;
+use subscriptions::News;
 
 /// A running simulator. It stops when dropped: held requests end and connections close.
 pub struct Sim {
@@ -145,6 +153,70 @@ impl Sim {
     /// The id of a principal of a tenant, by its name.
     pub fn principal_id(&self, tenant: &str, name: &str) -> Option<String> {
         self.shared.look().directory(tenant)?.principal_id(name).ok()
+    }
+
+    /// The subscriptions of a tenant, those that have ended too.
+    pub fn subscriptions(&self, tenant: &str) -> Vec<Subscribed> {
+        self.look(|view| view.subscriptions(tenant))
+    }
+
+    /// Lets a subscription end at another moment; one in the past ends it.
+    pub fn set_expiry(&self, subscription_id: &str, at: Timestamp) {
+        self.shared.change(|state| {
+            let found = state.subscriptions.iter_mut().find(|it| it.id == subscription_id);
+            if let Some(found) = found {
+                found.expires_at = at;
+            }
+        });
+    }
+
+    /// Takes a subscription away, as Graph does now and then.
+    pub fn drop_subscription(&self, subscription_id: &str) {
+        self.shared.change(|state| state.subscriptions.retain(|it| it.id != subscription_id));
+    }
+
+    /// Notifies everyone subscribed to a collection (`users`, `groups`) of a tenant that an object
+    /// in it changed (`updated`, `deleted`); says how each answered, with 0 for not at all.
+    pub async fn notify(
+        &self,
+        tenant: &str,
+        resource: &str,
+        object: &str,
+        change: &str,
+    ) -> Vec<u16> {
+        self.deliver(tenant, resource, News::Change { change, object }).await
+    }
+
+    /// Sends a lifecycle notification about every subscription of a tenant; says how each was
+    /// answered.
+    pub async fn lifecycle(&self, tenant: &str, event: &str) -> Vec<u16> {
+        self.deliver(tenant, "", News::Lifecycle(event)).await
+    }
+
+    async fn deliver(&self, tenant: &str, resource: &str, news: News<'_>) -> Vec<u16> {
+        let mut to = self.subscriptions(tenant);
+        to.retain(|it| it.expires_at > server::now() && news.is_for(it, resource));
+        subscriptions::deliver(to, news).await
+    }
+
+    /// Writes an event into the audit log of a tenant: it happened `ago` and can be read once
+    /// `visible_in` is over. Says the id it was given.
+    pub fn audit(
+        &self,
+        tenant: &str,
+        event: &serde_json::Value,
+        ago: Duration,
+        visible_in: Duration,
+    ) -> Result<String, ScenarioError> {
+        let now = server::now();
+        self.shared.change(|state| {
+            let id = state.directory(tenant).map(|directory| directory.id.clone());
+            let id = id.ok_or_else(|| ScenarioError::new(tenant, "there is no such tenant"))?;
+            let log = state.audits.entry(id).or_default();
+            let name = format!("Directory_{}_SIM_{}", ids::guid(&["audit", tenant]), log.len());
+            log.push(Audit::new(event, now - ago, now + visible_in, &name));
+            Ok(name)
+        })
     }
 
     /// A token with claims of one's own, signed with the key that the sign-in publishes; `None`

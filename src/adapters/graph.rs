@@ -1,11 +1,13 @@
 //! Microsoft Graph, spoken to as an application.
 
+mod audits;
 mod auth;
 mod client_certificate;
 mod credential;
 mod read;
 mod revoke;
 mod service_principal;
+mod subscribe;
 #[cfg(test)]
 mod tests;
 
@@ -16,11 +18,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+pub use self::audits::AuditLogs;
 pub(super) use self::auth::{Scope, Tokens};
 pub use self::client_certificate::{ClientCertificate, NotACredential};
 pub use self::credential::{Credential, Identity};
 use self::revoke::Revoker;
 pub use self::service_principal::ServicePrincipals;
+use self::subscribe::Subscriber;
 use super::http::{Answer, Http};
 use crate::domain::id::TenantId;
 use crate::domain::text;
@@ -65,6 +69,11 @@ impl Graph {
     /// The same connection, asking after applications' service principals.
     pub fn service_principals(&self) -> ServicePrincipals {
         ServicePrincipals::new(self.clone())
+    }
+
+    /// The same connection with the power to subscribe.
+    pub fn subscriber(&self) -> Subscriber {
+        Subscriber(self.clone())
     }
 
     fn url(&self, path: &str) -> Result<Url, PortError> {

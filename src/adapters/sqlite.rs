@@ -3,7 +3,9 @@
 //! One thread owns the connection. Whatever asks while it is busy is done together in the next
 //! transaction, so that concurrent requests share one commit to the disk.
 
+mod dead_letters;
 mod ledger;
+mod marks;
 mod outbox;
 mod queue;
 #[cfg(test)]
@@ -90,6 +92,24 @@ CREATE TABLE dead_letters (
     reason TEXT NOT NULL
 );
 CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+";
+
+/// Tables that came later. A version that does not know them leaves them alone, so the form of
+/// the file stays the same.
+const ADDITIONS: &str = "
+CREATE TABLE IF NOT EXISTS tenant_marks (
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (tenant, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS heard (
+    tenant TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    event TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, sender, event)
+) WITHOUT ROWID;
 ";
 
 /// A handle on the store. Clones share the one connection.
@@ -226,36 +246,6 @@ impl Sqlite {
         jobs.send(job).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
-
-    /// A moment remembered under a name.
-    ///
-    /// # Errors
-    /// [`Failure::Transient`] when the store fails.
-    pub async fn mark(&self, name: &'static str) -> Result<Option<Timestamp>, PortError> {
-        self.run(move |db| {
-            let found =
-                db.query_row("SELECT value FROM marks WHERE name = ?1", [name], |row| row.get(0));
-            optional(found)
-        })
-        .await
-        .map(|value| value.map(timestamp))
-    }
-
-    /// Remembers a moment under a name.
-    ///
-    /// # Errors
-    /// [`Failure::Transient`] when the store fails.
-    pub async fn set_mark(&self, name: &'static str, at: Timestamp) -> Result<(), PortError> {
-        self.run(move |db| {
-            db.execute(
-                "INSERT INTO marks VALUES (?1, ?2)
-                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                (name, millis(at)),
-            )
-            .map(drop)
-        })
-        .await
-    }
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
@@ -288,6 +278,7 @@ fn prepare(db: &Connection) -> rusqlite::Result<i64> {
         ))?;
     }
     if form <= SCHEMA_VERSION {
+        db.execute_batch(ADDITIONS)?;
         db.execute_batch(
             "UPDATE looks SET claimed = NULL, leased_until = NULL;
              UPDATE steps SET verify_due = 0 WHERE state = 'intended';",

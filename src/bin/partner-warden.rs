@@ -10,8 +10,10 @@ use clap::{Parser, Subcommand};
 use partner_warden::config::{Config, ConfigError, environment, policy};
 use partner_warden::demo::demo;
 use partner_warden::domain::text::count;
-use partner_warden::ports::chain;
-use partner_warden::serve::{Timing, listen, serve};
+use partner_warden::ports::{Kind, chain};
+use partner_warden::serve::redrive::{self, Name, RedriveError};
+use partner_warden::serve::subscriptions;
+use partner_warden::serve::{ServeError, Timing, listen, serve};
 use partner_warden::sim::{Scenario, Sim};
 use partner_warden::telemetry;
 
@@ -59,6 +61,68 @@ SIGTERM or Ctrl-C finishes what is under way and stops.")]
     /// Works on policy files.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Sees to what Microsoft Graph notifies us of. `serve` does so by itself.
+    #[command(subcommand)]
+    Subscriptions(SubscriptionsCommand),
+    /// Puts back what was given up, once its cause is mended.
+    #[command(subcommand)]
+    Redrive(RedriveCommand),
+}
+
+#[derive(Subcommand)]
+enum SubscriptionsCommand {
+    /// Lists what the application is subscribed to in every tenant.
+    #[command(after_help = "Example:\n  partner-warden subscriptions list")]
+    List(Output),
+    /// Makes, renews and replaces subscriptions until they are as they should be. Answers at
+    /// `WARDEN_LISTEN` meanwhile; not while `serve` is running, which does the same.
+    #[command(after_help = "Example:
+  WARDEN_PUBLIC_URL=https://warden.example partner-warden subscriptions ensure --json
+
+Exit codes: 0 all is well in every tenant, 1 not in every one (each is told of), 2 something that
+is needed is not set")]
+    Ensure(Output),
+    /// Deletes the subscriptions whose notifications come here. `serve` makes them again as long as
+    /// `WARDEN_PUBLIC_URL` is set.
+    #[command(after_help = "Example:\n  partner-warden subscriptions delete")]
+    Delete(Output),
+}
+
+#[derive(Subcommand)]
+enum RedriveCommand {
+    /// Lists what was given up, and why.
+    #[command(after_help = "Example:\n  partner-warden redrive list")]
+    List(Output),
+    /// Puts it back: all of it, or what is named.
+    #[command(after_help = "Example:
+  partner-warden redrive run --kind ticket
+  partner-warden redrive run --id look-3
+
+The store must not be in use: stop `serve` first, and start it again afterwards.
+Exit codes: 0 all of it waits again, 1 not all of it, 2 there is none of that name")]
+    Run {
+        /// Looks, or tickets.
+        #[arg(long)]
+        kind: Option<OfKind>,
+        /// This one, such as look-3; may be given several times.
+        #[arg(long)]
+        id: Vec<Name>,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(clap::Args)]
+struct Output {
+    /// For programs: JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum OfKind {
+    Look,
+    Ticket,
 }
 
 #[derive(Subcommand)]
@@ -79,7 +143,9 @@ fn main() -> ExitCode {
             // Nothing can be done about a broken pipe here.
             drop(writeln!(stderr(), "error: {}", chain(error.as_ref())));
             let wrong_input = error.downcast_ref::<ConfigError>().is_some()
-                || error.downcast_ref::<WrongInput>().is_some();
+                || error.downcast_ref::<WrongInput>().is_some()
+                || matches!(error.downcast_ref(), Some(ServeError::Unset(_)))
+                || matches!(error.downcast_ref(), Some(RedriveError::Absent(_)));
             ExitCode::from(if wrong_input { 2 } else { 1 })
         }
     }
@@ -96,6 +162,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
     let filter = match command {
         // The story is on standard output; only what goes wrong is added to it.
         Command::Demo => filter.or_else(|| Some("error".to_owned())),
+        Command::Subscriptions(_) | Command::Redrive(_) => filter.or(Some("error".to_owned())),
         Command::Serve | Command::Sim { .. } | Command::Policy(_) => filter,
     };
     telemetry::start(filter.as_deref())
@@ -110,7 +177,52 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Sim { scenario, listen } => simulate(scenario, listen).await,
         Command::Policy(PolicyCommand::Check { file }) => check(file),
+        Command::Subscriptions(command) => subscribe(command).await,
+        Command::Redrive(command) => redrive(command).await,
     }
+}
+
+async fn subscribe(command: SubscriptionsCommand) -> anyhow::Result<()> {
+    let (config, timing) = (Config::load(environment)?, Timing::default());
+    let (all, output) = match command {
+        SubscriptionsCommand::List(output) => (subscriptions::list(&config, &timing).await, output),
+        SubscriptionsCommand::Ensure(output) => {
+            let listener = listen(config.settings.listen).await?;
+            (subscriptions::ensure(&config, listener, &timing).await, output)
+        }
+        SubscriptionsCommand::Delete(output) => {
+            (subscriptions::delete(&config, &timing).await, output)
+        }
+    };
+    let all = all?;
+    let text = if output.json { json(&all)? } else { subscriptions::text(&all) };
+    writeln!(stdout(), "{text}")?;
+    let trouble = all.iter().filter(|of| !of.trouble.is_empty()).count();
+    anyhow::ensure!(trouble == 0, "it did not work out in {}", count(trouble, "tenant"));
+    Ok(())
+}
+
+async fn redrive(command: RedriveCommand) -> anyhow::Result<()> {
+    let config = Config::load(environment)?;
+    let (all, output) = match command {
+        RedriveCommand::List(output) => (redrive::list(&config).await?, output),
+        RedriveCommand::Run { kind, id, output } => {
+            let kind = kind.map(|kind| match kind {
+                OfKind::Look => Kind::Look,
+                OfKind::Ticket => Kind::Ticket,
+            });
+            (redrive::run(&config, kind, &id).await?, output)
+        }
+    };
+    let text = if output.json { json(&all)? } else { redrive::text(&all) };
+    writeln!(stdout(), "{text}")?;
+    let stuck = all.iter().filter(|letter| letter.is_stuck()).count();
+    anyhow::ensure!(stuck == 0, "{} cannot be put back", count(stuck, "dead letter"));
+    Ok(())
+}
+
+fn json(value: &impl serde::Serialize) -> anyhow::Result<String> {
+    serde_json::to_string_pretty(value).context("no JSON can be made of it")
 }
 
 /// Ends with SIGTERM or Ctrl-C. Both are heeded from the call on, not only once it is awaited.

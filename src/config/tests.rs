@@ -477,3 +477,38 @@ fn pkcs1(pkcs8: &str) -> String {
         lines.join("\n")
     )
 }
+
+#[test]
+fn where_graph_reaches_us_is_a_url_of_ours_and_how_often_to_poll_a_duration() {
+    let settings = given().load().unwrap().settings;
+    assert_eq!(settings.poll_every, Some(SignedDuration::from_mins(5)));
+    assert_eq!((settings.public_url.as_ref(), settings.notification_url()), (None, None));
+    for (url, expect) in [
+        ("https://warden.example", "https://warden.example/hooks/graph"),
+        ("https://warden.example:8443/prod/", "https://warden.example:8443/prod/hooks/graph"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080/hooks/graph"),
+    ] {
+        let given = given().set("WARDEN_PUBLIC_URL", url).set("WARDEN_POLL_EVERY", "off");
+        let settings = given.load().unwrap().settings;
+        assert_eq!(settings.notification_url().as_deref(), Some(expect));
+        assert_eq!(settings.poll_every, None);
+    }
+    let shape = "WARDEN_PUBLIC_URL is to be a url such as https://warden.example, without query or \
+                 user";
+    for (url, expect) in [
+        (
+            "http://warden.example",
+            "WARDEN_PUBLIC_URL is to be https (plain http only to this machine)",
+        ),
+        ("https://warden.example/?a=b", shape),
+        ("https://user:word@warden.example/", shape),
+        ("warden.example", "WARDEN_PUBLIC_URL is no url (relative URL without a base)"),
+    ] {
+        let given = given().set("WARDEN_PUBLIC_URL", url);
+        given.fails(&format!("the settings are not complete:\n  {expect}"));
+    }
+    given().set("WARDEN_POLL_EVERY", "PT0S").fails(
+        "the settings are not complete:\n  WARDEN_POLL_EVERY is to be an ISO 8601 duration such as \
+         PT15M, or off",
+    );
+}

@@ -19,6 +19,8 @@ pub enum Sender {
     EventGrid,
     /// A webhook of Partner Center.
     PartnerCenter,
+    /// The tenant's own audit log, read from Microsoft Graph.
+    AuditLog,
     /// Our own schedule.
     Schedule,
 }
@@ -32,6 +34,7 @@ impl Sender {
             Self::O365 => "o365",
             Self::EventGrid => "event-grid",
             Self::PartnerCenter => "partner-center",
+            Self::AuditLog => "audit-log",
             Self::Schedule => "schedule",
         }
     }
@@ -54,6 +57,17 @@ impl Subject {
     /// The periodic look at everything.
     pub fn sweep() -> Self {
         Self("sweep".to_owned())
+    }
+
+    /// The tenant's subscriptions, beside the tenant as a whole: one is gone, or notifications
+    /// were missed.
+    pub fn subscriptions() -> Self {
+        Self("subscriptions".to_owned())
+    }
+
+    /// The tenant's subscriptions, which are to be authorized again.
+    pub fn reauthorization() -> Self {
+        Self("reauthorization".to_owned())
     }
 
     /// One directory object. The id is hashed, because it comes from the event.

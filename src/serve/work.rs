@@ -10,12 +10,12 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::adapters::sqlite::Sqlite;
 use crate::domain::id::TenantId;
+use crate::domain::signal::Subject;
 use crate::pipeline::{Looked, World, respond, verify};
-use crate::ports::{DueVerification, Enqueue, Look, PortError, Queue, Retried, Settle, chain};
+use crate::ports::{DueVerification, Look, PortError, Queue, Retried, Settle, chain};
+use crate::sweep::Sweep;
 use crate::telemetry::metric::{self, End};
-use crate::wire::schedule;
 
 /// Tenants that are looked at, at once.
 const TENANTS_AT_ONCE: usize = 4;
@@ -32,16 +32,11 @@ const SHORT_PAUSE: Duration = Duration::from_secs(1);
 /// How long work under way may take when the process is asked to stop.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// The name under which the last periodic look is remembered.
-const SWEPT: &str = "swept";
-
 pub(super) struct Worker {
     pub(super) world: Arc<World>,
     pub(super) queue: Arc<dyn Queue>,
-    pub(super) enqueue: Arc<dyn Enqueue>,
-    pub(super) marks: Sqlite,
+    pub(super) sweep: Arc<Sweep>,
     pub(super) settle_after: Option<SignedDuration>,
-    pub(super) sweep_every: Option<SignedDuration>,
     pub(super) retry_pause: SignedDuration,
     /// Told when a signal arrived.
     pub(super) arrived: Arc<Notify>,
@@ -98,28 +93,26 @@ impl Worker {
         tasks: &mut JoinSet<Result<(), PortError>>,
         jobs: &mut HashMap<Id, (TenantId, Job)>,
     ) -> Result<Option<Duration>, PortError> {
-        let next_sweep = self.sweep().await?;
         while tasks.len() < TENANTS_AT_ONCE {
             let busy: Vec<TenantId> = jobs.values().map(|(tenant, _)| *tenant).collect();
             let Some((tenant, job)) = self.next_job(&busy).await? else { break };
             let (world, queue) = (Arc::clone(&self.world), Arc::clone(&self.queue));
+            let sweep = Arc::clone(&self.sweep);
             let (settle_after, retry_pause) = (self.settle_after, self.retry_pause);
             let task = job.clone();
             let handle = tasks.spawn(async move {
                 match task {
                     Job::Look(look) => {
-                        look_at(&world, queue.as_ref(), &look, settle_after, retry_pause).await
+                        let again = tend(&sweep, &look).await?;
+                        let queue = queue.as_ref();
+                        look_at(&world, queue, &look, settle_after, retry_pause, again).await
                     }
                     Job::Verify(due) => verify(&world, tenant, &due).await,
                 }
             });
             jobs.insert(handle.id(), (tenant, job));
         }
-        let next = [
-            self.queue.next_due().await?,
-            self.world.ledger.next_verification().await?,
-            next_sweep,
-        ];
+        let next = [self.queue.next_due().await?, self.world.ledger.next_verification().await?];
         let now = self.world.clock.now();
         let pause = next
             .into_iter()
@@ -164,25 +157,19 @@ impl Worker {
             }
         }
     }
+}
 
-    /// Queues the periodic look at every tenant when it is due; says when the next one is.
-    async fn sweep(&self) -> Result<Option<Timestamp>, PortError> {
-        let Some(every) = self.sweep_every else { return Ok(None) };
-        let now = self.world.clock.now();
-        let last = self.marks.mark(SWEPT).await?;
-        let due = last.map(|last| last + every);
-        match due {
-            Some(due) if now < due => return Ok(Some(due)),
-            Some(_) => {
-                let tenants = &self.world.policy.roster.tenants;
-                let ticks = tenants.iter().map(|tenant| schedule::sweep(tenant.id, now));
-                self.enqueue.enqueue(ticks.collect()).await?;
-            }
-            None => {}
-        }
-        self.marks.set_mark(SWEPT, now).await?;
-        Ok(Some(now + every))
+/// Sees to the subscriptions of a tenant where a lifecycle notification asks for it; says whether
+/// that has to be tried again.
+async fn tend(sweep: &Sweep, look: &Look) -> Result<bool, PortError> {
+    let about = |subject: Subject| look.waiting.iter().any(|waiting| waiting.subject == subject);
+    let reauthorize = about(Subject::reauthorization());
+    if !reauthorize && !about(Subject::subscriptions()) {
+        return Ok(false);
     }
+    let Some(tenant) = sweep.policy.roster.tenant(look.tenant) else { return Ok(false) };
+    // Whatever went unheard before a subscription stood is covered by the look that follows.
+    Ok(sweep.tend(tenant, reauthorize).await?.may_pass())
 }
 
 async fn look_at(
@@ -191,6 +178,7 @@ async fn look_at(
     look: &Look,
     settle_after: Option<SignedDuration>,
     retry_pause: SignedDuration,
+    again: bool,
 ) -> Result<(), PortError> {
     let limit = Duration::try_from(LEASE).unwrap_or_default();
     let looked = tokio::time::timeout(limit, respond(world, look)).await;
@@ -202,13 +190,13 @@ async fn look_at(
     });
     let now = world.clock.now();
     match looked {
-        Ok(Ok(Looked::Settled)) => {
+        Ok(Ok(Looked::Settled)) if !again => {
             let settle = settle_after.map_or(Settle::No, Settle::After);
             queue.complete(look, now, settle).await
         }
         // Nothing was read that Graph might not have replicated yet.
-        Ok(Ok(Looked::NoReason)) => queue.complete(look, now, Settle::No).await,
-        Ok(Ok(Looked::LookAgain)) => {
+        Ok(Ok(Looked::NoReason)) if !again => queue.complete(look, now, Settle::No).await,
+        Ok(Ok(Looked::Settled | Looked::NoReason | Looked::LookAgain)) => {
             let attempts = look.waiting.iter().map(|waiting| waiting.attempts).max().unwrap_or(0);
             let doubled = 2_i32.saturating_pow(attempts.saturating_sub(1).min(16));
             let pause = (retry_pause * doubled).min(RETRY_PAUSE_MAX);

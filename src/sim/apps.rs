@@ -172,6 +172,11 @@ impl Apps {
         Ok(Self { apps, issuers: issuers.collect::<Result<_, ScenarioError>>()? })
     }
 
+    /// The id of the registration that the scenario itself describes.
+    pub(crate) fn first(&self) -> Option<&str> {
+        self.apps.first().map(|it| it.app.client_id.as_str())
+    }
+
     /// The registration with this id.
     pub(crate) fn app(&self, client_id: &str) -> Option<&Registered> {
         self.apps.iter().find(|it| it.app.client_id.eq_ignore_ascii_case(client_id))

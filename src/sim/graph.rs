@@ -3,6 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::audit_logs;
 use super::objects;
 use super::policies;
 use super::query::{Object, Place, Query};
@@ -10,9 +11,10 @@ use super::reply::{Asked, GraphError, Reply};
 use super::role_management;
 use super::signin;
 use super::state::{Settings, State};
+use super::subscriptions;
 
 /// The first segments of what is simulated.
-const ROOTS: [&str; 7] = [
+const ROOTS: [&str; 9] = [
     "roleManagement",
     "directoryObjects",
     "users",
@@ -20,6 +22,8 @@ const ROOTS: [&str; 7] = [
     "servicePrincipals",
     "policies",
     "tenantRelationships",
+    "auditLogs",
+    "subscriptions",
 ];
 
 /// A part of Graph that is simulated.
@@ -37,6 +41,11 @@ pub(crate) enum Resource<'a> {
     ServicePrincipals,
     Partners,
     TenantInformation(&'a str),
+    DirectoryAudits,
+    Subscriptions,
+    NewSubscription,
+    Renewal(&'a str),
+    SubscriptionRemoval(&'a str),
 }
 
 impl<'a> Resource<'a> {
@@ -55,6 +64,11 @@ impl<'a> Resource<'a> {
             ("GET", ["groups", id, "members"]) => Self::GroupMembers(id),
             ("GET", ["servicePrincipals"]) => Self::ServicePrincipals,
             ("GET", ["policies", "crossTenantAccessPolicy", "partners"]) => Self::Partners,
+            ("GET", ["auditLogs", "directoryAudits"]) => Self::DirectoryAudits,
+            ("GET", ["subscriptions"]) => Self::Subscriptions,
+            ("POST", ["subscriptions"]) => Self::NewSubscription,
+            ("PATCH", ["subscriptions", id]) => Self::Renewal(id),
+            ("DELETE", ["subscriptions", id]) => Self::SubscriptionRemoval(id),
             ("GET", ["tenantRelationships", function]) => {
                 let rest = function.strip_prefix("findTenantInformationByTenantId(tenantId='")?;
                 Self::TenantInformation(rest.strip_suffix("')")?)
@@ -82,6 +96,12 @@ impl<'a> Resource<'a> {
             Self::ServicePrincipals => &["Application.Read.All", "Directory.Read.All"],
             Self::Partners => &["Policy.Read.All"],
             Self::TenantInformation(_) => &["CrossTenantInformation.ReadBasic.All"],
+            Self::DirectoryAudits => &["AuditLog.Read.All"],
+            // Which of them depends on the resource.
+            Self::Subscriptions
+            | Self::NewSubscription
+            | Self::Renewal(_)
+            | Self::SubscriptionRemoval(_) => &["User.Read.All", "Group.Read.All"],
         }
     }
 }
@@ -91,9 +111,16 @@ pub(crate) struct Ask<'a> {
     pub(crate) asked: &'a Asked,
     pub(crate) beta: bool,
     pub(crate) query: Query,
+    /// The application permissions of whoever asks.
+    pub(crate) roles: &'a [String],
 }
 
-impl Ask<'_> {
+impl<'a> Ask<'a> {
+    pub(crate) fn of(asked: &'a Asked, roles: &'a [String]) -> Result<Self, GraphError> {
+        let beta = asked.path().starts_with("/beta/");
+        Ok(Self { asked, beta, query: Query::parse(asked.query())?, roles })
+    }
+
     /// The most items on this page: what the client asks for, but never more than the server
     /// gives.
     pub(crate) fn size(&self, settings: &Settings) -> usize {
@@ -125,26 +152,27 @@ impl Ask<'_> {
     }
 }
 
-/// Answers a request under `/v1.0` or `/beta`.
-pub(crate) fn answer(state: &mut State, asked: &Asked) -> Reply {
-    attempt(state, asked).unwrap_or_else(|error| error.into_reply(asked))
+/// Answers a request under `/v1.0` or `/beta`. `valid` says whether the urls it names have
+/// answered.
+pub(crate) fn answer(state: &mut State, asked: &Asked, valid: bool) -> Reply {
+    attempt(state, asked, valid).unwrap_or_else(|error| error.into_reply(asked))
 }
 
-fn attempt(state: &mut State, asked: &Asked) -> Result<Reply, GraphError> {
+fn attempt(state: &mut State, asked: &Asked, valid: bool) -> Result<Reply, GraphError> {
     let claims = signin::bearer(asked).ok_or_else(GraphError::unauthenticated)?;
     if !state.directories.contains_key(&claims.tid) {
         return Err(GraphError::unauthenticated());
     }
     let segments = asked.segments();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let (version, rest) = segments.split_first().ok_or_else(|| unknown(&[]))?;
+    let (_, rest) = segments.split_first().ok_or_else(|| unknown(&[]))?;
     let resource = Resource::of(&asked.method, rest).ok_or_else(|| unknown(rest))?;
     let needed = resource.permissions();
     if !claims.roles.iter().any(|role| needed.contains(&role.as_str())) {
         return Err(GraphError::of(StatusCode::FORBIDDEN));
     }
-    let ask = Ask { asked, beta: *version == "beta", query: Query::parse(asked.query())? };
-    route(state, &claims.tid, &ask, &resource)
+    let ask = Ask::of(asked, &claims.roles)?;
+    route(state, &claims.tid, &ask, &resource, valid)
 }
 
 fn route(
@@ -152,6 +180,7 @@ fn route(
     tenant: &str,
     ask: &Ask<'_>,
     resource: &Resource<'_>,
+    valid: bool,
 ) -> Result<Reply, GraphError> {
     match *resource {
         Resource::Assignments => role_management::assignments(state, tenant, ask),
@@ -166,12 +195,17 @@ fn route(
         Resource::ServicePrincipals => objects::service_principals(state, tenant, ask),
         Resource::Partners => policies::partners(state, tenant, ask),
         Resource::TenantInformation(id) => policies::tenant_information(state, tenant, ask, id),
+        Resource::DirectoryAudits => audit_logs::directory_audits(state, tenant, ask),
+        Resource::Subscriptions => Ok(subscriptions::list(state, tenant, ask)),
+        Resource::NewSubscription => subscriptions::create(state, tenant, ask, valid),
+        Resource::Renewal(id) => subscriptions::renew(state, tenant, ask, id),
+        Resource::SubscriptionRemoval(id) => subscriptions::delete(state, tenant, ask, id),
     }
 }
 
 /// The error for a path that is not simulated, or not with this method.
 fn unknown(segments: &[&str]) -> GraphError {
-    let methods = [Method::GET, Method::POST, Method::DELETE];
+    let methods = [Method::GET, Method::POST, Method::PATCH, Method::DELETE];
     if methods.iter().any(|method| Resource::of(method, segments).is_some()) {
         return GraphError::of(StatusCode::METHOD_NOT_ALLOWED);
     }

@@ -20,15 +20,18 @@ pub(crate) struct Query {
     pub(crate) filter: Option<Filter>,
     pub(crate) select: Option<Vec<String>>,
     pub(crate) expand: Option<String>,
+    pub(crate) order: Option<String>,
     pub(crate) top: Option<usize>,
     pub(crate) from: Option<Place>,
 }
 
-/// `field eq value`, the one form of filter understood.
+/// `field eq value`, or `field ge time` where times are compared.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Filter {
     pub(crate) field: String,
     pub(crate) value: String,
+    /// Whether the field is to be that or greater.
+    pub(crate) ge: bool,
 }
 
 /// Where a page begins: after item `after`, in the traversal that began as read `read`.
@@ -46,6 +49,7 @@ impl Query {
                 "$filter" => query.filter = Some(Filter::parse(&value)?),
                 "$select" => query.select = Some(names(&value)),
                 "$expand" => query.expand = Some(value.into_owned()),
+                "$orderby" => query.order = Some(value.into_owned()),
                 "$top" => query.top = Some(top(&value)?),
                 "$skiptoken" => query.from = Some(Place::parse(&value)?),
                 "$count" => {}
@@ -64,7 +68,7 @@ impl Query {
     pub(crate) fn filter_on(&self, fields: &[&str]) -> Result<Option<(&str, &str)>, GraphError> {
         match &self.filter {
             None => Ok(None),
-            Some(Filter { field, value }) if fields.contains(&field.as_str()) => {
+            Some(Filter { field, value, ge: false }) if fields.contains(&field.as_str()) => {
                 Ok(Some((field, value)))
             }
             Some(Filter { field, .. }) => Err(GraphError::unsupported(format!(
@@ -95,6 +99,10 @@ impl Query {
 impl Filter {
     fn parse(text: &str) -> Result<Self, GraphError> {
         let invalid = || GraphError::bad_request(format!("Invalid filter clause: '{text}'."));
+        if let Some((field, value)) = text.trim().split_once(" ge ") {
+            let value = value.trim().to_owned();
+            return Ok(Self { field: field.trim().to_owned(), value, ge: true });
+        }
         let (field, value) = text.trim().split_once(" eq ").ok_or_else(invalid)?;
         let value = value.trim();
         let quoted = value.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
@@ -103,7 +111,7 @@ impl Filter {
             None if matches!(value, "true" | "false") => value.to_owned(),
             Some(_) | None => return Err(invalid()),
         };
-        Ok(Self { field: field.trim().to_owned(), value })
+        Ok(Self { field: field.trim().to_owned(), value, ge: false })
     }
 }
 

@@ -24,6 +24,7 @@ pub const INBOX_SECRET: &str = "whsec_d29vZGdyb3ZlLXNpbXVsYXRlZC1pbmJveC1rZXkhIS
 /// for.
 pub const PERMISSIONS: &[&str] = &[
     "ActivityFeed.Read",
+    "AuditLog.Read.All",
     "CrossTenantInformation.ReadBasic.All",
     "Directory.Read.All",
     "Group.Read.All",
@@ -56,6 +57,13 @@ pub struct Scenario {
     /// Whether `/v1.0` too shows `principalOrganizationId`: it is in the metadata since August
     /// 2026, the documentation has it under `/beta` only.
     pub v1_principal_organization_id: bool,
+    /// The most subscriptions of the app in one tenant.
+    pub subscription_quota: usize,
+    /// The longest life of a subscription, in minutes.
+    pub subscription_minutes: i64,
+    /// Whether one resource may be subscribed to twice. Microsoft documents a 409 for some
+    /// resources only.
+    pub subscription_duplicates: bool,
     /// The tenants.
     pub tenants: Vec<Tenant>,
     /// The ticket sinks under `/inbox/`.
@@ -109,6 +117,9 @@ impl Default for Scenario {
             issuers: Issuers::new(),
             page_size: 10,
             v1_principal_organization_id: false,
+            subscription_quota: 100,
+            subscription_minutes: 41_760,
+            subscription_duplicates: false,
             tenants: Vec::new(),
             inbox: IndexMap::new(),
             faults: Faults::default(),
@@ -190,6 +201,13 @@ impl Scenario {
     #[must_use]
     pub fn app(mut self, app: App) -> Self {
         self.apps.push(app);
+        self
+    }
+
+    /// Where one resource may be subscribed to twice.
+    #[must_use]
+    pub fn duplicate_subscriptions(mut self) -> Self {
+        self.subscription_duplicates = true;
         self
     }
 

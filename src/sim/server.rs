@@ -29,6 +29,7 @@ use super::management;
 use super::reply::{Asked, GraphError, Reply};
 use super::signin;
 use super::state::State;
+use super::subscriptions;
 
 /// The largest request body.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
@@ -78,7 +79,12 @@ impl Shared {
             Some(Then::Html200) => return Some(Reply::html(GATEWAY_PAGE)),
         }
         self.hold(asked, When::BeforeEffect).await;
-        let reply = self.change(|state| effect(state, asked));
+        let urls = subscriptions::to_validate(&self.look(), asked);
+        let mut valid = true;
+        for url in urls {
+            valid &= subscriptions::answers(url, asked.sequence).await;
+        }
+        let reply = self.change(|state| effect(state, asked, valid));
         self.hold(asked, When::AfterEffect).await;
         Some(reply)
     }
@@ -103,15 +109,15 @@ fn instead(asked: &Asked, answer: &Answer) -> Reply {
     reply.retry_after(answer.retry_after).traced(asked)
 }
 
-/// Does what the request asks for.
-fn effect(state: &mut State, asked: &Asked) -> Reply {
+/// Does what the request asks for, once the urls it names have answered or not.
+fn effect(state: &mut State, asked: &Asked, valid: bool) -> Reply {
     if let Some(file) = state.files.get(asked.path()).filter(|_| asked.method == Method::GET) {
         return Reply::file(file);
     }
     let segments = asked.segments();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match (asked.method.as_str(), segments.as_slice()) {
-        (_, ["v1.0" | "beta", ..]) => graph::answer(state, asked).traced(asked),
+        (_, ["v1.0" | "beta", ..]) => graph::answer(state, asked, valid).traced(asked),
         ("POST", [tenant, "oauth2", "v2.0", "token"]) => signin::token(state, asked, tenant),
         ("GET", ["common", "discovery", "keys"] | ["common", "discovery", "v2.0", "keys"]) => {
             signin::keys()
@@ -190,7 +196,7 @@ async fn read(shared: &Shared, request: Request) -> Result<Asked, StatusCode> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the simulated Microsoft has a clock of its own")]
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::apps::Apps;
 use super::assertion::Seen;
+use super::audit_logs::Audit;
 use super::calls::{Call, Calls};
 use super::directory::{Directory, Held};
 use super::fault::{Armed, Faults, Then};
@@ -12,6 +13,7 @@ use super::hold::{Trap, When};
 use super::inbox::{Delivery, Inbox};
 use super::management::Feed;
 use super::scenario::{Scenario, ScenarioError};
+use super::subscriptions::Subscribed;
 
 /// What never changes while the simulator runs.
 #[derive(Debug)]
@@ -19,6 +21,9 @@ pub(crate) struct Settings {
     pub(crate) apps: Apps,
     pub(crate) page_size: usize,
     pub(crate) v1_organization: bool,
+    pub(crate) subscription_quota: usize,
+    pub(crate) subscription_minutes: i64,
+    pub(crate) subscription_duplicates: bool,
 }
 
 /// The present state.
@@ -35,6 +40,8 @@ pub(crate) struct State {
     pub(crate) assertions: Seen,
     /// Files that anybody may read, by path.
     pub(crate) files: IndexMap<String, Vec<u8>>,
+    pub(crate) subscriptions: Vec<Subscribed>,
+    pub(crate) audits: IndexMap<String, Vec<Audit>>,
     rules: Vec<Armed>,
 }
 
@@ -87,6 +94,9 @@ impl State {
                 apps: Apps::new(&scenario)?,
                 page_size: scenario.page_size,
                 v1_organization: scenario.v1_principal_organization_id,
+                subscription_quota: scenario.subscription_quota,
+                subscription_minutes: scenario.subscription_minutes,
+                subscription_duplicates: scenario.subscription_duplicates,
             },
             directories,
             faults: Faults::default(),
@@ -97,6 +107,8 @@ impl State {
             traps: Vec::new(),
             assertions: Seen::new(),
             files: IndexMap::new(),
+            subscriptions: Vec::new(),
+            audits: IndexMap::new(),
             rules: Vec::new(),
         };
         state.set_faults(scenario.faults);
@@ -211,6 +223,12 @@ impl View<'_> {
     pub fn assignments(&self, tenant: &str) -> Vec<Assigned> {
         let Some(directory) = self.0.directory(tenant) else { return Vec::new() };
         directory.in_force().map(|held| assigned(directory, held)).collect()
+    }
+
+    /// The subscriptions of a tenant, those that have ended too.
+    pub fn subscriptions(&self, tenant: &str) -> Vec<Subscribed> {
+        let of = self.0.subscriptions.iter().filter(|it| it.tenant.eq_ignore_ascii_case(tenant));
+        of.cloned().collect()
     }
 
     /// The deletions that took effect, in order. A refused one, and one of what was already

@@ -80,6 +80,30 @@ pub fn content(body: &[u8], whose: Whose<'_>) -> Result<Received, Reject> {
     read(body, Sender::O365, whose)
 }
 
+/// Reads events of a tenant's audit log. They need no further proof: they were read from Microsoft
+/// Graph with the tenant's own token. One that cannot be understood is a reason to look all the
+/// same, since nobody sends it again in a better form.
+pub fn polled(events: &[Value], tenant: TenantId, whose: Whose<'_>) -> Received {
+    let mut received = Received::default();
+    for event in events {
+        let digest = Sha256Hex::of(event.to_string().as_bytes());
+        let mut reader = Reader {
+            tenant: Some(tenant),
+            sender: Sender::AuditLog,
+            whose,
+            digest,
+            too_many: false,
+            fanned_out: false,
+        };
+        let rejects = received.rejects.len();
+        reader.item("$", Item::Bare(event.clone()), &mut received);
+        if matches!(received.rejects.get(rejects), Some(Reject::Malformed { .. })) {
+            received.signals.push(Verified::new(reader.unintelligible(tenant)));
+        }
+    }
+    received
+}
+
 fn read(body: &[u8], sender: Sender, whose: Whose<'_>) -> Result<Received, Reject> {
     let tenant = whose.tenant.map(tenant_parameter).transpose()?;
     let json: Value = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
@@ -226,6 +250,22 @@ impl Reader<'_> {
     fn whole(&self, tenant: TenantId, event: &Event) -> Signal {
         let signal = self.signal(tenant, event);
         Signal { subject: Subject::tenant(), initiator: None, removal: false, ..signal }
+    }
+
+    fn unintelligible(&self, tenant: TenantId) -> Signal {
+        Signal {
+            tenant,
+            sender: self.sender,
+            what: "an event that cannot be understood".to_owned(),
+            subject: Subject::tenant(),
+            event_id: None,
+            event_at: None,
+            received_at: self.whose.now,
+            digest: self.digest.clone(),
+            initiator: None,
+            removal: false,
+            content_uri: None,
+        }
     }
 
     fn signal(&self, tenant: TenantId, event: &Event) -> Signal {
@@ -480,6 +520,48 @@ mod tests {
         let received = receive_signed(&format!("[{good}, 7, {good}]"), Some(WOODGROVE)).unwrap();
         assert_eq!(received.signals.len(), 2);
         assert_eq!(received.rejects[0].to_string(), "$[1]: not an object");
+    }
+
+    #[test]
+    fn events_of_the_audit_log_are_reasons_to_look_each_with_its_own_digest() {
+        let text = include_str!("../../events/audit/value-collection.json");
+        let json: Value = serde_json::from_str(text).unwrap();
+        let mut events = json["value"].as_array().unwrap().clone();
+        events.push(serde_json::from_str(UNKNOWN).unwrap());
+        events.push(Value::from("nonsense"));
+        let (roster, tenant) = (Case::new().policy().roster, WOODGROVE.parse().unwrap());
+        let whose = Whose { tenant: None, roster: &roster, own_apps: &[], now: noon() };
+        let received = polled(&events, tenant, whose);
+        let heard: Vec<&str> = received.signals.iter().map(|s| s.as_ref().what.as_str()).collect();
+        assert_eq!(
+            heard,
+            [
+                "Add member to role",
+                "Update a partner cross-tenant access setting",
+                "Add eligible member to role",
+                "an event that cannot be understood",
+            ]
+        );
+        assert_eq!((received.irrelevant, received.rejects.len()), (1, 1));
+        let digests: BTreeSet<&Sha256Hex> =
+            received.signals.iter().map(|s| &s.as_ref().digest).collect();
+        assert_eq!(digests.len(), 4);
+        for signal in &received.signals {
+            let signal = signal.as_ref();
+            assert_eq!((signal.tenant, signal.sender), (tenant, Sender::AuditLog));
+        }
+    }
+
+    const UNKNOWN: &str = include_str!("../../events/audit/unknown-activity.json");
+
+    #[test]
+    fn a_tenant_that_is_not_guarded_is_not_looked_at_for_its_audit_log() {
+        let event = serde_json::json!({"activityDisplayName": "Add member to role"});
+        let roster = Case::new().policy().roster;
+        let stranger = "44444444-4444-4444-4444-444444444444".parse().unwrap();
+        let whose = Whose { tenant: None, roster: &roster, own_apps: &[], now: noon() };
+        let received = polled(&[event], stranger, whose);
+        assert_eq!((received.signals.len(), received.rejects), (0, vec![Reject::UnknownTenant]));
     }
 
     #[test]

@@ -201,9 +201,10 @@ impl Reader<'_> {
         if self.roster.tenant(tenant).is_none() {
             return Err(Reject::UnknownTenant);
         }
-        let subject = match &item.encrypted_content {
-            Some(content) => self.rich(tenant, content)?,
-            None => Subject::tenant(),
+        let subject = match (&item.encrypted_content, &item.lifecycle_event) {
+            (Some(content), _) => self.rich(tenant, content)?,
+            (None, Some(event)) => lifecycle(event),
+            (None, None) => Subject::tenant(),
         };
         Ok(self.signal_of(tenant, &item, subject))
     }
@@ -244,6 +245,15 @@ impl Reader<'_> {
     }
 }
 
+/// What a lifecycle notification is about. Whatever it says, the tenant is looked at too.
+fn lifecycle(event: &str) -> Subject {
+    if event.eq_ignore_ascii_case("reauthorizationRequired") {
+        Subject::reauthorization()
+    } else {
+        Subject::subscriptions()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,6 +276,25 @@ mod tests {
             login: "https://login.microsoftonline.com/",
         };
         receive(body.as_bytes(), proofs, &Case::new().policy().roster, noon())
+    }
+
+    #[test]
+    fn lifecycle_notifications_are_about_the_subscriptions() {
+        let subject = |payload: &str| {
+            let received = receive_text(&genuine(payload), &[KEY]).unwrap();
+            received.signals[0].as_ref().subject.clone()
+        };
+        let again = include_str!("../../events/graph/lifecycle-reauthorization-required.json");
+        assert_eq!(subject(again), Subject::reauthorization());
+        for other in [
+            include_str!("../../events/graph/lifecycle-subscription-removed.json"),
+            include_str!("../../events/graph/lifecycle-missed.json"),
+            include_str!("../../events/graph/unknown-lifecycle.json"),
+        ] {
+            assert_eq!(subject(other), Subject::subscriptions());
+        }
+        let change = include_str!("../../events/graph/user-updated.json");
+        assert_eq!(subject(change), Subject::tenant());
     }
 
     /// A payload with the `clientState` that each item's own tenant should have.

@@ -246,7 +246,17 @@ async fn serve_stops_when_asked_and_says_so() {
 
 #[test]
 fn every_command_shows_an_example_of_itself() {
-    for command in ["demo", "serve", "sim", "policy check"] {
+    for command in [
+        "demo",
+        "serve",
+        "sim",
+        "policy check",
+        "subscriptions list",
+        "subscriptions ensure",
+        "subscriptions delete",
+        "redrive list",
+        "redrive run",
+    ] {
         let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         let run = run(&mut warden(&arguments), None);
         let example = run.out.split_once("\nExample:\n").map(|(_, example)| example);
@@ -257,7 +267,7 @@ fn every_command_shows_an_example_of_itself() {
     let all = run(&mut warden(&["--help"]), None).out;
     let commands = all.split_once("\nCommands:\n").unwrap().1.split_once("\n\n").unwrap().0;
     let names: Vec<&str> = commands.lines().filter_map(|l| l.split_whitespace().next()).collect();
-    assert_eq!(names, ["demo", "serve", "sim", "policy", "help"]);
+    assert_eq!(names, ["demo", "serve", "sim", "policy", "subscriptions", "redrive", "help"]);
 }
 
 #[test]

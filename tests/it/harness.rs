@@ -129,6 +129,7 @@ impl Town {
             ("WARDEN_LOGIN_URL", origin.clone()),
             ("WARDEN_MANAGEMENT_URL", origin),
             ("WARDEN_SWEEP_EVERY", "off".to_owned()),
+            ("WARDEN_POLL_EVERY", "off".to_owned()),
             ("WARDEN_SETTLE_AFTER", "off".to_owned()),
             ("WARDEN_LISTEN", "127.0.0.1:0".to_owned()),
         ];

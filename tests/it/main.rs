@@ -16,4 +16,5 @@ mod receiver_checks;
 mod scenarios;
 mod senders;
 mod storm;
+mod sweep;
 mod tidy;

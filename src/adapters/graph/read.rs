@@ -38,10 +38,10 @@ const DEFINITIONS: [&str; 2] = [
 ];
 
 #[derive(Deserialize)]
-struct Page {
-    value: Vec<Value>,
+pub(super) struct Page {
+    pub(super) value: Vec<Value>,
     #[serde(rename = "@odata.nextLink")]
-    next_link: Option<String>,
+    pub(super) next_link: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -53,7 +53,11 @@ struct WithId<T> {
 
 impl Graph {
     /// Every page of the first of `paths` that this cloud offers.
-    async fn list<T: DeserializeOwned>(&self, tenant: TenantId, paths: &[&str]) -> Listed<T> {
+    pub(super) async fn list<T: DeserializeOwned>(
+        &self,
+        tenant: TenantId,
+        paths: &[&str],
+    ) -> Listed<T> {
         let mut listed = Listed { items: Vec::new(), failure: None };
         for path in paths {
             listed = match self.url(path) {
@@ -120,7 +124,7 @@ impl Graph {
     }
 
     /// The link to the next page, if it leads where the token may go.
-    fn pinned(&self, link: &str) -> Result<Url, PortError> {
+    pub(super) fn pinned(&self, link: &str) -> Result<Url, PortError> {
         match Url::parse(link) {
             Ok(url) if url.origin() == self.origin.origin() => Ok(url),
             _ => {
@@ -131,7 +135,7 @@ impl Graph {
     }
 }
 
-fn garbled(error: &serde_json::Error) -> PortError {
+pub(super) fn garbled(error: &serde_json::Error) -> PortError {
     // serde_json's words may quote a display name; the category is all that is told.
     let said =
         format!("{WHOM} answered with something else than expected ({:?})", error.classify());

@@ -57,6 +57,6 @@ impl RevokeRoleAssignment for Revoker {
 
 /// Whether a text can be one segment of a url's path. What cannot would be left out of it, and
 /// the call would be about something else.
-fn is_segment(text: &str) -> bool {
+pub(super) fn is_segment(text: &str) -> bool {
     !matches!(text, "" | "." | "..") && !text.contains(['\t', '\n', '\r'])
 }

@@ -1,11 +1,13 @@
 //! Reading to the end or saying why not, signing in, and taking away: against the simulated
 //! tenant, and against servers that do what Graph never should.
 
+mod audits;
 mod auth;
 mod credential;
 mod read;
 mod revoke;
 mod service_principal;
+mod subscribe;
 
 use std::sync::Mutex;
 

@@ -26,6 +26,7 @@ impl Enqueue for Sqlite {
 /// A signal of a subject that already waits joins what waits. While that subject's look is under
 /// way, the signal is newer than the snapshot, and the mark left by the claim tells so.
 fn insert(db: &Connection, signal: Signal) -> rusqlite::Result<()> {
+    super::marks::note(db, &signal)?;
     let tenant = signal.tenant.to_string();
     let subject = signal.subject.as_str().to_owned();
     let due = millis(signal.received_at);
@@ -60,6 +61,7 @@ impl Queue for Sqlite {
     async fn complete(&self, look: &Look, now: Timestamp, settle: Settle) -> Result<(), PortError> {
         let look = look.clone();
         self.run(move |db| {
+            super::marks::forget(db, look.tenant, now)?;
             look.waiting.iter().try_for_each(|done| complete(db, &look, done, now, settle))
         })
         .await

@@ -1,6 +1,8 @@
 //! The store as a whole: opening it, sharing commits, and what fails leaving no trace.
 
+mod dead_letters;
 mod ledger;
+mod marks;
 mod outbox;
 mod queue;
 
@@ -18,7 +20,7 @@ use crate::domain::policy::Policy;
 use crate::domain::roster::Roster;
 use crate::domain::secret::Secret;
 use crate::domain::signal::Signal;
-use crate::ports::{Enqueue, chain};
+use crate::ports::{Enqueue, Marks as _, chain};
 use crate::wire::audit::Whose;
 use crate::wire::standard_webhooks::{Headers, WebhookSecret};
 use crate::wire::{Verified, audit};
@@ -185,14 +187,9 @@ async fn whatever_was_answered_survives_a_crash() {
     assert_eq!(after.number("SELECT COUNT(*) FROM looks").await, 500);
 }
 
-#[tokio::test]
-async fn a_moment_is_remembered_under_its_name() {
-    let given = given();
-    assert_eq!(given.store.mark("swept").await.unwrap(), None);
-    given.store.set_mark("swept", at(1)).await.unwrap();
-    given.store.set_mark("swept", at(2)).await.unwrap();
-    given.store.set_mark("other", at(3)).await.unwrap();
-    assert_eq!(given.after_a_crash().store.mark("swept").await.unwrap(), Some(at(2)));
+/// Remembers something under a name.
+async fn mark(store: &Sqlite, name: &'static str) -> Result<(), PortError> {
+    store.set_mark(WOODGROVE.parse().unwrap(), name, None, "1").await.map(drop)
 }
 
 /// Has three things done in one transaction: mark a set, whatever `middle` is, mark b set. Says
@@ -211,13 +208,13 @@ async fn together(
     });
     given.store.running.jobs.as_ref().unwrap().send(job).ok().unwrap();
     busy.await.unwrap();
-    let first = given.store.set_mark("a", at(1));
+    let first = mark(&given.store, "a");
     let second = given.store.run(move |db| db.execute_batch(middle));
-    let third = given.store.set_mark("b", at(2));
+    let third = mark(&given.store, "b");
     let (first, second, third, ()) =
         tokio::join!(biased; first, second, third, async { drop(release) });
     let marks = given.store.run(|db| {
-        let mut statement = db.prepare("SELECT name FROM marks ORDER BY name")?;
+        let mut statement = db.prepare("SELECT name FROM tenant_marks ORDER BY name")?;
         let names = statement.query_map([], |row| row.get(0))?;
         names.collect()
     });
@@ -253,8 +250,8 @@ async fn what_is_said_to_have_failed_was_not_done() {
     assert!(second.starts_with("the store failed: the disk is full"), "{second}");
     assert_eq!(third.unwrap_err().kind, Failure::Transient);
     assert_eq!(marks, [""; 0]);
-    given.store.set_mark("c", at(3)).await.unwrap();
-    assert_eq!(given.store.mark("c").await.unwrap(), Some(at(3)), "the store goes on");
+    mark(&given.store, "c").await.unwrap();
+    assert_eq!(given.number("SELECT COUNT(*) FROM tenant_marks").await, 1, "the store goes on");
 }
 
 #[tokio::test]
@@ -274,5 +271,5 @@ async fn nothing_is_begun_outside_a_transaction() {
     assert_eq!(error.to_string(), "the store: database is locked");
     assert!(!begun.load(Ordering::SeqCst));
     drop(other);
-    given.store.set_mark("a", at(1)).await.unwrap();
+    mark(&given.store, "a").await.unwrap();
 }

@@ -1,0 +1,315 @@
+//! Sees to it that each tenant has its subscriptions: plans, and does just that.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tracing::info;
+
+use super::{Sweep, kept, words};
+use crate::domain::id::{Sha256Hex, TenantId};
+use crate::domain::roster::Tenant;
+use crate::domain::secret::Secret;
+use crate::domain::subscription::{
+    Action, LIFE, Made, Resource, Subscription, Wanted, is_ours, plan,
+};
+use crate::ports::{Created, Failure, PortError, ReadSubscriptions, WriteSubscriptions};
+use crate::wire::graph::client_state;
+use crate::wire::schedule;
+
+/// How to subscribe.
+#[derive(Clone)]
+pub struct Subscribing {
+    /// Which subscriptions there are.
+    pub read: Arc<dyn ReadSubscriptions>,
+    /// Makes, renews and deletes them.
+    pub write: Arc<dyn WriteSubscriptions>,
+    /// Where Graph reaches `/hooks/graph`.
+    pub url: String,
+    /// The current key of `clientState`.
+    pub key: Secret,
+}
+
+impl Subscribing {
+    /// Tells the key for this tenant from any other; the key cannot be told from it.
+    fn fingerprint(&self, tenant: TenantId) -> String {
+        Sha256Hex::of(client_state(&self.key, tenant).as_bytes()).short().to_owned()
+    }
+}
+
+/// A subscription that stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Live {
+    /// What it is about.
+    pub resource: Resource,
+    /// When it ends. The hours until then are what to measure.
+    pub expires_at: Timestamp,
+}
+
+/// Something that could not be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failed {
+    /// What was to be done.
+    pub action: String,
+    /// Why it was not, with the mend.
+    pub why: String,
+    /// Whether it may work later without anybody doing anything.
+    pub may_pass: bool,
+}
+
+/// How it stands with a tenant's subscriptions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Tended {
+    /// What was done.
+    pub done: Vec<String>,
+    /// What could not be done.
+    pub failed: Vec<Failed>,
+    /// Those that stand.
+    pub live: Vec<Live>,
+    /// Whether changes may have gone unheard before they stood: a look from now on covers them.
+    pub gap: bool,
+}
+
+impl Tended {
+    /// Whether trying again soon may help.
+    pub fn may_pass(&self) -> bool {
+        self.failed.iter().any(|failed| failed.may_pass)
+    }
+}
+
+/// The subscriptions of a tenant as they are now being changed.
+struct Tending<'a> {
+    sweep: &'a Sweep,
+    by: &'a Subscribing,
+    tenant: &'a Tenant,
+    key: String,
+    /// Whether notifications may have gone to nobody.
+    gap: bool,
+    live: BTreeMap<String, Live>,
+}
+
+impl Sweep {
+    /// Makes, renews, makes anew and deletes subscriptions until a tenant has those it is to
+    /// have. With `reauthorize`, Graph has asked for that. Where there was a gap, the tenant is
+    /// to be looked at afterwards; [`Sweep::cover`] sees to that.
+    ///
+    /// # Errors
+    /// Those of the store. Whatever Graph does is part of what is returned.
+    pub async fn tend(&self, tenant: &Tenant, reauthorize: bool) -> Result<Tended, PortError> {
+        let Some(by) = &self.subscribing else { return Ok(Tended::default()) };
+        let gate = self.gates.of(tenant.id);
+        let _alone = gate.lock().await;
+        let mut tended = Tended::default();
+        let listed = by.read.subscriptions(tenant.id).await;
+        if let Some(error) = &listed.failure {
+            tended.failed.push(failed("list the subscriptions", error));
+            self.tell_of(tenant, &tended).await?;
+            return Ok(tended);
+        }
+        let marks = self.marks.as_ref();
+        let known = |made: &mut BTreeMap<String, Made>| {
+            made.retain(|id, _| listed.items.iter().any(|it| it.id == *id));
+        };
+        kept::change(marks, tenant.id, kept::SUBSCRIPTIONS, known).await?;
+        let made = kept::read::<BTreeMap<String, Made>>(marks, tenant.id, kept::SUBSCRIPTIONS);
+        let made = made.await?.value.unwrap_or_default();
+        let key = by.fingerprint(tenant.id);
+        let wanted = Wanted { url: &by.url, key: &key, reauthorize };
+        let now = self.clock.now();
+        let actions = plan(&listed.items, &made, &wanted, now);
+        if !actions.0.is_empty() {
+            info!(tenant.name, "{actions}");
+        }
+        let ours = listed.items.iter().filter(|it| is_ours(it, &made, &by.url));
+        let live = ours.filter(|it| it.expires_at > now).filter_map(live).collect();
+        let mut tending = Tending { sweep: self, by, tenant, key: key.clone(), gap: false, live };
+        for action in &actions.0 {
+            match tending.carry_out(action).await? {
+                Ok(()) => tended.done.push(action.to_string()),
+                Err(error) => tended.failed.push(failed(&action.to_string(), &error)),
+            }
+        }
+        tended.gap = tending.gap;
+        tended.live = tending.live.into_values().collect();
+        tended.live.sort_by_key(|live| live.resource);
+        self.tell_of(tenant, &tended).await?;
+        Ok(tended)
+    }
+
+    /// Queues a look where changes may have gone unheard.
+    ///
+    /// # Errors
+    /// Those of the queue.
+    pub async fn cover(&self, tenant: &Tenant, tended: &Tended) -> Result<(), PortError> {
+        if tended.gap {
+            self.enqueue.enqueue(vec![schedule::sweep(tenant.id, self.clock.now())]).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_of(&self, tenant: &Tenant, tended: &Tended) -> Result<(), PortError> {
+        for Live { resource, expires_at } in &tended.live {
+            let hours = expires_at.duration_since(self.clock.now()).as_hours();
+            tracing::debug!(tenant.name, %resource, hours, "subscribed");
+        }
+        let lines = tended.failed.iter().map(|it| format!("cannot {}: {}", it.action, it.why));
+        let lines: Vec<String> = lines.collect();
+        let trouble = (!lines.is_empty()).then(|| lines.join("; "));
+        self.tell(tenant, "subscriptions", trouble).await
+    }
+
+    /// Deletes every subscription of a tenant that is ours; says how many there were.
+    ///
+    /// # Errors
+    /// Those of Graph and of the store.
+    pub async fn unsubscribe(&self, tenant: &Tenant) -> Result<usize, PortError> {
+        let Some(by) = &self.subscribing else { return Ok(0) };
+        let gate = self.gates.of(tenant.id);
+        let _alone = gate.lock().await;
+        let mut deleted = 0;
+        for subscription in self.ours(tenant).await? {
+            by.write.delete(tenant.id, &subscription.id).await?;
+            deleted += 1;
+        }
+        let none = |made: &mut BTreeMap<String, Made>| made.clear();
+        kept::change(self.marks.as_ref(), tenant.id, kept::SUBSCRIPTIONS, none).await?;
+        Ok(deleted)
+    }
+
+    /// The subscriptions of a tenant that are ours.
+    ///
+    /// # Errors
+    /// Those of Graph and of the store.
+    pub async fn ours(&self, tenant: &Tenant) -> Result<Vec<Subscription>, PortError> {
+        let Some(by) = &self.subscribing else { return Ok(Vec::new()) };
+        let mut listed = by.read.subscriptions(tenant.id).await;
+        if let Some(error) = listed.failure {
+            return Err(error);
+        }
+        let marks = self.marks.as_ref();
+        let made = kept::read::<BTreeMap<String, Made>>(marks, tenant.id, kept::SUBSCRIPTIONS);
+        let made = made.await?.value.unwrap_or_default();
+        listed.items.retain(|it| is_ours(it, &made, &by.url));
+        Ok(listed.items)
+    }
+}
+
+fn live(subscription: &Subscription) -> Option<(String, Live)> {
+    let resource = Resource::named(&subscription.resource)?;
+    Some((subscription.id.clone(), Live { resource, expires_at: subscription.expires_at }))
+}
+
+fn failed(action: &str, error: &PortError) -> Failed {
+    let may_pass = matches!(error.kind, Failure::Transient | Failure::Throttled(_));
+    Failed { action: action.to_owned(), why: words(error), may_pass }
+}
+
+impl Tending<'_> {
+    /// Does one thing. The outer error is the store's, the inner one Graph's.
+    async fn carry_out(&mut self, action: &Action) -> Result<Result<(), PortError>, PortError> {
+        match action {
+            Action::Create { resource } => self.create(*resource).await,
+            Action::Renew { id, resource, .. } => self.renew(id, *resource).await,
+            Action::Replace { id, resource, .. } => self.replace(id, *resource).await,
+            Action::Delete { id, .. } => self.delete(id).await,
+        }
+    }
+
+    async fn create(&mut self, resource: Resource) -> Result<Result<(), PortError>, PortError> {
+        // Until it stands, changes go unheard.
+        self.gap = true;
+        match self.make(resource).await? {
+            Ok(true) => Ok(Ok(())),
+            Ok(false) => Ok(Err(PortError::new(
+                Failure::Refused,
+                format!(
+                    "the application is subscribed to {resource} already, at another url; one \
+                     application can serve one deployment: delete that subscription, or give this \
+                     deployment a WARDEN_CLIENT_ID of its own"
+                ),
+            ))),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    async fn renew(
+        &mut self,
+        id: &str,
+        resource: Resource,
+    ) -> Result<Result<(), PortError>, PortError> {
+        let now = self.sweep.clock.now();
+        match self.by.write.renew(self.tenant.id, id, now + LIFE).await {
+            Ok(until) => {
+                let made = Made { key: self.key.clone(), renewed_at: now, granted_until: until };
+                self.live.insert(id.to_owned(), Live { resource, expires_at: until });
+                self.remember(id, Some(made)).await.map(Ok)
+            }
+            // It went between the list and now.
+            Err(error) if error.kind == Failure::Gone => {
+                self.live.remove(id);
+                self.create(resource).await
+            }
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    async fn replace(
+        &mut self,
+        id: &str,
+        resource: Resource,
+    ) -> Result<Result<(), PortError>, PortError> {
+        match self.make(resource).await? {
+            Ok(true) => self.delete(id).await,
+            // Graph takes no second one beside it: the old one goes first, and a look covers the
+            // moment between them.
+            Ok(false) => match self.delete(id).await? {
+                Ok(()) => self.create(resource).await,
+                Err(error) => Ok(Err(error)),
+            },
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    async fn delete(&mut self, id: &str) -> Result<Result<(), PortError>, PortError> {
+        match self.by.write.delete(self.tenant.id, id).await {
+            Ok(()) => {
+                self.live.remove(id);
+                self.remember(id, None).await.map(Ok)
+            }
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Subscribes; says whether Graph did not mind one it has.
+    async fn make(&mut self, resource: Resource) -> Result<Result<bool, PortError>, PortError> {
+        let (tenant, by) = (self.tenant.id, self.by);
+        let now = self.sweep.clock.now();
+        let state = client_state(&by.key, tenant);
+        match by.write.create(tenant, resource, &by.url, &state, now + LIFE).await {
+            Ok(Created::Made(subscription)) => {
+                let Subscription { id, expires_at, .. } = subscription;
+                let made =
+                    Made { key: self.key.clone(), renewed_at: now, granted_until: expires_at };
+                self.live.insert(id.clone(), Live { resource, expires_at });
+                self.remember(&id, Some(made)).await?;
+                Ok(Ok(true))
+            }
+            Ok(Created::Conflict) => Ok(Ok(false)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    async fn remember(&self, id: &str, made: Option<Made>) -> Result<(), PortError> {
+        let note = |all: &mut BTreeMap<String, Made>| {
+            match &made {
+                Some(made) => all.insert(id.to_owned(), made.clone()),
+                None => all.remove(id),
+            };
+        };
+        let marks = self.sweep.marks.as_ref();
+        kept::change(marks, self.tenant.id, kept::SUBSCRIPTIONS, note).await
+    }
+}
