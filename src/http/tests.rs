@@ -21,6 +21,7 @@ const UNKNOWN: &str = include_str!("../../events/audit/unknown-activity.json");
 struct World {
     seconds: AtomicUsize,
     refuses: AtomicBool,
+    hangs: AtomicBool,
     taken: AtomicUsize,
 }
 
@@ -56,6 +57,9 @@ impl SenderCertificates for World {
 #[async_trait]
 impl Enqueue for World {
     async fn enqueue(&self, signals: Vec<Verified<Signal>>) -> Result<(), PortError> {
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         if self.refuses.load(Ordering::SeqCst) {
             return Err(PortError::new(Failure::Transient, "full"));
         }
@@ -155,4 +159,31 @@ async fn what_was_not_taken_in_is_heard_again() {
     for _ in 0..2 {
         assert_eq!(town.send("c", UNKNOWN, WOODGROVE, 0).await, (202, 0));
     }
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_does_not_answer_is_not_waited_for() {
+    use hyper::service::Service as _;
+
+    let Town { world, front } = Town::new();
+    let signature = front.audit_keys[0].sign("a", noon(), EVENT.as_bytes());
+    let door = hyper_util::service::TowerToHyperService::new(router(front));
+    let send = || {
+        let request = Request::post(format!("/hooks/audit?tenant={WOODGROVE}"))
+            .header("webhook-id", "a")
+            .header("webhook-timestamp", noon().as_second())
+            .header("webhook-signature", &signature);
+        door.call(request.body(Body::from(EVENT)).unwrap())
+    };
+    world.hangs.store(true, Ordering::SeqCst);
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(30), send()).await;
+    let answer = answer.expect("no answer").unwrap();
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.headers()["retry-after"], "5");
+    assert!(answer.headers().contains_key("x-request-id"));
+    // Whoever comes again is heard.
+    world.hangs.store(false, Ordering::SeqCst);
+    assert_eq!(send().await.unwrap().status(), StatusCode::ACCEPTED);
+    assert_eq!(world.taken.load(Ordering::SeqCst), 1);
 }

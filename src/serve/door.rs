@@ -187,7 +187,7 @@ async fn converse(
         () = line.cut.cancelled() => return,
         () = stopping.cancelled() => {}
     }
-    if phase.is_before_head() {
+    if phase.is_idle() {
         return;
     }
     spoken.as_mut().graceful_shutdown();

@@ -5,7 +5,7 @@ use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::serve::lines::Line;
 /// How far a connection has come: an even number while it waits for the head of a request, an odd
 /// one from there until the answer, and never the same twice.
 #[derive(Clone, Default)]
-pub(super) struct Phase(Arc<AtomicU64>);
+pub(super) struct Phase(Arc<AtomicU64>, Arc<AtomicBool>);
 
 impl Phase {
     /// The head of a request is here.
@@ -37,8 +37,14 @@ impl Phase {
         self.0.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_before_head(&self) -> bool {
-        is_before_head(self.number())
+    /// Whether nothing is under way: no request, and no part of an answer that its peer has yet to
+    /// take.
+    pub(super) fn is_idle(&self) -> bool {
+        is_before_head(self.number()) && !self.1.load(Ordering::Relaxed)
+    }
+
+    fn writes(&self, writes: bool) {
+        self.1.store(writes, Ordering::Relaxed);
     }
 }
 
@@ -88,6 +94,7 @@ impl Socket {
         context: &mut Context<'_>,
         result: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.phase.writes(result.is_pending());
         if result.is_ready() {
             self.write.end();
             return result;

@@ -173,7 +173,9 @@ async fn connections_that_wait_make_room_and_requests_under_way_do_not() {
 #[tokio::test]
 async fn a_stop_finishes_what_is_under_way_and_waits_for_nothing_else() {
     let echo = axum::routing::post(|body: axum::body::Bytes| async move { body });
-    let limits = Limits { finish_within: LIMIT * 2, ..Limits::default() };
+    let never = LIMIT * 2;
+    let limits = Limits { finish_within: never, head_within: never, ..Limits::default() };
+    let limits = Limits { idle_within: never, ..limits };
     let mut door = Standing::new(well().route("/echo", echo), limits).await;
     let mut under_way = door
         .connect(
