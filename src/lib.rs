@@ -8,7 +8,8 @@
 //! 3. [`ports`]: what the pipeline asks of the world, one trait for each permission.
 //! 4. [`pipeline`]: the one place where the stages meet.
 //! 5. [`adapters`]: Microsoft Graph, ticket sinks, queue and ledger.
-//! 6. [`http`]: the router in front; [`serve`]: one process that runs all of it.
+//! 6. [`http`]: the router in front; [`parts`]: what a process is put together from; [`serve`]: one
+//!    process that runs all of it.
 
 pub mod wire;
 pub mod domain;
@@ -16,6 +17,7 @@ pub mod ports;
 pub mod pipeline;
 pub mod adapters;
 pub mod http;
+pub mod parts;
 #[cfg(feature = "sqlite")]
 pub mod serve;
 pub mod config;

@@ -1,5 +1,7 @@
 //! The one place where the stages meet: read, decide, write down, act, prove.
 
+pub mod deliver;
+pub mod look;
 mod observe;
 
 use std::collections::{BTreeMap, BTreeSet};

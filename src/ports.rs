@@ -215,9 +215,18 @@ pub enum Retried {
     Buried,
 }
 
+/// Say how a look that was claimed has ended.
+#[async_trait]
+pub trait EndLook: Send + Sync {
+    /// The look was made at a complete snapshot read after the claim.
+    async fn complete(&self, look: &Look, now: Timestamp, settle: Settle) -> Result<(), PortError>;
+    /// The look did not succeed; try again at `due`. What was tried too often is buried instead.
+    async fn retry(&self, look: &Look, due: Timestamp, why: &str) -> Result<Retried, PortError>;
+}
+
 /// The waiting signals, seen from the worker.
 #[async_trait]
-pub trait Queue: Send + Sync {
+pub trait Queue: EndLook {
     /// Claims everything due for one tenant that nobody else has claimed and that is not in
     /// `busy`. What is not completed within `lease` becomes visible again.
     async fn claim(
@@ -226,10 +235,6 @@ pub trait Queue: Send + Sync {
         lease: SignedDuration,
         busy: &[TenantId],
     ) -> Result<Option<Look>, PortError>;
-    /// The look was made at a complete snapshot read after the claim.
-    async fn complete(&self, look: &Look, now: Timestamp, settle: Settle) -> Result<(), PortError>;
-    /// The look did not succeed; try again at `due`. What was tried too often is buried instead.
-    async fn retry(&self, look: &Look, due: Timestamp, why: &str) -> Result<Retried, PortError>;
     /// When something will be due, if anything waits.
     async fn next_due(&self) -> Result<Option<Timestamp>, PortError>;
 }

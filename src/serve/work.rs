@@ -12,8 +12,9 @@ use tracing::{error, warn};
 
 use crate::adapters::sqlite::Sqlite;
 use crate::domain::id::TenantId;
-use crate::pipeline::{Looked, World, respond, verify};
-use crate::ports::{DueVerification, Enqueue, Look, PortError, Queue, Retried, Settle, chain};
+use crate::pipeline::look::{Patient, look_at, retry};
+use crate::pipeline::{World, verify};
+use crate::ports::{DueVerification, Enqueue, Look, PortError, Queue, chain};
 use crate::wire::schedule;
 
 /// Tenants that are looked at, at once.
@@ -21,9 +22,6 @@ const TENANTS_AT_ONCE: usize = 4;
 
 /// How long a look may take before it counts as stuck.
 const LEASE: SignedDuration = SignedDuration::from_mins(15);
-
-/// The longest pause before a look is tried again.
-const RETRY_PAUSE_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// The pause after the store failed, and between looks for work that waits for a busy tenant.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
@@ -102,13 +100,15 @@ impl Worker {
             let busy: Vec<TenantId> = jobs.values().map(|(tenant, _)| *tenant).collect();
             let Some((tenant, job)) = self.next_job(&busy).await? else { break };
             let (world, queue) = (Arc::clone(&self.world), Arc::clone(&self.queue));
-            let (settle_after, retry_pause) = (self.settle_after, self.retry_pause);
+            let patient = Patient {
+                limit: Duration::try_from(LEASE).unwrap_or_default(),
+                settle_after: self.settle_after,
+                retry_pause: self.retry_pause,
+            };
             let task = job.clone();
             let handle = tasks.spawn(async move {
                 match task {
-                    Job::Look(look) => {
-                        look_at(&world, queue.as_ref(), &look, settle_after, retry_pause).await
-                    }
+                    Job::Look(look) => look_at(&world, queue.as_ref(), &look, patient).await,
                     Job::Verify(due) => verify(&world, tenant, &due).await,
                 }
             });
@@ -182,38 +182,4 @@ impl Worker {
         self.marks.set_mark(SWEPT, now).await?;
         Ok(Some(now + every))
     }
-}
-
-async fn look_at(
-    world: &World,
-    queue: &dyn Queue,
-    look: &Look,
-    settle_after: Option<SignedDuration>,
-    retry_pause: SignedDuration,
-) -> Result<(), PortError> {
-    let limit = Duration::try_from(LEASE).unwrap_or_default();
-    let looked = tokio::time::timeout(limit, respond(world, look)).await;
-    let now = world.clock.now();
-    match looked {
-        Ok(Ok(Looked::Settled)) => {
-            let settle = settle_after.map_or(Settle::No, Settle::After);
-            queue.complete(look, now, settle).await
-        }
-        Ok(Ok(Looked::LookAgain)) => {
-            let attempts = look.waiting.iter().map(|waiting| waiting.attempts).max().unwrap_or(0);
-            let doubled = 2_i32.saturating_pow(attempts.saturating_sub(1).min(16));
-            let pause = (retry_pause * doubled).min(RETRY_PAUSE_MAX);
-            warn!(tenant.id = %look.tenant, "looking again in {pause:#}");
-            retry(queue, look, now + pause, "the tenant could not be read or mended whole").await
-        }
-        Ok(Err(error)) => Err(error),
-        Err(_) => retry(queue, look, now + retry_pause, "the look took too long").await,
-    }
-}
-
-async fn retry(queue: &dyn Queue, look: &Look, due: Timestamp, why: &str) -> Result<(), PortError> {
-    if queue.retry(look, due, why).await? == Retried::Buried {
-        error!(tenant.id = %look.tenant, "tried too often, kept among the dead letters: {why}");
-    }
-    Ok(())
 }
