@@ -153,7 +153,8 @@ async fn act(world: &World, plan: &Plan, cases: &mut [Case]) -> Result<bool, Por
     Ok(settled)
 }
 
-/// Reads again what steps of one tenant were to take away, and writes down what is gone.
+/// Reads again what steps of one tenant were to take away, and writes down what is gone. Says when
+/// the next of them is to be read again.
 ///
 /// # Errors
 /// Those of the ledger.
@@ -161,7 +162,7 @@ pub async fn verify(
     world: &World,
     tenant: TenantId,
     due: &[DueVerification],
-) -> Result<(), PortError> {
+) -> Result<Option<Timestamp>, PortError> {
     let held = read_again(world, tenant, due).await;
     let now = world.clock.now();
     let before = world.ledger.cases(tenant).await?;
@@ -207,7 +208,12 @@ pub async fn verify(
         gaps: Vec::new(),
         case: case.clone(),
     };
-    world.ledger.verified(&proofs, conclusion(world, &before, cases, record)).await
+    world.ledger.verified(&proofs, conclusion(world, &before, cases, record)).await?;
+    let next = proofs.iter().filter_map(|(_, proof)| match proof {
+        Proof::Again(at) => Some(*at),
+        Proof::Gone | Proof::StillThere | Proof::NotDone => None,
+    });
+    Ok(next.min())
 }
 
 /// The role assignments of every principal concerned, each read once.

@@ -1,6 +1,8 @@
 //! What the pipeline asks of the world. One trait for each permission: whoever holds no `Revoke…`
 //! cannot revoke.
 
+mod lambda;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,8 @@ use crate::domain::signal::{Envelope, Signal, Subject};
 use crate::domain::ticket::Message;
 use crate::wire::Verified;
 use crate::wire::token::KeySet;
+
+pub use self::lambda::{Bury, Forward, Later, Leases, Moments};
 
 /// Why something asked of the world did not come about.
 #[derive(Debug, thiserror::Error)]

@@ -109,7 +109,7 @@ impl Worker {
             let handle = tasks.spawn(async move {
                 match task {
                     Job::Look(look) => look_at(&world, queue.as_ref(), &look, patient).await,
-                    Job::Verify(due) => verify(&world, tenant, &due).await,
+                    Job::Verify(due) => verify(&world, tenant, &due).await.map(drop),
                 }
             });
             jobs.insert(handle.id(), (tenant, job));
