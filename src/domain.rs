@@ -4,7 +4,6 @@ pub mod id;
 pub mod text;
 pub mod secret;
 pub mod signal;
-pub mod errand;
 pub mod role;
 pub mod roster;
 pub mod policy;

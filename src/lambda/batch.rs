@@ -1,16 +1,9 @@
 //! A batch of the work queue, sorted by tenant: pure.
 
-use std::collections::BTreeMap;
-
-use jiff::{SignedDuration, Timestamp};
-
-use crate::domain::errand::{Errand, Queued, Task};
 use crate::domain::id::TenantId;
-use crate::domain::signal::{Envelope, Sender, Signal, Subject};
+use crate::domain::signal::{Envelope, Signal};
+use crate::domain::work::{Due, Work};
 use crate::ports::Waiting;
-
-/// How far the clocks of two machines may be apart. AWS keeps those of Lambda within milliseconds.
-pub const SKEW: SignedDuration = SignedDuration::from_secs(1);
 
 /// A message as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,33 +20,20 @@ pub struct Arrived {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// What there is to do, by tenant, the tenant of the first message first.
-    pub tenants: Vec<Due>,
+    pub tenants: Vec<OfTenant>,
     /// What cannot be read, with the reason.
     pub poison: Vec<(Arrived, String)>,
 }
 
-/// What is due in one tenant.
+/// What arrived for one tenant.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Due {
+pub struct OfTenant {
     /// The tenant.
     pub tenant: TenantId,
-    /// The messages that brought it.
+    /// The ids of the messages that brought it.
     pub messages: Vec<String>,
-    /// What to look for, by subject.
-    pub reasons: Vec<Reason>,
-}
-
-/// Why to look at a tenant: everything of one subject.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Reason {
-    /// The newest signal was received, or the last errand due, at this time.
-    pub at: Timestamp,
-    /// Whether a look that was put off, and not a new signal alone, is among it.
-    pub put_off: bool,
-    /// Whether a look after which Graph may go on changing is wanted.
-    pub settles: bool,
-    /// What is told of it.
-    pub waiting: Waiting,
+    /// The signals among it, each alone.
+    pub signals: Vec<Waiting>,
 }
 
 /// Sorts messages by tenant, each tenant's in their order.
@@ -63,115 +43,144 @@ pub struct Reason {
 pub fn sort(messages: Vec<Arrived>) -> Batch {
     let mut batch = Batch::default();
     for message in messages {
-        let queued = match read(&message) {
-            Ok(queued) => queued,
+        let work = match read(&message) {
+            Ok(work) => work,
             Err(why) => {
                 batch.poison.push((message, why));
                 continue;
             }
         };
-        let tenant = queued.tenant();
-        let at = batch.tenants.iter().position(|due| due.tenant == tenant);
+        let tenant = work.tenant();
+        let at = batch.tenants.iter().position(|other| other.tenant == tenant);
         let at = at.unwrap_or_else(|| {
-            batch.tenants.push(Due { tenant, messages: Vec::new(), reasons: Vec::new() });
+            batch.tenants.push(OfTenant { tenant, messages: Vec::new(), signals: Vec::new() });
             batch.tenants.len() - 1
         });
-        batch.tenants[at].messages.push(message.id);
-        batch.tenants[at].add(queued);
+        let of_tenant = &mut batch.tenants[at];
+        of_tenant.messages.push(message.id);
+        match work {
+            Work::Signal(Envelope::V1 { signal }) => of_tenant.signals.push(waiting(signal)),
+            Work::Due(Due::V1 { .. }) => {}
+        }
     }
     batch
 }
 
-fn read(message: &Arrived) -> Result<Queued, String> {
+fn read(message: &Arrived) -> Result<Work, String> {
     // serde_json's own text may quote the message; where it is wrong is all that is told.
-    let queued: Queued = serde_json::from_str(&message.body).map_err(|error| {
-        format!(
-            "no message this version can read (line {}, column {})",
-            error.line(),
-            error.column()
-        )
+    let work: Work = serde_json::from_str(&message.body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!("no message that this version can read (line {line}, column {column})")
     })?;
-    if message.group != queued.tenant().to_string() {
+    if message.group != work.tenant().to_string() {
         return Err("its message group is not its tenant".to_owned());
     }
-    Ok(queued)
+    Ok(work)
 }
 
-impl Due {
-    fn add(&mut self, queued: Queued) {
-        let reason = match queued {
-            Queued::Signal { signal } => Reason::of_signal(signal),
-            Queued::Errand { errand: Errand { due, task, .. } } => match task {
-                Task::Verify => return,
-                Task::Look { subject, signals, settling, first, attempts } => Reason {
-                    at: due,
-                    put_off: true,
-                    settles: signals > 0 && !settling,
-                    waiting: Waiting {
-                        subject,
-                        generation: 0,
-                        signals,
-                        settling,
-                        first: first.map(|signal| Envelope::V1 { signal }),
-                        attempts: attempts.saturating_add(1),
-                    },
-                },
-            },
+fn waiting(signal: Signal) -> Waiting {
+    Waiting {
+        subject: signal.subject.clone(),
+        generation: 0,
+        signals: 1,
+        settling: false,
+        first: Some(Envelope::V1 { signal }),
+        attempts: 1,
+    }
+}
+
+/// Lays together what is about the same subject, once it is known that all of it is to be looked
+/// at.
+pub fn coalesce(waiting: Vec<Waiting>) -> Vec<Waiting> {
+    let mut together: Vec<Waiting> = Vec::new();
+    for one in waiting {
+        let Some(other) = together.iter_mut().find(|other| other.subject == one.subject) else {
+            together.push(one);
+            continue;
         };
-        let same = |other: &&mut Reason| other.waiting.subject == reason.waiting.subject;
-        match self.reasons.iter_mut().find(same) {
-            Some(other) => other.join(reason),
-            None => self.reasons.push(reason),
-        }
+        other.signals = other.signals.saturating_add(one.signals);
+        // A new signal beside a settling look wants a settling look of its own.
+        other.settling &= one.settling;
+        other.attempts = other.attempts.max(one.attempts);
+        other.first = other.first.take().or(one.first);
     }
-
-    /// Takes out what needs no look of its own: a complete snapshot was read after it, or a
-    /// settling look of its subject is yet to come.
-    ///
-    /// `looked` is when the last complete snapshot was begun; `settles_at` when a subject's
-    /// settling look is due.
-    pub fn drop_satisfied(
-        &mut self,
-        now: Timestamp,
-        looked: Option<Timestamp>,
-        settles_at: &BTreeMap<Subject, Timestamp>,
-    ) {
-        self.reasons.retain(|reason| {
-            let seen = looked.is_some_and(|looked| looked >= reason.at + SKEW);
-            let settles_at = settles_at.get(&reason.waiting.subject);
-            let will_be_seen = settles_at.is_some_and(|due| *due > now) && !reason.put_off;
-            !seen && !will_be_seen
-        });
-    }
+    together
 }
 
-impl Reason {
-    fn of_signal(signal: Signal) -> Self {
-        Self {
-            at: signal.received_at,
-            put_off: false,
-            // The schedule comes round again anyway.
-            settles: signal.sender != Sender::Schedule,
-            waiting: Waiting {
-                subject: signal.subject.clone(),
-                generation: 0,
-                signals: 1,
-                settling: false,
-                first: Some(Envelope::V1 { signal }),
-                attempts: 1,
-            },
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    const WOODGROVE: &str = "11111111-1111-1111-1111-111111111111";
+    const FABRIKAM: &str = "44444444-4444-4444-4444-444444444444";
+    const SIGNAL: &str = include_str!("../../events/queue/signal-v1.json");
+    const DUE: &str = include_str!("../../events/queue/due-v1.json");
+
+    fn of(tenant: &str, id: &str, body: &str) -> Arrived {
+        let body = body.replace(WOODGROVE, tenant);
+        Arrived { id: id.to_owned(), group: tenant.to_owned(), body }
     }
 
-    /// Two reasons of one subject are one.
-    fn join(&mut self, other: Self) {
-        self.at = self.at.max(other.at);
-        self.put_off |= other.put_off;
-        self.settles |= other.settles;
-        let (ours, theirs) = (&mut self.waiting, other.waiting);
-        ours.signals = ours.signals.saturating_add(theirs.signals);
-        ours.settling &= theirs.settling;
-        ours.attempts = ours.attempts.max(theirs.attempts);
-        ours.first = ours.first.take().or(theirs.first);
+    fn arrived(id: &str, body: &str) -> Arrived {
+        of(WOODGROVE, id, body)
+    }
+
+    #[test]
+    fn each_tenant_has_its_own_messages_in_their_order() {
+        let batch = sort(vec![
+            arrived("1", SIGNAL),
+            of(FABRIKAM, "2", SIGNAL),
+            arrived("3", DUE),
+            arrived("4", SIGNAL),
+        ]);
+        let sorted = batch
+            .tenants
+            .iter()
+            .map(|one| (one.tenant.to_string(), one.messages.join(" "), one.signals.len()));
+        let expected = [(WOODGROVE, "1 3 4", 2), (FABRIKAM, "2", 1)];
+        assert!(sorted.eq(expected.map(|(t, m, s)| (t.to_owned(), m.to_owned(), s))), "{batch:?}");
+        assert_eq!(batch.poison, []);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_set_apart_and_not_quoted() {
+        let mut elsewhere = arrived("3", SIGNAL);
+        FABRIKAM.clone_into(&mut elsewhere.group);
+        let batch = sort(vec![
+            arrived("1", "{\"version\":\"1\",\"signal\":{\"hunter2\":true}}"),
+            arrived("2", SIGNAL),
+            elsewhere,
+            arrived("4", &SIGNAL.replace("\"1\"", "\"99\"")),
+            arrived("5", ""),
+        ]);
+        assert_eq!(batch.tenants[0].messages, ["2"]);
+        let ids: Vec<&str> = batch.poison.iter().map(|(message, _)| message.id.as_str()).collect();
+        assert_eq!(ids, ["1", "3", "4", "5"]);
+        assert!(batch.poison.iter().all(|(_, why)| !why.contains("hunter2")), "{batch:?}");
+        assert_eq!(batch.poison[1].1, "its message group is not its tenant");
+    }
+
+    #[test]
+    fn signals_of_one_subject_are_one_and_keep_the_first() {
+        let later = SIGNAL.replace("05:06:07Z", "05:06:09Z");
+        let batch = sort(vec![arrived("1", SIGNAL), arrived("2", &later), arrived("3", SIGNAL)]);
+        let together = coalesce(batch.tenants.into_iter().next().unwrap().signals);
+        let [one] = together.as_slice() else { panic!("{together:?}") };
+        assert_eq!((one.signals, one.settling), (3, false));
+        let first: Timestamp = "2026-03-04T05:06:07Z".parse().unwrap();
+        assert_eq!(one.first.clone().unwrap().signal().received_at, first);
+    }
+
+    #[test]
+    fn a_settling_look_with_a_new_signal_is_no_settling_look() {
+        let signal = sort(vec![arrived("1", SIGNAL)]).tenants.remove(0).signals.remove(0);
+        let settling =
+            Waiting { settling: true, signals: 0, first: None, attempts: 2, ..signal.clone() };
+        let alone = coalesce(vec![settling.clone(), settling.clone()]);
+        assert_eq!((alone.len(), alone[0].settling), (1, true));
+        let both = coalesce(vec![settling, signal]);
+        assert_eq!((both.len(), both[0].settling, both[0].attempts), (1, false, 2));
+        assert!(both[0].first.is_some());
     }
 }

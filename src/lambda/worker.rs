@@ -1,6 +1,6 @@
 //! The worker: a batch of the work queue, several tenants at once, each alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,30 +9,23 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::{Id, JoinError, JoinSet};
 use tracing::{Instrument as _, error, info, info_span, warn};
 
-use super::batch::{Arrived, Due, sort};
+use super::batch::{Arrived, OfTenant, coalesce, sort};
 use super::budget;
-use crate::domain::errand::{Errand, Queued, Task};
 use crate::domain::id::TenantId;
-use crate::domain::signal::Subject;
+use crate::domain::work::Work;
 use crate::pipeline::deliver::{Desk, deliver};
 use crate::pipeline::look::{Patient, look_at};
 use crate::pipeline::{World, verify};
 use crate::ports::{
-    Bury, EndLook, Failure, Forward, Later, Leases, Look, Moments, PortError, Retried, Settle,
-    Waiting, chain,
+    Bury, DueTenants, EndLook, Failure, Forward, Later, Lease, Look, Looks, PortError,
+    RememberLooks, Retried, Settle, Waiting, chain,
 };
 
 /// Tenants that are looked at, at once.
 const TENANTS_AT_ONCE: usize = 4;
 
-/// The name under which it is remembered when the last complete snapshot was begun.
-const LOOKED: &str = "looked";
-
 /// How often a look may be tried.
 const ATTEMPTS_MAX: u32 = 10;
-
-/// The longest that the queue of what was put off can wait.
-pub const LATER_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// What a worker works with.
 pub struct Worker {
@@ -40,35 +33,33 @@ pub struct Worker {
     pub world: World,
     /// The courier's desk.
     pub desk: Desk,
+    /// One worker for each tenant at a time.
+    pub lease: Arc<dyn Lease>,
+    /// What is remembered of the looks at tenants.
+    pub looks: Arc<dyn RememberLooks>,
+    /// What is due.
+    pub due: Arc<dyn DueTenants>,
+    /// Where a worker is asked for later.
+    pub later: Arc<dyn Later>,
     /// The work queue.
     pub forward: Arc<dyn Forward>,
-    /// The queue of what is put off.
-    pub later: Arc<dyn Later>,
     /// Where work is kept that cannot be done.
     pub bury: Arc<dyn Bury>,
-    /// How far each tenant was looked at.
-    pub moments: Arc<dyn Moments>,
-    /// Who works on a tenant.
-    pub leases: Arc<dyn Leases>,
     /// How long after a look the settling look comes, if it does.
     pub settle_after: Option<SignedDuration>,
     /// The pause before a look is tried again; each further one is twice as long.
     pub retry_pause: SignedDuration,
 }
 
-/// One invocation: whose it is, and until when it lasts.
-#[derive(Debug, Clone)]
-pub struct Invocation {
-    /// Its id.
-    pub id: String,
-    /// When Lambda ends it.
-    pub deadline: Timestamp,
-}
-
 impl Worker {
-    /// Works off a batch of the work queue. Returns the ids of the messages that are to come again:
-    /// those of tenants for which time was too short, or whose work failed.
-    pub async fn work(self: &Arc<Self>, messages: Vec<Arrived>, by: &Invocation) -> Vec<String> {
+    /// Works off a batch of the work queue that is to be answered before `deadline`. Returns the
+    /// ids of the messages that are to come again: those of tenants for which time was too short,
+    /// or whose work failed.
+    pub async fn work(
+        self: &Arc<Self>,
+        messages: Vec<Arrived>,
+        deadline: Timestamp,
+    ) -> Vec<String> {
         let batch = sort(messages);
         let mut again = self.set_aside(batch.poison).await;
         let mut waiting = batch.tenants.into_iter();
@@ -76,16 +67,16 @@ impl Worker {
         let mut running: HashMap<Id, (TenantId, Vec<String>)> = HashMap::new();
         loop {
             while tasks.len() < TENANTS_AT_ONCE {
-                let Some(due) = waiting.next() else { break };
-                let Some(limit) = budget::for_a_look(self.left(by)) else {
-                    info!(tenant.id = %due.tenant, "left for the next batch: time is short");
-                    again.extend(due.messages);
+                let Some(of_tenant) = waiting.next() else { break };
+                let Some(limit) = budget::for_a_look(self.left(deadline)) else {
+                    info!(tenant.id = %of_tenant.tenant, "left for another time: it is short");
+                    again.extend(of_tenant.messages);
                     continue;
                 };
-                let (tenant, messages) = (due.tenant, due.messages.clone());
-                let span = info_span!("tenant", tenant.id = %tenant, messages = messages.len());
-                let (this, by) = (Arc::clone(self), by.clone());
-                let task = async move { this.tenant(due, &by, limit).await };
+                let (tenant, messages) = (of_tenant.tenant, of_tenant.messages.clone());
+                let span = info_span!("work", tenant.id = %tenant, messages = messages.len());
+                let this = Arc::clone(self);
+                let task = async move { this.tenant(of_tenant, deadline, limit).await };
                 running.insert(tasks.spawn(task.instrument(span)).id(), (tenant, messages));
             }
             let Some(done) = tasks.join_next_with_id().await else { break };
@@ -98,11 +89,11 @@ impl Worker {
     pub async fn forward(&self, messages: Vec<Arrived>) -> Vec<String> {
         let mut again = Vec::new();
         for message in messages {
-            let forwarded = match serde_json::from_str::<Queued>(&message.body) {
-                // Its own id keeps a message that is delivered twice from being forwarded twice.
-                Ok(queued) => self.forward.forward(&message.id, &queued).await,
+            let forwarded = match serde_json::from_str::<Work>(&message.body) {
+                // Its own id keeps what is delivered twice from being forwarded twice.
+                Ok(work) => self.forward.forward(&message.id, &work).await,
                 Err(_) => {
-                    let why = "no message this version can read";
+                    let why = "no message that this version can read";
                     error!(message.id, "kept among the dead letters: {why}");
                     self.bury.bury(&message.id, "unreadable", &message.body, why).await
                 }
@@ -129,88 +120,110 @@ impl Worker {
         again
     }
 
-    fn left(&self, by: &Invocation) -> Duration {
-        let left = by.deadline.duration_since(self.world.clock.now());
+    /// Keeps a look that was tried in vain among the dead letters, to be tried anew when it is
+    /// redriven.
+    async fn bury_look(
+        &self,
+        tenant: TenantId,
+        waiting: &Waiting,
+        why: &str,
+    ) -> Result<(), PortError> {
+        let work = match &waiting.first {
+            Some(first) => Work::Signal(first.clone()),
+            None => Work::due(tenant),
+        };
+        let body = serde_json::to_string(&work).map_err(|error| {
+            PortError::new(Failure::Refused, "a look cannot be written").because(error)
+        })?;
+        let now = self.world.clock.now().as_millisecond();
+        let id = format!("{}-{now}", waiting.subject.as_str());
+        self.bury.bury(&id, &tenant.to_string(), &body, why).await
+    }
+
+    fn left(&self, deadline: Timestamp) -> Duration {
+        let left = deadline.duration_since(self.world.clock.now());
         Duration::try_from(left).unwrap_or_default()
     }
 
     /// Everything that is due in one tenant, while nobody else works on it.
-    async fn tenant(&self, due: Due, by: &Invocation, limit: Duration) -> Result<(), PortError> {
-        let (tenant, now) = (due.tenant, self.world.clock.now());
+    async fn tenant(
+        &self,
+        of_tenant: OfTenant,
+        deadline: Timestamp,
+        limit: Duration,
+    ) -> Result<(), PortError> {
+        let tenant = of_tenant.tenant;
         // Whoever holds it is over with its invocation.
-        if !self.leases.take(tenant, &by.id, now, by.deadline).await? {
-            let said = "another invocation works on the tenant";
+        if !self.lease.hold(tenant, self.world.clock.now(), deadline).await? {
+            let said = "another worker sees to the tenant";
             return Err(PortError::new(Failure::Transient, said));
         }
-        let done = self.leased(due, limit).await;
-        let released = self.leases.release(tenant, &by.id).await;
-        if let Err(error) = released {
+        let done = self.held(of_tenant, deadline, limit).await;
+        if let Err(error) = self.lease.let_go(tenant).await {
             // It runs out by itself.
-            warn!("the tenant is not given back: {}", chain(&error));
+            warn!("the tenant is not let go of: {}", chain(&error));
         }
         done
     }
 
-    async fn leased(&self, mut due: Due, limit: Duration) -> Result<(), PortError> {
-        let tenant = due.tenant;
-        self.drop_satisfied(&mut due).await?;
-        if due.reasons.is_empty() {
-            info!("nothing to look for that is not seen, or will not be");
-        } else {
-            self.look(due, limit).await?;
+    async fn held(
+        &self,
+        of_tenant: OfTenant,
+        deadline: Timestamp,
+        limit: Duration,
+    ) -> Result<(), PortError> {
+        let tenant = of_tenant.tenant;
+        let looks = self.looks.looks(tenant).await?;
+        let sorted = looks.sort(of_tenant.signals, self.world.clock.now());
+        let looks = match sorted.joined {
+            Some(joined) => {
+                self.looks.remember(tenant, &joined).await?;
+                joined
+            }
+            None => looks,
+        };
+        if !sorted.look.is_empty() {
+            let look = Look { tenant, waiting: coalesce(sorted.look) };
+            let patient =
+                Patient { limit, settle_after: self.settle_after, retry_pause: self.retry_pause };
+            let begun = self.world.clock.now();
+            let ending = Ending { worker: self, begun, looks };
+            look_at(&self.world, &ending, &look, patient).await?;
         }
         self.verify(tenant).await?;
-        self.deliver().await
+        self.deliver(deadline).await
     }
 
-    async fn drop_satisfied(&self, due: &mut Due) -> Result<(), PortError> {
-        let tenant = due.tenant;
-        let looked = self.moments.moment(tenant, LOOKED).await?;
-        let mut settles_at = BTreeMap::new();
-        for reason in due.reasons.iter().filter(|reason| !reason.put_off) {
-            let subject = &reason.waiting.subject;
-            if let Some(at) = self.moments.moment(tenant, &settles(subject)).await? {
-                settles_at.insert(subject.clone(), at);
-            }
-        }
-        due.drop_satisfied(self.world.clock.now(), looked, &settles_at);
-        Ok(())
-    }
-
-    async fn look(&self, due: Due, limit: Duration) -> Result<(), PortError> {
-        let settling: Vec<Subject> = due
-            .reasons
-            .iter()
-            .filter(|reason| reason.settles && !reason.waiting.settling)
-            .map(|reason| reason.waiting.subject.clone())
-            .collect();
-        let waiting = due.reasons.into_iter().map(|reason| reason.waiting).collect();
-        let look = Look { tenant: due.tenant, waiting };
-        let patient =
-            Patient { limit, settle_after: self.settle_after, retry_pause: self.retry_pause };
-        let ending = Ending { worker: self, begun: self.world.clock.now(), settling };
-        look_at(&self.world, &ending, &look, patient).await
-    }
-
-    /// Reads again what is due to be, and puts the next time off.
+    /// Reads again what is due to be, and asks for the next time.
     async fn verify(&self, tenant: TenantId) -> Result<(), PortError> {
         let now = self.world.clock.now();
-        let mut due = self.world.ledger.due_verifications(now).await?;
-        due.retain(|due| due.tenant == tenant);
+        let due = self.due.due_verifications_of(tenant, now).await?;
         if due.is_empty() {
             return Ok(());
         }
-        let next = verify(&self.world, tenant, &due).await?;
-        // What is further away is found by the sweep, when it is due.
-        if let Some(due) = next.filter(|next| next.duration_since(now) <= LATER_MAX) {
-            self.later.later(vec![Errand { tenant, due, task: Task::Verify }], now).await?;
+        match verify(&self.world, tenant, &due).await? {
+            Some(next) => self.later.see_to(tenant, next, self.world.clock.now()).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    async fn deliver(&self) -> Result<(), PortError> {
-        let due = self.desk.outbox.due(self.desk.clock.now()).await?;
-        deliver(&self.desk, due).await
+    /// Delivers what is due, as far as time reaches. What was handed out and not delivered is
+    /// handed out again after a while.
+    async fn deliver(&self, deadline: Timestamp) -> Result<(), PortError> {
+        let all = async {
+            loop {
+                let due = self.desk.outbox.due(self.desk.clock.now()).await?;
+                if due.is_empty() {
+                    return Ok(());
+                }
+                deliver(&self.desk, due).await?;
+            }
+        };
+        let limit = self.left(deadline).saturating_sub(budget::RESERVE);
+        tokio::time::timeout(limit, all).await.unwrap_or_else(|_| {
+            warn!("time is up: the rest of the messages is delivered later");
+            Ok(())
+        })
     }
 }
 
@@ -230,95 +243,45 @@ fn ended(
     messages
 }
 
-/// The name under which a subject's next look is remembered: the settling one, or the next try.
-fn settles(subject: &Subject) -> String {
-    format!("settles/{}", subject.as_str())
-}
-
 /// The end of one look.
 struct Ending<'a> {
     worker: &'a Worker,
     /// When the snapshot was begun, or a moment before.
     begun: Timestamp,
-    /// The subjects that want a settling look.
-    settling: Vec<Subject>,
+    /// What was remembered before.
+    looks: Looks,
 }
 
 impl Ending<'_> {
-    /// Puts looks off, and remembers that they come, so that further signals of their subjects wait
-    /// for them. In this order: a signal never waits for a look that is not to come.
-    async fn put_off(
-        &self,
-        tenant: TenantId,
-        tasks: Vec<Task>,
-        due: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), PortError> {
-        let subjects: Vec<Subject> = tasks
-            .iter()
-            .filter_map(|task| match task {
-                Task::Look { subject, .. } => Some(subject.clone()),
-                Task::Verify => None,
-            })
-            .collect();
-        let errands = tasks.into_iter().map(|task| Errand { tenant, due, task }).collect();
-        self.worker.later.later(errands, now).await?;
-        for subject in subjects {
-            self.worker.moments.set_moment(tenant, &settles(&subject), due).await?;
+    /// Remembers what became of the look, and asks for a worker for what is still to come.
+    async fn remember(&self, tenant: TenantId, looks: &Looks) -> Result<(), PortError> {
+        self.worker.looks.remember(tenant, looks).await?;
+        match looks.next_due() {
+            Some(due) => self.worker.later.see_to(tenant, due, self.worker.world.clock.now()).await,
+            None => Ok(()),
         }
-        Ok(())
-    }
-}
-
-fn unwritable(error: serde_json::Error) -> PortError {
-    PortError::new(Failure::Unintelligible, "an errand cannot be written").because(error)
-}
-
-/// The task of making a look again.
-fn again(waiting: &Waiting, attempts: u32) -> Task {
-    Task::Look {
-        subject: waiting.subject.clone(),
-        signals: waiting.signals,
-        settling: waiting.settling,
-        first: waiting.first.clone().map(crate::domain::signal::Envelope::signal),
-        attempts,
     }
 }
 
 #[async_trait]
 impl EndLook for Ending<'_> {
     async fn complete(&self, look: &Look, now: Timestamp, settle: Settle) -> Result<(), PortError> {
-        if let Settle::After(pause) = settle
-            && !self.settling.is_empty()
-        {
-            let tasks = self.settling.iter().map(|subject| Task::Look {
-                subject: subject.clone(),
-                signals: 0,
-                settling: true,
-                first: None,
-                attempts: 0,
-            });
-            self.put_off(look.tenant, tasks.collect(), now + pause, now).await?;
-        }
-        self.worker.moments.set_moment(look.tenant, LOOKED, self.begun).await
+        let due = match settle {
+            Settle::After(pause) => Some(now + pause),
+            Settle::No => None,
+        };
+        let looks = self.looks.clone().after(&look.waiting, self.begun, due);
+        self.remember(look.tenant, &looks).await
     }
 
     async fn retry(&self, look: &Look, due: Timestamp, why: &str) -> Result<Retried, PortError> {
-        let (worker, tenant) = (self.worker, look.tenant);
-        let now = worker.world.clock.now();
-        let (spent, left): (Vec<&Waiting>, Vec<&Waiting>) =
-            look.waiting.iter().partition(|waiting| waiting.attempts >= ATTEMPTS_MAX);
+        let (spent, left): (Vec<Waiting>, Vec<Waiting>) =
+            look.waiting.iter().cloned().partition(|waiting| waiting.attempts >= ATTEMPTS_MAX);
         for waiting in &spent {
-            // Counted from the beginning when it is redriven.
-            let errand = Errand { tenant, due, task: again(waiting, 0) };
-            let body = serde_json::to_string(&Queued::Errand { errand }).map_err(unwritable)?;
-            let id = format!("{}/{}", waiting.subject.as_str(), now.as_millisecond());
-            worker.bury.bury(&id, &tenant.to_string(), &body, why).await?;
+            self.worker.bury_look(look.tenant, waiting, why).await?;
         }
-        if !left.is_empty() {
-            let tasks = left.iter().map(|waiting| again(waiting, waiting.attempts)).collect();
-            self.put_off(tenant, tasks, due, now).await?;
-        }
+        let looks = self.looks.clone().without(&spent).again(&left, due);
+        self.remember(look.tenant, &looks).await?;
         Ok(if spent.is_empty() { Retried::Later } else { Retried::Buried })
     }
 }

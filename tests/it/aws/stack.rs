@@ -1,0 +1,140 @@
+//! The template, deployed; and what is in its queues and its table.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::emulator::{Emulator, repository, until};
+
+/// The name of the stack.
+pub(crate) const STACK: &str = "warden";
+
+/// What a deployment is told beside the template.
+pub(crate) struct Deployment<'a> {
+    /// The text of the policy.
+    pub(crate) policy: &'a str,
+    /// The secret of the door.
+    pub(crate) door: Value,
+    /// The secret of what reads Graph.
+    pub(crate) graph: Value,
+    /// Parameters that are not the template's default.
+    pub(crate) parameters: Vec<(&'a str, String)>,
+}
+
+/// A deployed stack.
+pub(crate) struct Stack {
+    pub(crate) emulator: Emulator,
+    outputs: BTreeMap<String, String>,
+}
+
+impl Stack {
+    /// Deploys the template as it is, but for the place of the functions' code.
+    pub(crate) async fn deploy(emulator: Emulator, how: Deployment<'_>) -> Self {
+        let mut template = std::fs::read_to_string(repository("infra/template.yaml")).unwrap();
+        emulator.put("/code", Vec::new()).await;
+        for function in ["ingest", "worker", "sweep"] {
+            let local = format!("target/functions/{function}.zip");
+            let code = std::fs::read(repository(&local))
+                .unwrap_or_else(|_| panic!("{local} is missing; run: make test-lambda"));
+            emulator.put(&format!("/code/{function}.zip"), code).await;
+            let place = format!("../{local}");
+            assert!(template.contains(&place), "the template does not name {place}");
+            template = template.replace(&place, &format!("s3://code/{function}.zip"));
+        }
+        for (name, secret) in [("door", &how.door), ("graph", &how.graph)] {
+            let secret = json!({"Name": format!("partner-warden/{name}"),
+                                "SecretString": secret.to_string()});
+            emulator.json("secretsmanager", "secretsmanager.CreateSecret", secret).await;
+        }
+        let policy = json!({"Name": "/partner-warden/policy", "Type": "String",
+                            "Value": how.policy});
+        emulator.json("ssm", "AmazonSSM.PutParameter", policy).await;
+
+        let endpoint = emulator.url();
+        let mut parameters = how.parameters;
+        parameters.push(("Architecture", "x86_64".to_owned()));
+        parameters.push(("EndpointUrl", endpoint));
+        let names: Vec<(String, String)> = (1..=parameters.len())
+            .map(|n| {
+                let member = format!("Parameters.member.{n}");
+                (format!("{member}.ParameterKey"), format!("{member}.ParameterValue"))
+            })
+            .collect();
+        let mut form = vec![
+            ("Action", "CreateStack"),
+            ("StackName", STACK),
+            ("TemplateBody", &template),
+            ("Capabilities.member.1", "CAPABILITY_IAM"),
+            ("Capabilities.member.2", "CAPABILITY_AUTO_EXPAND"),
+        ];
+        for ((key, value), parameter) in names.iter().zip(&parameters) {
+            form.push((key, parameter.0));
+            form.push((value, &parameter.1));
+        }
+        emulator.cloudformation(&form).await;
+        let described = until("the deployed stack", async || {
+            let describe = [("Action", "DescribeStacks"), ("StackName", STACK)];
+            let described = emulator.cloudformation(&describe).await;
+            let status = between(&described, "<StackStatus>", "<").unwrap_or_default();
+            assert!(
+                ["CREATE_IN_PROGRESS", "CREATE_COMPLETE"].contains(&status),
+                "{described}\n{}",
+                emulator.log()
+            );
+            (status == "CREATE_COMPLETE").then(|| described.clone())
+        })
+        .await;
+        let outputs = described.split("<OutputKey>").skip(1).map(|output| {
+            let key = output.split('<').next().unwrap_or_default();
+            let value = between(output, "<OutputValue>", "<").unwrap_or_default();
+            (key.to_owned(), value.to_owned())
+        });
+        let outputs = outputs.collect();
+        Self { emulator, outputs }
+    }
+
+    /// An output of the template.
+    pub(crate) fn output(&self, name: &str) -> &str {
+        self.outputs.get(name).unwrap_or_else(|| panic!("no output {name}: {:?}", self.outputs))
+    }
+
+    /// The host of the function's url.
+    pub(crate) fn host(&self) -> String {
+        let url = self.output("Url");
+        url.trim_start_matches("https://").trim_end_matches('/').to_owned()
+    }
+
+    /// Messages of a queue: those that wait, and those somebody works on.
+    pub(crate) async fn messages(&self, queue: &str) -> (u64, u64) {
+        let url = self.output(queue);
+        let asked = json!({"QueueUrl": url, "AttributeNames": ["All"]});
+        let answer = self.emulator.json("sqs", "AmazonSQS.GetQueueAttributes", asked).await;
+        let count = |name: &str| -> u64 {
+            answer["Attributes"][name].as_str().unwrap_or_default().parse().unwrap()
+        };
+        (count("ApproximateNumberOfMessages"), count("ApproximateNumberOfMessagesNotVisible"))
+    }
+
+    /// Puts a message into the work queue.
+    pub(crate) async fn send(&self, group: &str, id: &str, body: &str) {
+        let url = self.output("WorkQueue");
+        let message = json!({"QueueUrl": url, "MessageGroupId": group,
+                             "MessageDeduplicationId": id, "MessageBody": body});
+        self.emulator.json("sqs", "AmazonSQS.SendMessage", message).await;
+    }
+
+    /// Waits until there is nothing to do and nothing is being done. What is put off may wait.
+    pub(crate) async fn idle(&self) {
+        until("an idle worker", async || {
+            let idle = (0, 0);
+            let busy = self.messages("WorkQueue").await != idle
+                || self.messages("LaterQueue").await != idle;
+            (!busy).then_some(())
+        })
+        .await;
+    }
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    text.split_once(before)?.1.split_once(after).map(|(between, _)| between)
+}
