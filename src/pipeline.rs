@@ -205,7 +205,7 @@ pub async fn verify(
         gaps: Vec::new(),
         case: case.clone(),
     };
-    world.ledger.verified(&proofs, conclusion(world, &before, cases, record)).await
+    world.ledger.verified(tenant, &proofs, conclusion(world, &before, cases, record)).await
 }
 
 /// The role assignments of every principal concerned, each read once.

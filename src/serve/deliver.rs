@@ -88,7 +88,7 @@ impl Courier {
         let error = match self.tickets.send(&delivery, now).await {
             Ok(()) => {
                 info!(sink, webhook.id = delivery.id, "ticket delivered");
-                return self.outbox.delivered(delivery.number).await;
+                return self.outbox.delivered(&delivery).await;
             }
             Err(error) => error,
         };
@@ -109,6 +109,6 @@ impl Courier {
         }
         // Counted from here: a sink that let us wait for its time limit gets its pause all the same.
         let due = pause.map(|pause| self.clock.now() + pause);
-        self.outbox.failed(delivery.number, due, &why).await
+        self.outbox.failed(&delivery, due, &why).await
     }
 }
