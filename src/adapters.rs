@@ -1,5 +1,7 @@
 //! The ports, connected to the world.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod clock;
 pub mod http;
 pub mod key_set;

@@ -8,7 +8,4 @@
 
 pub mod batch;
 pub mod budget;
-pub mod ingest;
-pub mod start;
-pub mod sweep;
 pub mod worker;

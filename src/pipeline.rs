@@ -208,7 +208,7 @@ pub async fn verify(
         gaps: Vec::new(),
         case: case.clone(),
     };
-    world.ledger.verified(&proofs, conclusion(world, &before, cases, record)).await?;
+    world.ledger.verified(tenant, &proofs, conclusion(world, &before, cases, record)).await?;
     let next = proofs.iter().filter_map(|(_, proof)| match proof {
         Proof::Again(at) => Some(*at),
         Proof::Gone | Proof::StillThere | Proof::NotDone => None,

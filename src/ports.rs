@@ -1,6 +1,7 @@
 //! What the pipeline asks of the world. One trait for each permission: whoever holds no `Revoke…`
 //! cannot revoke.
 
+mod due;
 mod lambda;
 
 use std::fmt;
@@ -15,12 +16,13 @@ use crate::domain::facts::{DirectoryObject, PartnerEntry, RoleAssignment, RoleDe
 use crate::domain::id::{AssignmentId, PartnerId, PrincipalId, StepId, TenantId};
 use crate::domain::plan::{History, Step};
 use crate::domain::record::Record;
-use crate::domain::signal::{Envelope, Signal, Subject};
+use crate::domain::signal::{Envelope, Sender, Signal, Subject};
 use crate::domain::ticket::Message;
 use crate::wire::Verified;
 use crate::wire::token::KeySet;
 
-pub use self::lambda::{Bury, Forward, Later, Leases, Moments};
+pub use self::due::{DueTenants, Later, Lease, Looks, RememberLooks, Settling, Sorted};
+pub use self::lambda::{Bury, Forward};
 
 /// Why something asked of the world did not come about.
 #[derive(Debug, thiserror::Error)]
@@ -201,6 +203,14 @@ pub struct Waiting {
     pub attempts: u32,
 }
 
+impl Waiting {
+    /// Whether a settling look is to follow. The schedule comes round again anyway.
+    pub fn wants_to_settle(&self) -> bool {
+        let Some(Envelope::V1 { signal }) = &self.first else { return true };
+        signal.sender != Sender::Schedule
+    }
+}
+
 /// What to do with a claimed look afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settle {
@@ -309,9 +319,11 @@ pub trait Ledger: Send + Sync {
     async fn due_verifications(&self, now: Timestamp) -> Result<Vec<DueVerification>, PortError>;
     /// When the next verification will be due, if any waits.
     async fn next_verification(&self) -> Result<Option<Timestamp>, PortError>;
-    /// Writes down how verifications ended, with the cases they changed: all of it or nothing.
+    /// Writes down how verifications of a tenant ended, with the cases they changed: all of it or
+    /// nothing.
     async fn verified(
         &self,
+        tenant: TenantId,
         proofs: &[(StepId, Proof)],
         conclusion: Conclusion,
     ) -> Result<(), PortError>;
@@ -324,6 +336,8 @@ pub struct Delivery {
     pub number: i64,
     /// The sink's name.
     pub sink: crate::domain::id::SinkName,
+    /// The ticket's key. The messages of a ticket are delivered in order.
+    pub ticket: String,
     /// The message's id, the same for every attempt.
     pub id: String,
     /// The body, byte for byte the same for every attempt.
@@ -339,10 +353,14 @@ pub trait Outbox: Send + Sync {
     /// delivered in order.
     async fn due(&self, now: Timestamp) -> Result<Vec<Delivery>, PortError>;
     /// It was accepted.
-    async fn delivered(&self, number: i64) -> Result<(), PortError>;
+    async fn delivered(&self, delivery: &Delivery) -> Result<(), PortError>;
     /// It was not; try again at `due`, or never if nothing.
-    async fn failed(&self, number: i64, due: Option<Timestamp>, why: &str)
-    -> Result<(), PortError>;
+    async fn failed(
+        &self,
+        delivery: &Delivery,
+        due: Option<Timestamp>,
+        why: &str,
+    ) -> Result<(), PortError>;
     /// When something will be due, if anything waits.
     async fn next_delivery(&self) -> Result<Option<Timestamp>, PortError>;
 }

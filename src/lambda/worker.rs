@@ -174,7 +174,7 @@ impl Worker {
     ) -> Result<(), PortError> {
         let tenant = of_tenant.tenant;
         let looks = self.looks.looks(tenant).await?;
-        let sorted = looks.sort(of_tenant.signals, self.world.clock.now());
+        let sorted = looks.sort(of_tenant.signals, self.world.clock.now(), self.settle_after);
         let looks = match sorted.joined {
             Some(joined) => {
                 self.looks.remember(tenant, &joined).await?;

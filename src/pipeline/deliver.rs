@@ -37,7 +37,7 @@ async fn one(desk: &Desk, delivery: Delivery) -> Result<(), PortError> {
     let error = match desk.tickets.send(&delivery, now).await {
         Ok(()) => {
             info!(sink, webhook.id = delivery.id, "ticket delivered");
-            return desk.outbox.delivered(delivery.number).await;
+            return desk.outbox.delivered(&delivery).await;
         }
         Err(error) => error,
     };
@@ -58,5 +58,5 @@ async fn one(desk: &Desk, delivery: Delivery) -> Result<(), PortError> {
     }
     // Counted from here: a sink that let us wait for its time limit gets its pause all the same.
     let due = pause.map(|pause| desk.clock.now() + pause);
-    desk.outbox.failed(delivery.number, due, &why).await
+    desk.outbox.failed(&delivery, due, &why).await
 }
