@@ -54,7 +54,7 @@ lint-infra: .tools/infra/done .tools/checkov/done ## Check the template: cfn-lin
 
 test-lambda: $(NEXTEST) .tools/emulator/done ## Deploy the template to an emulator and test it there
 	cargo build --locked --features aws --bins
-	python3 infra/pack.py target/debug target/functions --strip
+	python3 infra/pack.py target/debug target/functions --quick
 	$(NEXTEST) nextest run --locked --features aws -E 'test(/\baws::/)'
 
 build-lambda: ## Build the functions for AWS, for ARCH=arm64 or x86_64
@@ -80,7 +80,7 @@ destroy: .tools/infra/done ## Take the stack away again; its table stays
 
 aws-demo: .tools/emulator/done .tools/infra/done ## Deploy to an emulator on this machine and leave it up to try things on
 	cargo build --locked --features aws --bins
-	python3 infra/pack.py target/debug target/functions --strip
+	python3 infra/pack.py target/debug target/functions --quick
 	infra/demo.sh
 
 .tools/infra/done: infra/requirements.txt

@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 
 mod certificate;
+#[cfg(feature = "aws")]
+pub mod function;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -48,6 +50,31 @@ pub struct Settings {
     pub sender_roles: Vec<String>,
     /// `WARDEN_LISTEN`: where `serve` listens.
     pub listen: SocketAddr,
+}
+
+/// Which part of the program runs here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// What hears.
+    Ingest,
+    /// What looks, acts and delivers.
+    Worker,
+    /// What finds what is due.
+    Sweep,
+}
+
+impl Part {
+    /// Whether it signs in to Graph.
+    fn reads_graph(self) -> bool {
+        matches!(self, Self::Whole | Self::Worker)
+    }
+
+    /// Whether it delivers tickets.
+    fn delivers(self) -> bool {
+        matches!(self, Self::Whole | Self::Worker)
+    }
 }
 
 /// Everything a run needs, checked.
@@ -141,7 +168,7 @@ impl Config {
         let (policy, warnings) = policy(&settings.policy, Some("WARDEN_POLICY"))?;
         let text = read(&settings.secrets, Some("WARDEN_SECRETS"))?;
         let secrets = Secrets::parse(&text).and_then(|secrets| {
-            let mut problems = secrets.missing_for(&policy);
+            let mut problems = secrets.missing_for(&policy, Part::Whole);
             let keys = notification_keys(&secrets).unwrap_or_else(|wrong| {
                 problems.extend(wrong);
                 Vec::new()

@@ -20,6 +20,7 @@ pub mod http;
 pub mod parts;
 #[cfg(feature = "sqlite")]
 pub mod serve;
+#[cfg(feature = "aws")]
 pub mod lambda;
 pub mod config;
 pub mod telemetry;

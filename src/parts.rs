@@ -11,13 +11,13 @@ use crate::adapters::http::{Http, Patience};
 use crate::adapters::key_set::PublishedKeys;
 use crate::adapters::recorder::Recorder;
 use crate::adapters::webhook::Webhooks;
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::domain::policy::{Mode, Sink};
 use crate::domain::secret::Secret;
 use crate::http::Front;
 use crate::pipeline::deliver::Desk;
 use crate::pipeline::{READ_AGAIN, World};
-use crate::ports::{Clock, Enqueue, Ledger, Outbox, RevokeRoleAssignment};
+use crate::ports::{Clock, Enqueue, Ledger, Outbox, RevokeRoleAssignment, SigningKeys};
 use crate::wire::standard_webhooks::WebhookSecret;
 
 /// How patient a run is. The demo and tests are less so than the default.
@@ -75,25 +75,34 @@ pub fn http(patience: Patience) -> Result<Http, PartsError> {
     Http::new(patience).map_err(PartsError::Client)
 }
 
-/// What the router needs, with signals going to `enqueue`.
+/// The sign-in's published keys. The client that fetches them is made when the first is missing:
+/// most requests need none, and it takes longer than all the rest.
 ///
 /// # Errors
-/// [`PartsError`].
-pub fn front(config: &Config, enqueue: Arc<dyn Enqueue>) -> Result<Front, PartsError> {
-    let audit = config.secrets.rotated("auditWebhookSecret");
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let settings = &config.settings;
+/// [`PartsError::Login`].
+pub fn signing_keys(settings: &Settings) -> Result<Arc<dyn SigningKeys>, PartsError> {
     // Graph counts an answer after 3 s as slow, so there is no time to try twice.
-    let hurried = http(Patience {
+    let patience = Patience {
         connect: std::time::Duration::from_secs(1),
         total: std::time::Duration::from_secs(2),
         ..Patience::default()
-    })?;
-    let signing_keys = PublishedKeys::new(hurried, &settings.login_url, Arc::clone(&clock));
-    Ok(Front {
-        clock,
+    };
+    let keys = PublishedKeys::new(patience, &settings.login_url, Arc::new(SystemClock));
+    Ok(Arc::new(keys.map_err(PartsError::Login)?))
+}
+
+/// What the router needs, with signals going to `enqueue`.
+pub fn front(
+    config: &Config,
+    signing_keys: Arc<dyn SigningKeys>,
+    enqueue: Arc<dyn Enqueue>,
+) -> Front {
+    let audit = config.secrets.rotated("auditWebhookSecret");
+    let settings = &config.settings;
+    Front {
+        clock: Arc::new(SystemClock),
         notification_keys: config.notification_keys.clone(),
-        signing_keys: Arc::new(signing_keys.map_err(PartsError::Login)?),
+        signing_keys,
         audiences: vec![settings.client_id.clone(), format!("api://{}", settings.client_id)],
         login: settings.login_url.clone(),
         policy: config.policy.clone(),
@@ -103,7 +112,7 @@ pub fn front(config: &Config, enqueue: Arc<dyn Enqueue>) -> Result<Front, PartsE
         o365_auth_ids: config.secrets.rotated("o365AuthId"),
         sender_roles: settings.sender_roles.clone(),
         enqueue,
-    })
+    }
 }
 
 /// The world of the pipeline, with `ledger` for its memory. The writer that reaches Graph is made

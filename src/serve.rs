@@ -75,7 +75,7 @@ pub async fn serve(
     let arrived = Arc::new(Notify::new());
     let written = Arc::new(Notify::new());
     let door_queue = Arc::new(Waking { queue: queue.clone(), arrived: arrived.clone() });
-    let front = parts::front(config, door_queue)?;
+    let front = parts::front(config, parts::signing_keys(&config.settings)?, door_queue);
     let worker = work::Worker {
         world: Arc::new(parts::world(config, &http, Arc::new(store.clone()), &timing)),
         queue: Arc::new(queue.clone()),

@@ -1,13 +1,13 @@
 //! The sign-in's published keys: fetched when a key is missing, and not more often than that helps.
 
-use std::sync::{Arc, Mutex as Held, PoisonError};
+use std::sync::{Arc, Mutex as Held, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::http::Http;
+use super::http::{Http, Patience};
 use crate::ports::{Clock, Failure, PortError, SigningKeys};
 use crate::wire::token::KeySet;
 
@@ -23,7 +23,9 @@ const AGAIN_AFTER_FAILURE: SignedDuration = SignedDuration::from_secs(5);
 
 /// The published keys of a sign-in.
 pub struct PublishedKeys {
-    http: Http,
+    patience: Patience,
+    /// Made when a set is fetched for the first time.
+    http: OnceLock<Http>,
     url: Url,
     clock: Arc<dyn Clock>,
     held: Held<Arc<KeySet>>,
@@ -37,9 +39,14 @@ impl PublishedKeys {
     ///
     /// # Errors
     /// When `login` is no base for urls.
-    pub fn new(http: Http, login: &Url, clock: Arc<dyn Clock>) -> Result<Self, url::ParseError> {
+    pub fn new(
+        patience: Patience,
+        login: &Url,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, url::ParseError> {
         let url = login.join("common/discovery/v2.0/keys")?;
-        Ok(Self { http, url, clock, held: Held::default(), asked: Mutex::default() })
+        let http = OnceLock::new();
+        Ok(Self { patience, http, url, clock, held: Held::default(), asked: Mutex::default() })
     }
 }
 
@@ -69,8 +76,19 @@ impl SigningKeys for PublishedKeys {
 }
 
 impl PublishedKeys {
+    fn http(&self) -> Result<&Http, PortError> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        let http = Http::new(self.patience).map_err(|error| {
+            let said = "no HTTP client can be made; are the system's certificates installed?";
+            PortError::new(Failure::Transient, said).because(error)
+        })?;
+        Ok(self.http.get_or_init(|| http))
+    }
+
     async fn fetch(&self) -> Result<KeySet, PortError> {
-        let answer = self.http.once(WHOM, |client| client.get(self.url.clone())).await?;
+        let answer = self.http()?.once(WHOM, |client| client.get(self.url.clone())).await?;
         if !answer.status.is_success() {
             let said = format!("{WHOM} answered {} for its keys", answer.status.as_u16());
             return Err(PortError::new(Failure::Transient, said));

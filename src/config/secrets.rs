@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::Part;
 use crate::domain::id::SinkName;
 use crate::domain::policy::{Policy, Sink};
 use crate::domain::secret::Secret;
@@ -72,6 +73,11 @@ impl Secrets {
         if problems.is_empty() { Ok(Self(secrets)) } else { Err(problems) }
     }
 
+    /// An empty document.
+    pub(super) fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+
     /// The secret with this key.
     pub fn secret(&self, key: &str) -> Option<&Secret> {
         self.0.get(key)
@@ -88,10 +94,33 @@ impl Secrets {
         WebhookSecret::parse(self.secret(&format!("tickets.{sink}.secret"))?).ok()
     }
 
-    /// What a policy needs and the document does not hold, a line each.
-    pub(super) fn missing_for(&self, policy: &Policy) -> Vec<String> {
+    /// Together with another document. What stands in both is this one's.
+    #[must_use]
+    pub(super) fn and(mut self, other: Self) -> Self {
+        for (key, secret) in other.0 {
+            self.0.entry(key).or_insert(secret);
+        }
+        self
+    }
+
+    /// With what the document said before it was changed: its keys go on being accepted, as those
+    /// that are named `…Previous` are.
+    #[must_use]
+    pub(super) fn rotated_from(mut self, before: Self) -> Self {
+        for (key, secret) in before.0 {
+            let previous = format!("{key}Previous");
+            let changed = self.secret(&key).is_none_or(|now| now.expose() != secret.expose());
+            if KEYS.contains(&previous.as_str()) && changed {
+                self.0.entry(previous).or_insert(secret);
+            }
+        }
+        self
+    }
+
+    /// What a policy needs of a part and the document does not hold, a line each.
+    pub(super) fn missing_for(&self, policy: &Policy, part: Part) -> Vec<String> {
         let mut problems = Vec::new();
-        if self.secret("graphClientSecret").is_none() {
+        if part.reads_graph() && self.secret("graphClientSecret").is_none() {
             problems.push(
                 "graphClientSecret is missing; it is the client secret of WARDEN_CLIENT_ID"
                     .to_owned(),
@@ -109,7 +138,7 @@ impl Secrets {
         for (name, sink) in &policy.tickets {
             let Sink::Webhook { .. } = sink;
             let key = format!("tickets.{name}.secret");
-            if self.secret(&key).is_none() {
+            if part.delivers() && self.secret(&key).is_none() {
                 problems
                     .push(format!("{key} is missing; messages to that sink are signed with it"));
             }

@@ -333,18 +333,21 @@ impl Town {
     /// The ledger's records, each of which must seal the one before it. No `serve` may be
     /// running.
     pub(crate) async fn records(&self) -> Vec<Record> {
-        let chain = match self.backend {
-            Backend::Embedded => self.store().chain().await.unwrap(),
+        let chain: Vec<(String, String, String)> = match self.backend {
+            Backend::Embedded => {
+                let chain = self.store().chain().await.unwrap();
+                chain.into_iter().map(|entry| (entry.record, entry.previous, entry.link)).collect()
+            }
             #[cfg(feature = "aws")]
             Backend::Aws => crate::aws::chain(self.stack()).await,
         };
-        let mut previous = String::new();
-        for entry in &chain {
-            assert_eq!(entry.previous, previous);
-            assert_eq!(entry.link, link(&previous, &entry.record).as_str());
-            previous.clone_from(&entry.link);
+        let mut before = String::new();
+        for (record, previous, itself) in &chain {
+            assert_eq!(*previous, before);
+            assert_eq!(*itself, link(previous, record).as_str());
+            before.clone_from(itself);
         }
-        chain.iter().map(|entry| serde_json::from_str(&entry.record).unwrap()).collect()
+        chain.iter().map(|(record, ..)| serde_json::from_str(record).unwrap()).collect()
     }
 
     /// When the next look is due, if any waits in the queue. No `serve` may be running.

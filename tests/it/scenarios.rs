@@ -113,7 +113,9 @@ async fn approve_changes_nothing_and_waits_for_a_person(on: Backend) {
     assert_eq!(town.deletes(), [""; 0]);
 }
 
-async fn what_microsoft_refuses_is_tried_once_and_told_with_the_steps_to_do_it_by_hand(on: Backend) {
+async fn what_microsoft_refuses_is_tried_once_and_told_with_the_steps_to_do_it_by_hand(
+    on: Backend,
+) {
     let town = Town::on(on, Scenario::woodgrove().refuse_foreign_deletion(), ENFORCE).await;
     let warden = town.start().await;
     warden.role_was_added().await;

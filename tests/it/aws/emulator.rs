@@ -1,7 +1,7 @@
 //! An emulator of AWS of its own for each test: it deploys the template, runs the functions' real
 //! binaries as processes, and lets them do what their roles allow.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,11 @@ use partner_warden::adapters::http::{Answer, Http, Patience};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::stack::STACK;
 use crate::harness::LIMIT;
 
 /// Where it all is.
-pub(crate) const REGION: &str = "eu-west-1";
+pub(crate) const REGION: &str = "us-east-1";
 
 /// How long is waited between two questions whether something has come about.
 const TICK: Duration = Duration::from_millis(50);
@@ -88,7 +89,44 @@ impl Emulator {
         let mut text = String::new();
         let file = std::fs::File::open(self.folder.path().join("log"));
         drop(file.and_then(|mut file| file.read_to_string(&mut text)));
+        for function in ["ingest", "worker", "sweep"] {
+            // There is none before the function first ran.
+            let lines = self.function_log(function).unwrap_or_default();
+            text.push_str(&format!("--- {function}\n{lines}"));
+        }
         text
+    }
+
+    /// What a function has logged. Asked without waiting for other tasks, so that a test that fails
+    /// can show it.
+    fn function_log(&self, function: &str) -> std::io::Result<String> {
+        let body = format!(r#"{{"logGroupName": "/aws/lambda/{STACK}-{function}"}}"#);
+        let mut stream = std::net::TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let credential = format!("test/20260101/{REGION}/logs/aws4_request");
+        write!(
+            stream,
+            "POST / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n\
+             content-type: application/x-amz-json-1.1\r\n\
+             x-amz-target: Logs_20140328.FilterLogEvents\r\n\
+             authorization: AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, \
+             Signature=0\r\n\r\n{body}",
+            self.address,
+            body.len(),
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        let events: Value = serde_json::from_str(body).unwrap_or_default();
+        let events = events["events"].as_array().into_iter().flatten();
+        Ok(events.filter_map(|event| event["message"].as_str()).fold(
+            String::new(),
+            |mut text, line| {
+                text.push_str(line);
+                text.push('\n');
+                text
+            },
+        ))
     }
 
     /// Its address as the functions see it.
@@ -108,9 +146,8 @@ impl Emulator {
         let url = format!("http://{}{path}", self.address);
         let credential = format!("test/20260101/{REGION}/{service}/aws4_request");
         // The owner's signature is not looked at.
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"
-        );
+        let authorization =
+            format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0");
         let sent = self.http.once("the emulator", |client| {
             let request = client.request(method.parse().unwrap(), &url).body(body.clone());
             let request = request.header("authorization", &authorization);
@@ -124,20 +161,19 @@ impl Emulator {
 
     /// Calls an operation of a service that speaks JSON.
     pub(crate) async fn json(&self, service: &str, target: &str, body: Value) -> Value {
-        let headers =
-            [("x-amz-target", target), ("content-type", "application/x-amz-json-1.0")];
+        let headers = [("x-amz-target", target), ("content-type", "application/x-amz-json-1.0")];
         let body = body.to_string().into_bytes();
         let answer = self.send(service, "POST", "/", &headers, body).await;
         serde_json::from_slice(&answer.body).unwrap_or_default()
     }
 
-    /// Calls an operation of CloudFormation.
-    pub(crate) async fn cloudformation(&self, form: &[(&str, &str)]) -> String {
+    /// Calls an operation of a service that takes forms.
+    pub(crate) async fn form(&self, service: &str, form: &[(&str, &str)]) -> String {
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(form);
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         let body = body.finish().into_bytes();
-        let answer = self.send("cloudformation", "POST", "/", &headers, body).await;
+        let answer = self.send(service, "POST", "/", &headers, body).await;
         String::from_utf8_lossy(&answer.body).into_owned()
     }
 

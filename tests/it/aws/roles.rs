@@ -66,7 +66,11 @@ const WORKER: &[Asks] = &[
     asks("Forward", SEND, On::Arn("WorkQueue", &[])),
     asks("Later", SEND, On::Arn("LaterQueue", &[])),
     asks("Bury", SEND, On::Arn("DeadLetters", &[])),
-    asks("Ledger, Outbox, Lease, RememberLooks, DueTenants", TABLE, On::Arn("Table", &["index/due"])),
+    asks(
+        "Ledger, Outbox, Lease, RememberLooks, DueTenants",
+        TABLE,
+        On::Arn("Table", &["index/due"]),
+    ),
     asks("secrets of Graph and tickets", SECRET, On::Secret("GraphSecret")),
     asks("secret of the writer", SECRET, On::Secret("WriteSecret")),
     asks("secrets, encrypted", DECRYPT, On::Key(&["GraphSecret", "WriteSecret"])),
@@ -169,9 +173,11 @@ fn may(template: &Value, role: &str) -> BTreeSet<String> {
 #[test]
 fn each_role_may_do_exactly_what_its_ports_ask_for() {
     let template = synthesised();
-    for (function, role, asks) in
-        [("Ingest", "IngestRole", INGEST), ("Worker", "WorkerRole", WORKER), ("Sweep", "SweepRole", SWEEP)]
-    {
+    for (function, role, asks) in [
+        ("Ingest", "IngestRole", INGEST),
+        ("Worker", "WorkerRole", WORKER),
+        ("Sweep", "SweepRole", SWEEP),
+    ] {
         let its = &template["Resources"][function]["Properties"]["Role"];
         assert_eq!(told(its), format!("{role}.Arn"));
         let expected: BTreeSet<String> = asks.iter().flat_map(Asks::lines).collect();
@@ -183,8 +189,10 @@ fn each_role_may_do_exactly_what_its_ports_ask_for() {
 fn a_key_decrypts_for_a_functions_own_secrets_alone() {
     let template = synthesised();
     for (role, asks) in [("IngestRole", INGEST), ("WorkerRole", WORKER), ("SweepRole", SWEEP)] {
-        let decrypts = statements(&template, role).into_iter().filter(|s| s["Action"] == DECRYPT[0]);
-        let conditions: Vec<Value> = decrypts.map(|statement| statement["Condition"].clone()).collect();
+        let decrypts =
+            statements(&template, role).into_iter().filter(|s| s["Action"] == DECRYPT[0]);
+        let conditions: Vec<Value> =
+            decrypts.map(|statement| statement["Condition"].clone()).collect();
         let [condition] = conditions.as_slice() else { panic!("{role}: {conditions:?}") };
         let arns = list(&condition["StringLike"]["kms:EncryptionContext:SecretARN"]);
         let arns: Vec<String> = arns.iter().map(told).collect();
@@ -214,9 +222,9 @@ fn the_door_cannot_read_the_table_nor_what_signs_in_to_graph() {
 #[test]
 fn only_the_worker_may_read_the_writers_secret() {
     let template = synthesised();
-    let writers = ["IngestRole", "WorkerRole", "SweepRole"].into_iter().filter(|role| {
-        may(&template, role).iter().any(|line| line.contains("${WriteSecret}"))
-    });
+    let writers = ["IngestRole", "WorkerRole", "SweepRole"]
+        .into_iter()
+        .filter(|role| may(&template, role).iter().any(|line| line.contains("${WriteSecret}")));
     assert_eq!(writers.collect::<Vec<_>>(), ["WorkerRole"]);
 }
 
@@ -225,7 +233,10 @@ fn what_is_kept_is_encrypted_and_what_waits_has_somewhere_to_be_buried() {
     let template = synthesised();
     let resources = template["Resources"].as_object().unwrap();
     let of = |kind: &'static str| {
-        resources.iter().filter(move |(_, it)| it["Type"] == kind).map(|(n, it)| (n, &it["Properties"]))
+        resources
+            .iter()
+            .filter(move |(_, it)| it["Type"] == kind)
+            .map(|(n, it)| (n, &it["Properties"]))
     };
     for (name, queue) in of("AWS::SQS::Queue") {
         assert_eq!(queue["SqsManagedSseEnabled"], true, "{name}");

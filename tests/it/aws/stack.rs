@@ -11,8 +11,6 @@ pub(crate) const STACK: &str = "warden";
 
 /// What a deployment is told beside the template.
 pub(crate) struct Deployment<'a> {
-    /// The text of the policy.
-    pub(crate) policy: &'a str,
     /// The secret of the door.
     pub(crate) door: Value,
     /// The secret of what reads Graph.
@@ -46,10 +44,6 @@ impl Stack {
                                 "SecretString": secret.to_string()});
             emulator.json("secretsmanager", "secretsmanager.CreateSecret", secret).await;
         }
-        let policy = json!({"Name": "/partner-warden/policy", "Type": "String",
-                            "Value": how.policy});
-        emulator.json("ssm", "AmazonSSM.PutParameter", policy).await;
-
         let endpoint = emulator.url();
         let mut parameters = how.parameters;
         parameters.push(("Architecture", "x86_64".to_owned()));
@@ -71,10 +65,10 @@ impl Stack {
             form.push((key, parameter.0));
             form.push((value, &parameter.1));
         }
-        emulator.cloudformation(&form).await;
+        emulator.form("cloudformation", &form).await;
         let described = until("the deployed stack", async || {
             let describe = [("Action", "DescribeStacks"), ("StackName", STACK)];
-            let described = emulator.cloudformation(&describe).await;
+            let described = emulator.form("cloudformation", &describe).await;
             let status = between(&described, "<StackStatus>", "<").unwrap_or_default();
             assert!(
                 ["CREATE_IN_PROGRESS", "CREATE_COMPLETE"].contains(&status),
@@ -90,7 +84,37 @@ impl Stack {
             (key.to_owned(), value.to_owned())
         });
         let outputs = outputs.collect();
-        Self { emulator, outputs }
+        let stack = Self { emulator, outputs };
+        stack.allow_what_only_the_emulator_asks_for().await;
+        stack
+    }
+
+    /// The emulator asks for actions by the names of operations, where AWS asks for those of what
+    /// an operation does: `SendMessageBatch` is `sqs:SendMessage` several times
+    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html>).
+    async fn allow_what_only_the_emulator_asks_for(&self) {
+        for (role, allowed) in
+            [("IngestRole", &["WorkQueueArn"][..]), ("SweepRole", &["WorkQueueArn"])]
+        {
+            let describe = [
+                ("Action", "DescribeStackResource"),
+                ("StackName", STACK),
+                ("LogicalResourceId", role),
+            ];
+            let described = self.emulator.form("cloudformation", &describe).await;
+            let name = between(&described, "<PhysicalResourceId>", "<").unwrap();
+            let queues: Vec<&str> = allowed.iter().map(|name| self.output(name)).collect();
+            let policy = json!({"Version": "2012-10-17", "Statement": [
+                {"Effect": "Allow", "Action": "sqs:SendMessageBatch", "Resource": queues}]});
+            let policy = policy.to_string();
+            let put = [
+                ("Action", "PutRolePolicy"),
+                ("RoleName", name),
+                ("PolicyName", "emulator"),
+                ("PolicyDocument", &policy),
+            ];
+            self.emulator.form("iam", &put).await;
+        }
     }
 
     /// An output of the template.
