@@ -2,6 +2,7 @@
 
 pub(crate) mod emulator;
 mod failures;
+mod proxy;
 mod roles;
 pub(crate) mod stack;
 
@@ -43,9 +44,9 @@ pub(crate) async fn deploy(town: &Town) -> Stack {
     // In the package, as far as the functions know.
     parameters.push(("PolicyKey", town.variable("WARDEN_POLICY").to_owned()));
     // As short as a batch may take, since killed work comes again after it.
-    parameters.push(("WorkerTimeout", "20".to_owned()));
-    parameters.push(("WorkVisibility", "20".to_owned()));
-    Stack::deploy(emulator, Deployment { door, graph, parameters }).await
+    parameters.push(("WorkerTimeout", "15".to_owned()));
+    parameters.push(("WorkVisibility", "15".to_owned()));
+    Stack::deploy(emulator, Deployment { door, graph, parameters, throttled: town.throttled }).await
 }
 
 /// The table, as the tests look into it.

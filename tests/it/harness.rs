@@ -130,6 +130,9 @@ pub(crate) struct Town {
     backend: Backend,
     #[cfg(feature = "aws")]
     stack: std::sync::OnceLock<Arc<crate::aws::stack::Stack>>,
+    /// How many requests to the table are throttled at first.
+    #[cfg(feature = "aws")]
+    pub(crate) throttled: u32,
     pub(crate) folder: TempDir,
     variables: Vec<(String, String)>,
     /// What every assignment was at first, by id.
@@ -179,6 +182,8 @@ impl Town {
             backend,
             #[cfg(feature = "aws")]
             stack: std::sync::OnceLock::new(),
+            #[cfg(feature = "aws")]
+            throttled: 0,
             folder,
             variables,
             granted,
@@ -196,6 +201,13 @@ impl Town {
             None => secrets.remove(key),
         };
         std::fs::write(&path, serde_json::to_string(secrets).unwrap()).unwrap();
+        self
+    }
+
+    /// With a table that is throttled for so many requests at first.
+    #[cfg(feature = "aws")]
+    pub(crate) fn throttled(mut self, requests: u32) -> Self {
+        self.throttled = requests;
         self
     }
 

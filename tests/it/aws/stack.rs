@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::emulator::{Emulator, repository, until};
+use super::proxy::Proxy;
 
 /// The name of the stack.
 pub(crate) const STACK: &str = "warden";
@@ -17,12 +18,15 @@ pub(crate) struct Deployment<'a> {
     pub(crate) graph: Value,
     /// Parameters that are not the template's default.
     pub(crate) parameters: Vec<(&'a str, String)>,
+    /// How many requests to the table are throttled at first.
+    pub(crate) throttled: u32,
 }
 
 /// A deployed stack.
 pub(crate) struct Stack {
     pub(crate) emulator: Emulator,
     outputs: BTreeMap<String, String>,
+    proxy: Option<Proxy>,
 }
 
 impl Stack {
@@ -44,7 +48,14 @@ impl Stack {
                                 "SecretString": secret.to_string()});
             emulator.json("secretsmanager", "secretsmanager.CreateSecret", secret).await;
         }
-        let endpoint = emulator.url();
+        let proxy = match how.throttled {
+            0 => None,
+            throttled => Some(Proxy::start(emulator.address, throttled).await),
+        };
+        let endpoint = match &proxy {
+            Some(proxy) => format!("http://{}", proxy.address),
+            None => emulator.url(),
+        };
         let mut parameters = how.parameters;
         parameters.push(("Architecture", "x86_64".to_owned()));
         parameters.push(("EndpointUrl", endpoint));
@@ -84,7 +95,7 @@ impl Stack {
             (key.to_owned(), value.to_owned())
         });
         let outputs = outputs.collect();
-        let stack = Self { emulator, outputs };
+        let stack = Self { emulator, outputs, proxy };
         stack.allow_what_only_the_emulator_asks_for().await;
         stack
     }
@@ -139,9 +150,24 @@ impl Stack {
         (count("ApproximateNumberOfMessages"), count("ApproximateNumberOfMessagesNotVisible"))
     }
 
+    /// How many requests to the table are still to be throttled.
+    pub(crate) fn left_to_throttle(&self) -> u32 {
+        self.proxy.as_ref().map_or(0, |proxy| proxy.left.load(std::sync::atomic::Ordering::SeqCst))
+    }
+
+    /// Turns the worker's taking from a queue on or off.
+    pub(crate) async fn source_enabled(&self, queue: &str, enabled: bool) {
+        self.emulator.source_enabled(self.output(&format!("{queue}Arn")), enabled).await;
+    }
+
     /// Puts a message into the work queue.
     pub(crate) async fn send(&self, group: &str, id: &str, body: &str) {
-        let url = self.output("WorkQueue");
+        self.send_to("WorkQueue", group, id, body).await;
+    }
+
+    /// Puts a message into a queue.
+    pub(crate) async fn send_to(&self, queue: &str, group: &str, id: &str, body: &str) {
+        let url = self.output(queue);
         let message = json!({"QueueUrl": url, "MessageGroupId": group,
                              "MessageDeduplicationId": id, "MessageBody": body});
         self.emulator.json("sqs", "AmazonSQS.SendMessage", message).await;
