@@ -65,8 +65,11 @@ fn signal(tenant: &str, received_at: Timestamp) -> String {
 async fn all_is_well(town: &Town, warden: Warden) {
     town.closed_ticket().await;
     warden.stop().await;
+    // What was asked for and never took effect does not count.
+    let mut taken = town.deletes();
+    taken.retain(|line| !line.ends_with("→ no answer"));
     assert_eq!(
-        town.deletes(),
+        taken,
         ["AdminAgents: Global Administrator → 204", "Alice: User Administrator → 204"]
     );
     let delivered = town.sim.deliveries("security");
