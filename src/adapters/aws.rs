@@ -2,14 +2,18 @@
 //! the policy in S3, and tokens of STS in place of a client secret.
 
 mod body;
+pub mod federation;
 
 mod ledger;
 mod lease;
 mod looks;
 mod marks;
 mod outbox;
+pub mod queue;
 
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
