@@ -12,7 +12,6 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use uuid::Uuid;
 
-use crate::adapters::testing::Server;
 use crate::config::environment;
 
 /// Where the emulator is.

@@ -99,7 +99,8 @@ pub(in crate::adapters) async fn a_message_is_put_once<S: Store>() {
     let given = Given::<S>::new().await;
     let once = message("security", "a", 1, 0);
     let again = Message { timestamp: at(9), ..once.clone() };
-    given.put(&[once.clone(), again]).await;
+    given.put(&[once.clone(), again.clone()]).await;
+    given.put(&[again]).await;
     let delivery = given.due(9).await.remove(0);
     assert_eq!(delivery.body, serde_json::to_string(&once).unwrap());
     given.store.delivered(&delivery).await.unwrap();
