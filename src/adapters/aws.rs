@@ -10,6 +10,7 @@ mod looks;
 mod marks;
 mod outbox;
 pub mod queue;
+pub mod secrets;
 
 pub mod table;
 #[cfg(test)]
