@@ -11,4 +11,6 @@ pub mod recorder;
 pub mod sqlite;
 pub mod webhook;
 #[cfg(test)]
+mod behaviour;
+#[cfg(test)]
 mod testing;

@@ -2,6 +2,8 @@
 //!
 //! It verifies and enqueues, and can do nothing else: it holds no way to read Graph or to write.
 
+pub mod renewing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +38,10 @@ const DRAIN_MAX: usize = 16 * 1024 * 1024;
 
 /// How long the next part of a body that is too large is waited for.
 const DRAIN_PAUSE: Duration = Duration::from_millis(250);
+
+/// Marks an answer to a sender who might have proven itself, had we other keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Unproven;
 
 /// What the router needs.
 pub struct Front {
@@ -261,7 +267,11 @@ async fn take_in(
     }
     let rejects = received.rejects.len();
     info!(sender = sender.name(), signals, irrelevant, rejects, "heard");
-    status_only(StatusCode::ACCEPTED)
+    let mut response = status_only(StatusCode::ACCEPTED);
+    if received.rejects.iter().any(Reject::is_unproven) {
+        response.extensions_mut().insert(Unproven);
+    }
+    response
 }
 
 /// Nothing was taken; the sender is to try again.
@@ -326,7 +336,11 @@ fn turned_away(sender: Sender, reject: &Reject) -> Response {
     let reason = reject.reason();
     warn!(sender = sender.name(), reason, "a request was turned away: {reject}");
     let status = StatusCode::from_u16(reject.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    refused(status, reason, &reject.to_string())
+    let mut response = refused(status, reason, &reject.to_string());
+    if reject.is_unproven() {
+        response.extensions_mut().insert(Unproven);
+    }
+    response
 }
 
 fn refused(status: StatusCode, reason: &str, message: &str) -> Response {

@@ -8,8 +8,6 @@
 
 pub mod batch;
 pub mod budget;
-pub mod ingest;
-pub mod secrets;
 pub mod start;
 pub mod sweep;
 pub mod worker;

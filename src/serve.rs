@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::adapters::sqlite::{OpenError, Sqlite};
-use crate::config::Config;
+use crate::config::{Config, Place};
 use crate::domain::signal::Signal;
 use crate::http::router;
 pub use crate::parts::Timing;
@@ -27,6 +27,12 @@ pub enum ServeError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// Store or queue are on AWS.
+    #[error(
+        "one process keeps store and queue in SQLite: set WARDEN_STORE and WARDEN_QUEUE to \
+             sqlite:PATH, or leave what is on AWS to the Lambda functions"
+    )]
+    Elsewhere,
     /// The address cannot be listened on.
     #[error("cannot listen on {address}; set WARDEN_LISTEN to an address that is free")]
     Listen {
@@ -63,11 +69,11 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let http = parts::http(timing.patience)?;
-    let store = Sqlite::open(&config.settings.store)?;
+    let store = open(&config.settings.store)?;
     let queue = if config.settings.queue == config.settings.store {
         store.clone()
     } else {
-        Sqlite::open(&config.settings.queue)?
+        open(&config.settings.queue)?
     };
     announce(config, &listener);
 
@@ -104,10 +110,17 @@ pub async fn serve(
     door.map_err(ServeError::Stopped)
 }
 
+pub(crate) fn open(place: &Place) -> Result<Sqlite, ServeError> {
+    match place {
+        Place::Sqlite(path) => Ok(Sqlite::open(path)?),
+        Place::Aws(_) => Err(ServeError::Elsewhere),
+    }
+}
+
 fn announce(config: &Config, listener: &TcpListener) {
     let policy = &config.policy;
     for warning in &config.warnings {
-        warn!("{}:{warning}", config.settings.policy.display());
+        warn!("{}:{warning}", config.settings.policy);
     }
     if config.secrets.rotated("auditWebhookSecret").is_empty() {
         warn!("no auditWebhookSecret: /hooks/audit takes nothing");

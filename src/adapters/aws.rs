@@ -2,15 +2,20 @@
 //! the policy in S3, and tokens of STS in place of a client secret.
 
 mod body;
+pub mod dead_letters;
+pub mod federation;
 
 mod ledger;
 mod lease;
 mod looks;
 mod marks;
 mod outbox;
+pub mod queue;
+pub mod secrets;
 
 pub mod table;
-pub mod work_queue;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -30,8 +30,16 @@ const KEYS: &[&str] = &[
     "decisionKey",
 ];
 
+/// The keys of which a previous one is accepted; those that go together are in one group.
+const ROTATED: &[&[&str]] = &[
+    &["clientStateKey"],
+    &["notificationCertificatePem", "notificationPrivateKeyPem"],
+    &["auditWebhookSecret"],
+    &["o365AuthId"],
+];
+
 /// The secrets, by key; a sink's secret stands under `tickets.{sink}.secret`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secrets(BTreeMap<String, Secret>);
 
 impl Secrets {
@@ -73,9 +81,37 @@ impl Secrets {
         if problems.is_empty() { Ok(Self(secrets)) } else { Err(problems) }
     }
 
-    /// An empty document.
-    pub(super) fn none() -> Self {
-        Self(BTreeMap::new())
+    /// This document and another, which may not hold a key of this one. `names` says where each
+    /// of them is kept.
+    ///
+    /// # Errors
+    /// A line for each key that stands in both.
+    pub fn with(mut self, other: Self, names: [&str; 2]) -> Result<Self, Vec<String>> {
+        let both = other.0.keys().filter(|key| self.0.contains_key(*key));
+        let both: Vec<String> =
+            both.map(|key| format!("{key} stands in both {} and {}", names[0], names[1])).collect();
+        self.0.extend(other.0);
+        if both.is_empty() { Ok(self) } else { Err(both) }
+    }
+
+    /// This document with the keys of the one before it, as far as those are still accepted while
+    /// they are rotated and this document does not name them itself.
+    #[must_use]
+    pub fn with_previous(mut self, before: &Self) -> Self {
+        for group in ROTATED {
+            let differs =
+                |key: &&str| before.secret(key).is_some_and(|old| self.secret(key) != Some(old));
+            let named = group.iter().any(|key| self.0.contains_key(&previous(key)));
+            if named || !group.iter().any(|key| differs(&key)) {
+                continue;
+            }
+            for key in *group {
+                if let Some(old) = before.secret(key) {
+                    self.0.insert(previous(key), old.clone());
+                }
+            }
+        }
+        self
     }
 
     /// The secret with this key.
@@ -85,7 +121,7 @@ impl Secrets {
 
     /// The current key and, while it is rotated, the previous one.
     pub fn rotated(&self, key: &str) -> Vec<Secret> {
-        let previous = format!("{key}Previous");
+        let previous = previous(key);
         [key, &previous].into_iter().filter_map(|key| self.secret(key).cloned()).collect()
     }
 
@@ -94,33 +130,11 @@ impl Secrets {
         WebhookSecret::parse(self.secret(&format!("tickets.{sink}.secret"))?).ok()
     }
 
-    /// Together with another document. What stands in both is this one's.
-    #[must_use]
-    pub(super) fn and(mut self, other: Self) -> Self {
-        for (key, secret) in other.0 {
-            self.0.entry(key).or_insert(secret);
-        }
-        self
-    }
-
-    /// With what the document said before it was changed: its keys go on being accepted, as those
-    /// that are named `…Previous` are.
-    #[must_use]
-    pub(super) fn rotated_from(mut self, before: Self) -> Self {
-        for (key, secret) in before.0 {
-            let previous = format!("{key}Previous");
-            let changed = self.secret(&key).is_none_or(|now| now.expose() != secret.expose());
-            if KEYS.contains(&previous.as_str()) && changed {
-                self.0.entry(previous).or_insert(secret);
-            }
-        }
-        self
-    }
-
-    /// What a policy needs of a part and the document does not hold, a line each.
+    /// What a policy needs and the document does not hold, a line each.
     pub(super) fn missing_for(&self, policy: &Policy, part: Part) -> Vec<String> {
         let mut problems = Vec::new();
-        if part.reads_graph() && self.secret("graphClientSecret").is_none() {
+        let whole = part == Part::Whole;
+        if whole && self.secret("graphClientSecret").is_none() {
             problems.push(
                 "graphClientSecret is missing; it is the client secret of WARDEN_CLIENT_ID"
                     .to_owned(),
@@ -138,7 +152,7 @@ impl Secrets {
         for (name, sink) in &policy.tickets {
             let Sink::Webhook { .. } = sink;
             let key = format!("tickets.{name}.secret");
-            if part.delivers() && self.secret(&key).is_none() {
+            if whole && self.secret(&key).is_none() {
                 problems
                     .push(format!("{key} is missing; messages to that sink are signed with it"));
             }
@@ -150,6 +164,11 @@ impl Secrets {
         }
         problems
     }
+}
+
+/// The key under which the previous one is accepted.
+fn previous(key: &str) -> String {
+    format!("{key}Previous")
 }
 
 /// Brings nested objects to keys with dots.
@@ -170,4 +189,64 @@ fn unknown(key: &str) -> String {
     let near = near.filter(|(distance, known)| *distance <= known.len() / 3).min();
     let hint = near.map_or_else(String::new, |(_, known)| format!("; did you mean {known}?"));
     format!("{} is not a key of the secrets document{hint}", crate::domain::text::foreign(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(text: &str) -> Secrets {
+        Secrets::parse(text).unwrap()
+    }
+
+    fn value<'a>(secrets: &'a Secrets, key: &str) -> Option<&'a str> {
+        secrets.secret(key).map(Secret::expose)
+    }
+
+    #[test]
+    fn two_documents_are_one_unless_a_key_stands_in_both() {
+        let door = || document(r#"{"clientStateKey": "a", "auditWebhookSecret": "b"}"#);
+        let graph = document(r#"{"graphClientSecret": "c"}"#);
+        let both = door().with(graph, ["warden/door", "warden/graph"]).unwrap();
+        assert_eq!(
+            (value(&both, "clientStateKey"), value(&both, "graphClientSecret")),
+            (Some("a"), Some("c"))
+        );
+        let again = document(r#"{"clientStateKey": "hunter2"}"#);
+        let problems = door().with(again, ["warden/door", "warden/graph"]).unwrap_err();
+        assert_eq!(problems, ["clientStateKey stands in both warden/door and warden/graph"]);
+    }
+
+    #[test]
+    fn the_key_before_is_accepted_while_keys_are_rotated() {
+        let before = document(
+            r#"{"clientStateKey": "old", "auditWebhookSecret": "same", "graphClientSecret": "old"}"#,
+        );
+        let now = document(
+            r#"{"clientStateKey": "new", "auditWebhookSecret": "same", "graphClientSecret": "new"}"#,
+        );
+        let now = now.with_previous(&before);
+        let accepted: Vec<Secret> = now.rotated("clientStateKey");
+        assert_eq!(accepted, [Secret::new("new"), Secret::new("old")]);
+        assert_eq!(now.rotated("auditWebhookSecret").len(), 1);
+        assert_eq!(value(&now, "graphClientSecretPrevious"), None, "what we show is not rotated");
+    }
+
+    #[test]
+    fn a_key_before_that_the_document_names_itself_stays() {
+        let before = document(r#"{"clientStateKey": "old"}"#);
+        let now = document(r#"{"clientStateKey": "new", "clientStateKeyPrevious": "named"}"#);
+        assert_eq!(value(&now.with_previous(&before), "clientStateKeyPrevious"), Some("named"));
+        let gone = document("{}").with_previous(&before);
+        assert_eq!(gone.rotated("clientStateKey"), [Secret::new("old")]);
+    }
+
+    #[test]
+    fn a_certificate_that_was_renewed_over_one_key_keeps_its_key() {
+        let before = r#"{"notificationCertificatePem": "c1", "notificationPrivateKeyPem": "k"}"#;
+        let now = r#"{"notificationCertificatePem": "c2", "notificationPrivateKeyPem": "k"}"#;
+        let now = document(now).with_previous(&document(before));
+        let previous = ["notificationCertificatePemPrevious", "notificationPrivateKeyPemPrevious"];
+        assert_eq!(previous.map(|key| value(&now, key)), [Some("c1"), Some("k")]);
+    }
 }

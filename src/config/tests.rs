@@ -70,7 +70,7 @@ fn defaults_are_the_global_cloud_one_file_and_this_machine() {
     let settings = &config.settings;
     assert_eq!(settings.graph_url.as_str(), "https://graph.microsoft.com/");
     assert_eq!(settings.login_url.as_str(), "https://login.microsoftonline.com/");
-    assert_eq!(settings.store, PathBuf::from("partner-warden.db"));
+    assert_eq!(settings.store, Place::Sqlite("partner-warden.db".into()));
     assert_eq!(settings.queue, settings.store);
     assert_eq!(settings.sweep_every, Some(SignedDuration::from_mins(15)));
     assert_eq!(settings.settle_after, Some(SignedDuration::from_mins(2)));
@@ -91,8 +91,8 @@ fn what_is_set_counts() {
         .load()
         .unwrap()
         .settings;
-    assert_eq!(settings.store, PathBuf::from("/var/lib/warden/store.db"));
-    assert_eq!(settings.queue, PathBuf::from("queue.db"));
+    assert_eq!(settings.store, Place::Sqlite("/var/lib/warden/store.db".into()));
+    assert_eq!(settings.queue, Place::Sqlite("queue.db".into()));
     assert_eq!(settings.sweep_every, None);
     assert_eq!(settings.settle_after, Some(SignedDuration::from_secs(1)));
 }

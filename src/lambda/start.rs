@@ -4,10 +4,11 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use axum::Router;
+use axum::response::Response;
+use bytes::Bytes;
+use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
@@ -15,23 +16,23 @@ use tokio::sync::Mutex;
 use tracing::{Instrument as _, error, info, info_span, warn};
 
 use super::batch::Arrived;
-use super::ingest::{Door, MakeRouter};
-use super::secrets;
 use super::sweep::Sweep;
 use super::worker::Worker;
+use crate::adapters::aws::dead_letters::DeadLetters;
+use crate::adapters::aws::queue::WorkQueue;
+use crate::adapters::aws::secrets::StoredSecrets;
 use crate::adapters::aws::table::DynamoDb;
-use crate::adapters::aws::work_queue::WorkQueue;
 use crate::adapters::aws::{Patience, load};
 use crate::adapters::clock::SystemClock;
-use crate::config::function::{FunctionSettings, packaged_policy};
-use crate::config::{Config, ConfigError, Part, environment};
+use crate::config::{Config, ConfigError, Part, Place, Secrets, Settings, Source, environment};
+use crate::http::renewing::{Renew, Renewing};
 use crate::http::router;
 use crate::parts::{self, PartsError, Timing};
-use crate::ports::{Clock as _, PortError, SigningKeys, chain};
+use crate::ports::{Clock as _, Failure, PortError, chain};
 use crate::telemetry;
 
-/// How long secrets are used before they are read again.
-const READ_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(1);
+/// The longest that SQS delays a message.
+const LATER_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// Why a function does not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -52,34 +53,31 @@ pub enum StartError {
 
 /// Starts the door.
 pub fn ingest() -> ExitCode {
-    start(Part::Ingest, run_ingest)
+    start(run_ingest)
 }
 
 /// Starts the worker.
 pub fn worker() -> ExitCode {
-    start(Part::Worker, run_worker)
+    start(run_worker)
 }
 
 /// Starts the sweep.
 pub fn sweep() -> ExitCode {
-    start(Part::Sweep, run_sweep)
+    start(run_sweep)
 }
 
 /// Runs a function until Lambda ends it.
-fn start<F: Future<Output = Result<(), StartError>>>(
-    part: Part,
-    run: impl FnOnce(FunctionSettings) -> F,
-) -> ExitCode {
+fn start<F: Future<Output = Result<(), StartError>>>(run: impl FnOnce(Settings) -> F) -> ExitCode {
     let filter = environment("WARDEN_LOG");
     if let Err(wrong) = telemetry::start(filter.as_deref()) {
-        // Nothing was started, so this goes where logs go by itself.
+        // Nothing was started, so this goes where logs go by themselves.
         drop(telemetry::start(None));
         error!("WARDEN_LOG is not a log filter: {wrong}");
         return ExitCode::FAILURE;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = runtime.map_err(|error| StartError::Runtime(error.into())).and_then(|runtime| {
-        let settings = FunctionSettings::read(part, environment)?;
+        let settings = Settings::read(environment).map_err(ConfigError::Settings)?;
         runtime.block_on(run(settings))
     });
     match ended {
@@ -91,108 +89,117 @@ fn start<F: Future<Output = Result<(), StartError>>>(
     }
 }
 
-/// What a function begins with: AWS, and everything it was told.
+/// What a function begins with: AWS, and what it was told.
 struct Base {
-    settings: FunctionSettings,
+    settings: Settings,
+    policy: String,
     aws: SdkConfig,
-    secrets: aws_sdk_secretsmanager::Client,
+    secrets: Arc<StoredSecrets>,
 }
 
 impl Base {
-    async fn new(settings: FunctionSettings, patience: Patience) -> Self {
-        let aws = load(patience).await;
-        let secrets = aws_sdk_secretsmanager::Client::new(&aws);
-        Self { settings, aws, secrets }
-    }
-
-    /// Policy and secrets as they are now.
-    async fn config(&self) -> Result<Config, StartError> {
-        let documents = secrets::read(&self.secrets, &self.settings.secrets).await?;
-        let policy = packaged_policy(&self.settings.settings.policy)?;
-        Ok(self.settings.complete(&policy, documents)?)
-    }
-
-    fn queue(&self) -> WorkQueue {
-        WorkQueue {
-            client: aws_sdk_sqs::Client::new(&self.aws),
-            work: self.settings.work.clone(),
-            later: self.settings.later.clone(),
-            dead: self.settings.dead.clone(),
+    async fn new(settings: Settings, patience: Patience) -> Result<Self, StartError> {
+        let ids = match &settings.secrets {
+            Source::Aws(ids) => ids.clone(),
+            Source::File(_) => return Err(unset("WARDEN_SECRETS is to be aws:SECRET_ID here")),
+        };
+        if settings.settle_after.is_some_and(|after| after > LATER_MAX) {
+            return Err(unset("WARDEN_SETTLE_AFTER is PT15M at the most on AWS, or off"));
         }
+        let aws = load(patience).await;
+        let policy = parts::policy(&settings.policy)?;
+        let secrets = Arc::new(StoredSecrets::new(&aws, ids, Arc::new(SystemClock)));
+        Ok(Self { settings, policy, aws, secrets })
     }
 
-    fn table(&self) -> DynamoDb {
+    /// Everything, checked, with these secrets.
+    fn config(&self, secrets: &Secrets, part: Part) -> Result<Config, ConfigError> {
+        Config::of(self.settings.clone(), &self.policy, secrets.clone(), part)
+    }
+
+    fn queue(&self) -> Result<WorkQueue, StartError> {
+        let Place::Aws(work) = &self.settings.queue else {
+            return Err(unset("WARDEN_QUEUE is to be aws:QUEUE_URL here"));
+        };
+        Ok(WorkQueue::new(&self.aws, work, self.settings.later_queue.as_deref()))
+    }
+
+    fn table(&self) -> Result<DynamoDb, StartError> {
+        let Place::Aws(table) = &self.settings.store else {
+            return Err(unset("WARDEN_STORE is to be aws:TABLE here"));
+        };
         // One for each life of the process, so that no life takes another's lease for its own.
         #[expect(clippy::disallowed_methods, reason = "an id made at the edge")]
         let owner = uuid::Uuid::new_v4().to_string();
-        DynamoDb::new(&self.aws, &self.settings.table, &owner)
+        Ok(DynamoDb::new(&self.aws, table, &owner))
     }
+
+    fn dead_letters(&self) -> Result<DeadLetters, StartError> {
+        let url = self.settings.dead_letters.as_deref();
+        let url =
+            url.ok_or_else(|| unset("WARDEN_DEAD_LETTERS is not set; it is aws:QUEUE_URL"))?;
+        Ok(DeadLetters::new(&self.aws, url))
+    }
+}
+
+fn unset(what: &str) -> StartError {
+    StartError::Config(ConfigError::Settings(vec![what.to_owned()]))
 }
 
 fn warn_of(config: &Config) {
     for warning in &config.warnings {
-        warn!("{}:{warning}", config.settings.policy.display());
+        warn!("{}:{warning}", config.settings.policy);
     }
 }
 
-struct Made {
-    base: Base,
-    queue: Arc<WorkQueue>,
-    signing_keys: Arc<dyn SigningKeys>,
-}
-
-#[async_trait]
-impl MakeRouter for Made {
-    async fn router(&self) -> Result<Router, StartError> {
-        let config = self.base.config().await?;
-        Ok(router(parts::front(&config, Arc::clone(&self.signing_keys), self.queue.clone())))
-    }
-}
-
-async fn run_ingest(settings: FunctionSettings) -> Result<(), StartError> {
-    let base = Base::new(settings, Patience::DOOR).await;
-    let signing_keys = parts::signing_keys(&base.settings.settings)?;
-    let queue = Arc::new(base.queue());
-    let door = Door::open(Box::new(Made { base, queue, signing_keys }), Arc::new(SystemClock));
-    let door = &door.await?;
+async fn run_ingest(settings: Settings) -> Result<(), StartError> {
+    let base = Base::new(settings, Patience::DOOR).await?;
+    let signing_keys = parts::signing_keys(&base.settings)?;
+    let queue = Arc::new(base.queue()?);
+    // Told now, at the start, if they do not hold together.
+    warn_of(&base.config(base.secrets.held().await?.as_ref(), Part::Door)?);
+    let secrets = Arc::clone(&base.secrets);
+    let door = &Renewing::new(secrets, move |secrets: &Secrets| {
+        let config = base.config(secrets, Part::Door).map_err(|wrong| {
+            PortError::new(Failure::Refused, "the secrets do not hold together").because(wrong)
+        })?;
+        Ok(router(parts::front(&config, signing_keys.clone(), queue.clone())))
+    });
     info!("the door is open");
-    let answer =
-        |request| async move { Ok::<_, std::convert::Infallible>(door.answer(request).await) };
+    let answer = |request: lambda_http::Request| async move {
+        let request = request.map(|body| Bytes::from(body.to_vec()));
+        let answer = door.answer(request).await.unwrap_or_else(|error| {
+            error!("nothing can be judged: {}", chain(&error));
+            let mut answer = Response::default();
+            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            answer
+        });
+        Ok::<_, std::convert::Infallible>(answer)
+    };
     lambda_http::run(service_fn(answer)).await.map_err(StartError::Runtime)
 }
 
 /// A worker, and what it was made of.
 struct Hired {
     base: Base,
-    held: Mutex<(Arc<Worker>, Timestamp, Vec<String>)>,
+    held: Mutex<(Arc<Secrets>, Arc<Worker>)>,
 }
 
 impl Hired {
     async fn new(base: Base) -> Result<Self, StartError> {
-        let (worker, texts) = Self::hire(&base, &[]).await?;
-        let worker = worker.ok_or_else(|| StartError::Runtime("no worker".into()))?;
-        let held = Mutex::new((Arc::new(worker), SystemClock.now(), texts));
-        Ok(Self { base, held })
+        let secrets = base.secrets.held().await?;
+        let worker = Arc::new(Self::hire(&base, &secrets)?);
+        Ok(Self { base, held: Mutex::new((secrets, worker)) })
     }
 
-    /// A worker made of the secrets as they are now, unless they are still these.
-    async fn hire(
-        base: &Base,
-        held: &[String],
-    ) -> Result<(Option<Worker>, Vec<String>), StartError> {
-        let documents = secrets::read(&base.secrets, &base.settings.secrets).await?;
-        let texts: Vec<String> = documents.iter().map(|one| one.current.clone()).collect();
-        if texts == held {
-            return Ok((None, texts));
-        }
-        let policy = packaged_policy(&base.settings.settings.policy)?;
-        let config = base.settings.complete(&policy, documents)?;
+    fn hire(base: &Base, secrets: &Secrets) -> Result<Worker, StartError> {
+        let config = base.config(secrets, Part::Whole)?;
         warn_of(&config);
         let timing = Timing::default();
         let http = parts::http(timing.patience)?;
-        let table = Arc::new(base.table());
-        let queue = Arc::new(base.queue());
-        let worker = Worker {
+        let table = Arc::new(base.table()?);
+        let queue = Arc::new(base.queue()?);
+        Ok(Worker {
             world: parts::world(&config, &http, table.clone(), &timing),
             settle_after: config.settings.settle_after,
             retry_pause: timing.retry_pause,
@@ -201,28 +208,25 @@ impl Hired {
             looks: table.clone(),
             due: table,
             later: queue.clone(),
-            forward: queue.clone(),
-            bury: queue,
-        };
-        Ok((Some(worker), texts))
+            forward: queue,
+            bury: Arc::new(base.dead_letters()?),
+        })
     }
 
-    /// The worker, made of secrets that were read a moment ago, as far as they can be read.
+    /// The worker, made of the secrets as they were some minutes ago at most.
     async fn worker(&self) -> Arc<Worker> {
         let mut held = self.held.lock().await;
-        let now = SystemClock.now();
-        if now.duration_since(held.1) >= READ_AGAIN_AFTER {
-            match Self::hire(&self.base, &held.2).await {
-                Ok((worker, texts)) => {
-                    let worker = worker.map_or_else(|| Arc::clone(&held.0), Arc::new);
-                    *held = (worker, now, texts);
-                }
-                Err(wrong) => {
-                    error!("secrets cannot be read anew; those in hand stay: {}", chain(&wrong));
+        match self.base.secrets.held().await {
+            Ok(secrets) if !Arc::ptr_eq(&secrets, &held.0) => {
+                match Self::hire(&self.base, &secrets) {
+                    Ok(worker) => *held = (secrets, Arc::new(worker)),
+                    Err(wrong) => error!("what has changed cannot be used: {}", chain(&wrong)),
                 }
             }
+            Ok(_) => {}
+            Err(error) => error!("the secrets cannot be read anew: {}", chain(&error)),
         }
-        Arc::clone(&held.0)
+        Arc::clone(&held.1)
     }
 
     async fn handle(&self, event: LambdaEvent<SqsEvent>) -> SqsBatchResponse {
@@ -231,7 +235,8 @@ impl Hired {
         let deadline = deadline.and_then(|at| Timestamp::from_millisecond(at).ok());
         let deadline = deadline.unwrap_or_else(|| SystemClock.now());
         let put_off = event.payload.records.first().and_then(|one| one.event_source_arn.clone());
-        let put_off = put_off.is_some_and(|arn| is_of(&arn, &self.base.settings.later));
+        let later = self.base.settings.later_queue.as_deref().unwrap_or_default();
+        let put_off = put_off.is_some_and(|arn| is_of(&arn, later));
         let messages: Vec<Arrived> = event.payload.records.into_iter().map(arrived).collect();
         let span = info_span!("batch", request.id = event.context.request_id, put_off);
         let work = async {
@@ -266,8 +271,8 @@ fn arrived(message: SqsMessage) -> Arrived {
     }
 }
 
-async fn run_worker(settings: FunctionSettings) -> Result<(), StartError> {
-    let base = Base::new(settings, Patience::WORK).await;
+async fn run_worker(settings: Settings) -> Result<(), StartError> {
+    let base = Base::new(settings, Patience::WORK).await?;
     let hired = &Hired::new(base).await?;
     info!("at work");
     let handle =
@@ -275,17 +280,17 @@ async fn run_worker(settings: FunctionSettings) -> Result<(), StartError> {
     lambda_runtime::run(service_fn(handle)).await.map_err(StartError::Runtime)
 }
 
-async fn run_sweep(settings: FunctionSettings) -> Result<(), StartError> {
-    let base = Base::new(settings, Patience::WORK).await;
-    let config = base.config().await?;
+async fn run_sweep(settings: Settings) -> Result<(), StartError> {
+    let base = Base::new(settings, Patience::WORK).await?;
+    let config = base.config(base.secrets.held().await?.as_ref(), Part::Whole)?;
     warn_of(&config);
-    let queue = Arc::new(base.queue());
+    let queue = Arc::new(base.queue()?);
     let sweep = &Sweep {
         clock: Arc::new(SystemClock),
         policy: config.policy.clone(),
-        due: Arc::new(base.table()),
+        due: Arc::new(base.table()?),
         enqueue: queue.clone(),
-        forward: queue,
+        later: queue,
         every: config.settings.sweep_every,
     };
     // Its failure is the invocation's, and so an alarm.

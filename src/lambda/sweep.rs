@@ -9,8 +9,7 @@ use tracing::info;
 
 use crate::domain::id::{Sha256Hex, TenantId};
 use crate::domain::policy::Policy;
-use crate::domain::work::Work;
-use crate::ports::{Clock, DueTenants, Enqueue, Forward, PortError};
+use crate::ports::{Clock, DueTenants, Enqueue, Later, PortError};
 use crate::wire::schedule;
 
 /// What a sweep works with. None of it reads Graph or writes to it.
@@ -23,8 +22,8 @@ pub struct Sweep {
     pub due: Arc<dyn DueTenants>,
     /// Where reasons to look go.
     pub enqueue: Arc<dyn Enqueue>,
-    /// The work queue.
-    pub forward: Arc<dyn Forward>,
+    /// Where a worker is asked for.
+    pub later: Arc<dyn Later>,
     /// How often every tenant is looked at without a reason.
     pub every: Option<SignedDuration>,
 }
@@ -41,8 +40,7 @@ impl Sweep {
         let due = self.due.due_tenants(now).await?;
         for tenant in due.intersection(&known) {
             // Two sweeps of one minute ask once.
-            let id = format!("due {tenant} {}", minute(now));
-            self.forward.forward(&id, &Work::due(*tenant)).await?;
+            self.later.see_to(*tenant, start_of(now), now).await?;
         }
         let turn: Vec<TenantId> = match self.every {
             Some(every) => known.into_iter().filter(|id| has_its_turn(*id, every, now)).collect(),

@@ -507,6 +507,14 @@ impl Warden {
         assert_eq!(self.audit(event).await, 202);
     }
 
+    /// Posts an event like that of the demo, but another one.
+    pub(crate) async fn role_was_added_again(&self, id: u32) {
+        let event = include_str!("../../events/audit/add-member-to-role.json");
+        let mut event: Value = serde_json::from_str(event).unwrap();
+        event["id"] = json!(format!("{id:08x}-0000-4000-8000-000000000000"));
+        assert_eq!(self.audit(&event.to_string()).await, 202);
+    }
+
     /// Posts a Graph notification collection; `{{clientState}}` is filled in for Woodgrove.
     pub(crate) async fn graph(&self, body: &str) -> u16 {
         let state = client_state(&Secret::new(CLIENT_STATE_KEY), WOODGROVE.parse().unwrap());

@@ -138,7 +138,7 @@ async fn what_microsoft_refuses_is_tried_once_and_told_with_the_steps_to_do_it_b
     ");
 
     // What was refused once is not asked for again, whatever happens.
-    warden.role_was_added().await;
+    warden.role_was_added_again(1).await;
     town.looked(2).await;
     warden.role_was_given_to("5b1d0c6e-92f4-4e7a-8c35-a7e60d4f1b29").await;
     town.looked(3).await;

@@ -295,13 +295,13 @@ async fn a_storm_of_signals_is_a_few_looks_and_one_ticket() {
     let event: Value =
         serde_json::from_str(include_str!("../../../events/audit/add-member-to-role.json"))
             .unwrap();
-    let numbered = (0..100).map(|number| {
-        let mut event = event.clone();
-        event["id"] = json!(format!("{number:08x}-0000-4000-8000-000000000000"));
-        event
-    });
-    let body = json!({"value": numbered.collect::<Vec<_>>()}).to_string();
-    for _ in 0..3 {
+    for hundred in 0..3 {
+        let numbered = (0..100).map(|number| {
+            let mut event = event.clone();
+            event["id"] = json!(format!("{hundred:04x}{number:04x}-0000-4000-8000-000000000000"));
+            event
+        });
+        let body = json!({"value": numbered.collect::<Vec<_>>()}).to_string();
         assert_eq!(warden.audit(&body).await, 202);
     }
     town.closed_ticket().await;

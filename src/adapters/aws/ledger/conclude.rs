@@ -171,7 +171,9 @@ impl DynamoDb {
             items.extend(self.put_body(item, body));
         }
         let mut lines = Vec::new();
-        for message in messages {
+        let mut ids = BTreeSet::new();
+        // A transaction takes no two changes to one item.
+        for message in messages.iter().filter(|message| ids.insert(&message.id)) {
             let (line, change, bytes) = self.message(case.tenant, message)?;
             lines.push(line);
             items.push(change);

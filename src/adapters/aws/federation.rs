@@ -1,0 +1,65 @@
+//! A token of AWS that Microsoft's sign-in takes in place of a client secret.
+//!
+//! Sources: AWS STS API reference, "GetWebIdentityToken"; IAM User Guide, "Outbound identity
+//! federation"; Microsoft identity platform, "Workload identity federation" (audience, RS256).
+
+use aws_config::SdkConfig;
+use aws_sdk_sts::Client;
+
+use super::failed;
+use crate::domain::secret::Secret;
+use crate::ports::{Failure, PortError};
+
+/// Whom the token is for, as Entra expects it.
+const AUDIENCE: &str = "api://AzureADTokenExchange";
+
+/// The one algorithm that Entra takes.
+const ALGORITHM: &str = "RS256";
+
+/// How long the token is good for, in seconds: it is used at once. STS grants 60 to 3600.
+const SECONDS: i32 = 300;
+
+/// STS, asked for tokens about the role that this process runs as.
+pub struct WebIdentity {
+    client: Client,
+}
+
+impl WebIdentity {
+    /// Asks the regional STS of these connections: the global endpoint does not know the call.
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { client: Client::new(config) }
+    }
+
+    /// A fresh token: a JWT signed with RS256, whose audience is `api://AzureADTokenExchange`.
+    ///
+    /// # Errors
+    /// [`Failure::SignInRefused`] with the mend where the account has not turned outbound identity
+    /// federation on, [`Failure::Denied`] where the role may not ask; else those of STS.
+    pub async fn assertion(&self) -> Result<Secret, PortError> {
+        let ask = self.client.get_web_identity_token().audience(AUDIENCE);
+        let answer = ask.duration_seconds(SECONDS).signing_algorithm(ALGORITHM).send().await;
+        let answer = answer.map_err(|error| {
+            let disabled = error.as_service_error().is_some_and(|error| {
+                error.is_outbound_web_identity_federation_disabled_exception()
+            });
+            let mut failure = failed("asking STS for a web identity token", error);
+            if disabled {
+                failure.kind = Failure::SignInRefused;
+                failure.said = "the AWS account does not issue web identity tokens; turn on \
+                                outbound identity federation in its IAM settings \
+                                (aws iam enable-outbound-web-identity-federation), and give the \
+                                issuer it then shows to the application's federated credential"
+                    .to_owned();
+            } else if failure.kind == Failure::Denied {
+                failure.said = "this function's role may not ask STS for a web identity token; \
+                                allow it sts:GetWebIdentityToken"
+                    .to_owned();
+            }
+            failure
+        })?;
+        let token = answer.web_identity_token.filter(|token| token.split('.').count() == 3);
+        token
+            .map(Secret::new)
+            .ok_or_else(|| PortError::new(Failure::Unintelligible, "STS answered with no token"))
+    }
+}
