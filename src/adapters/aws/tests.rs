@@ -1,7 +1,12 @@
 //! The adapters against an emulator of AWS, which `make test-aws` starts, and against servers of
 //! our own for what no emulator does.
 
+mod between;
+mod federation;
+mod queue;
+mod secrets;
 mod store;
+mod table;
 
 use std::time::Duration;
 
