@@ -67,7 +67,7 @@ deploy: build-lambda .tools/infra/done ## Put the stack into your AWS account; a
 		$(if $(PARAMETERS),--parameter-overrides Architecture=$(ARCH) $(PARAMETERS),--guided)
 
 invoke: .tools/infra/done ## Send EVENT, a file of events/, to the stack as its sender would
-	.tools/infra/bin/python infra/stack.py $(STACK) invoke $(EVENT)
+	.tools/infra/bin/python infra/stack.py $(STACK) invoke $(EVENT) $(if $(TENANT),--tenant $(TENANT))
 
 redrive: .tools/infra/done ## Put the dead letters back into the work queue
 	.tools/infra/bin/python infra/stack.py $(STACK) redrive
