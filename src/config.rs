@@ -254,7 +254,7 @@ pub fn policy(
     }
 }
 
-fn read(path: &Path, variable: Option<&'static str>) -> Result<String, ConfigError> {
+pub(crate) fn read(path: &Path, variable: Option<&'static str>) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::File {
         variable,
         path: path.to_owned(),
@@ -395,6 +395,7 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
             (None, Some(_)) => {
                 format!("{name}: this program was built without AWS; use sqlite:PATH")
             }
+            (None, None) if AWS => format!("{name} is to be sqlite:PATH or aws:NAME"),
             (None, None) => format!("{name} is to be sqlite:PATH"),
         });
         None
@@ -403,6 +404,10 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
     fn later_queue(&mut self) -> Option<String> {
         let name = "WARDEN_LATER_QUEUE";
         (self.variable)(name)?;
+        if !AWS {
+            self.problems.push(format!("{name}: this program was built without AWS; unset it"));
+            return None;
+        }
         match self.store(name)? {
             Place::Aws(url) => Some(url),
             Place::Sqlite(_) => {
