@@ -399,6 +399,7 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
             (None, Some(_)) => {
                 format!("{name}: this program was built without AWS; use sqlite:PATH")
             }
+            (None, None) if AWS => format!("{name} is to be sqlite:PATH or aws:NAME"),
             (None, None) => format!("{name} is to be sqlite:PATH"),
         });
         None
@@ -406,6 +407,10 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
 
     fn queue(&mut self, name: &str) -> Option<String> {
         (self.variable)(name)?;
+        if !AWS {
+            self.problems.push(format!("{name}: this program was built without AWS; unset it"));
+            return None;
+        }
         match self.store(name)? {
             Place::Aws(url) => Some(url),
             Place::Sqlite(_) => {

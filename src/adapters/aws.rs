@@ -10,8 +10,10 @@ mod lease;
 mod looks;
 mod marks;
 mod outbox;
+pub mod policy;
 pub mod queue;
 pub mod secrets;
+pub mod start;
 
 pub mod table;
 #[cfg(test)]

@@ -104,7 +104,7 @@ fn everything_wrong_with_the_settings_is_told_at_once() {
         .set("WARDEN_CLIENT_ID", "")
         .set("WARDEN_CREDENTIAL", "certificate")
         .set("WARDEN_WRITE_CLIENT_ID", "x")
-        .set("WARDEN_STORE", "aws:table")
+        .set("WARDEN_STORE", "sqlite:")
         .set("WARDEN_QUEUE", "queue.db")
         .set("WARDEN_GRAPH_URL", "http://graph.example")
         .set("WARDEN_LOGIN_URL", "https://login.example/common")
@@ -112,22 +112,106 @@ fn everything_wrong_with_the_settings_is_told_at_once() {
         .set("WARDEN_SETTLE_AFTER", "P1M")
         .set("WARDEN_LISTEN", "8080");
     given.variables.remove("WARDEN_POLICY");
-    given.fails(
+    let or_name = if cfg!(feature = "aws") { " or aws:NAME" } else { "" };
+    let or_aws = if cfg!(feature = "aws") {
+        " or aws:SECRET_ID (or several of those with commas between them)"
+    } else {
+        ""
+    };
+    given.fails(&format!(
         "the settings are not complete:
   WARDEN_POLICY is not set; it is the path of the policy file
-  WARDEN_SECRETS is to be file:PATH
+  WARDEN_SECRETS is to be file:PATH{or_aws}
   WARDEN_CLIENT_ID is not set; it is the id of the app registration
   WARDEN_CREDENTIAL=certificate is not offered by this version; use secret
   WARDEN_WRITE_CLIENT_ID is not offered by this version; unset it, and give the write permission \
          to WARDEN_CLIENT_ID
-  WARDEN_STORE: this program was built without AWS; use sqlite:PATH
-  WARDEN_QUEUE is to be sqlite:PATH
+  WARDEN_STORE is to be sqlite:PATH{or_name}
+  WARDEN_QUEUE is to be sqlite:PATH{or_name}
   WARDEN_GRAPH_URL is to be https (plain http only to this machine)
   WARDEN_LOGIN_URL is to be an origin such as https://graph.microsoft.com, without a version
   WARDEN_SWEEP_EVERY is to be an ISO 8601 duration such as PT15M, or off
   WARDEN_SETTLE_AFTER is to be an ISO 8601 duration such as PT15M, or off
   WARDEN_LISTEN is to be an address and a port such as 127.0.0.1:8080",
+    ));
+}
+
+/// Settings that name nothing but AWS.
+fn on_aws() -> Given {
+    given()
+        .set("WARDEN_POLICY", "s3://warden/policy.yaml")
+        .set("WARDEN_SECRETS", "aws:warden/door, aws:warden/graph")
+        .set("WARDEN_STORE", "aws:warden")
+        .set("WARDEN_QUEUE", "aws:https://sqs.eu-central-1.amazonaws.com/1/work.fifo")
+        .set("WARDEN_LATER_QUEUE", "aws:https://sqs.eu-central-1.amazonaws.com/1/later")
+}
+
+#[cfg(not(feature = "aws"))]
+#[test]
+fn what_is_on_aws_needs_a_program_built_with_it() {
+    on_aws().fails(
+        "the settings are not complete:
+  WARDEN_POLICY: this program was built without AWS; use a path
+  WARDEN_SECRETS: this program was built without AWS; use file:PATH
+  WARDEN_STORE: this program was built without AWS; use sqlite:PATH
+  WARDEN_QUEUE: this program was built without AWS; use sqlite:PATH
+  WARDEN_LATER_QUEUE: this program was built without AWS; unset it",
     );
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn what_is_on_aws_is_named() {
+    let given = on_aws();
+    let settings = Settings::read(|name| given.variables.get(name).cloned()).unwrap();
+    assert_eq!(settings.policy, Source::Aws(vec!["s3://warden/policy.yaml".to_owned()]));
+    let secrets = ["warden/door", "warden/graph"].map(str::to_owned);
+    assert_eq!(settings.secrets, Source::Aws(secrets.to_vec()));
+    assert_eq!(settings.store, Place::Aws("warden".to_owned()));
+    let queue = "https://sqs.eu-central-1.amazonaws.com/1/work.fifo".to_owned();
+    assert_eq!(settings.queue, Place::Aws(queue));
+    let later = settings.later_queue.as_deref();
+    assert_eq!(later, Some("https://sqs.eu-central-1.amazonaws.com/1/later"));
+    given.fails(
+        "the settings are not complete:
+  what is kept on AWS is read by the Lambda functions; here WARDEN_POLICY is to be a path, and \
+         WARDEN_SECRETS file:PATH",
+    );
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn what_names_nothing_on_aws_is_told() {
+    on_aws()
+        .set("WARDEN_POLICY", "s3://warden/")
+        .set("WARDEN_SECRETS", "aws:warden/door,file:secrets.json")
+        .set("WARDEN_STORE", "aws:")
+        .set("WARDEN_LATER_QUEUE", "sqlite:later.db")
+        .fails(
+            "the settings are not complete:
+  WARDEN_POLICY is to be a path or s3://BUCKET/KEY
+  WARDEN_SECRETS is to be file:PATH or aws:SECRET_ID (or several of those with commas between \
+             them)
+  WARDEN_STORE is to be sqlite:PATH or aws:NAME
+  WARDEN_LATER_QUEUE is to be aws:QUEUE_URL",
+        );
+}
+
+#[test]
+fn the_door_needs_neither_the_credential_nor_a_sinks_key() {
+    let policy = "version: 1\ntenants: [{id: 11111111-1111-1111-1111-111111111111, name: A}]\n\
+                  tickets: {security: {kind: webhook, url: https://tickets.example/in}}\n";
+    let settings = given().load().unwrap().settings;
+    let of = |secrets: &str, part| {
+        let secrets = Secrets::parse(secrets).unwrap();
+        Config::of(settings.clone(), policy, secrets, part).map(drop).map_err(|e| e.to_string())
+    };
+    assert_eq!(of("{}", Part::Door), Ok(()));
+    let whole = of("{}", Part::Whole).unwrap_err();
+    assert!(whole.contains("graphClientSecret is missing"), "{whole}");
+    assert!(whole.contains("tickets.security.secret is missing"), "{whole}");
+    let short = of(r#"{"clientStateKey": "short"}"#, Part::Door).unwrap_err();
+    assert!(short.contains("clientStateKey is to have at least 32 characters"), "{short}");
 }
 
 #[test]

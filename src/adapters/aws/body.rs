@@ -50,12 +50,11 @@ impl Body {
             return Err(PortError::new(
                 Failure::Refused,
                 format!(
-                    "{what} is too large to be kept: {} MB, and {} MB folded where {} MB fit; \
+                    "{what} is too large to be kept: {} KiB folded where {} KiB fit; \
                      set the response to its most frequent finding to ignore, or mend by hand \
                      what it lists",
-                    content.len() >> 20,
-                    folded.len() >> 20,
-                    (PARTS_MAX * PART_MAX) >> 20,
+                    folded.len() >> 10,
+                    (PARTS_MAX * PART_MAX) >> 10,
                 ),
             ));
         }
@@ -168,8 +167,9 @@ mod tests {
     fn what_is_too_large_is_refused_with_the_mend() {
         let error = Body::of(&noise(4 << 20), "the case of Contoso").err().unwrap();
         assert_eq!(error.kind, Failure::Refused);
+        assert!(error.said.contains(" KiB folded where 1900 KiB fit; set the response"), "{error}");
         assert!(
-            error.said.starts_with("the case of Contoso is too large to be kept: 4 MB, and 3 MB"),
+            error.said.starts_with("the case of Contoso is too large to be kept: 3"),
             "{error}"
         );
     }

@@ -5,6 +5,7 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_sts::Client;
+use aws_sdk_sts::error::ProvideErrorMetadata as _;
 
 use super::failed;
 use crate::domain::secret::Secret;
@@ -39,9 +40,11 @@ impl WebIdentity {
         let ask = self.client.get_web_identity_token().audience(AUDIENCE);
         let answer = ask.duration_seconds(SECONDS).signing_algorithm(ALGORITHM).send().await;
         let answer = answer.map_err(|error| {
-            let disabled = error.as_service_error().is_some_and(|error| {
-                error.is_outbound_web_identity_federation_disabled_exception()
-            });
+            // Written with and without `Exception` in the documentation.
+            let disabled = error
+                .as_service_error()
+                .and_then(|error| error.code())
+                .is_some_and(|code| code.starts_with("OutboundWebIdentityFederationDisabled"));
             let mut failure = failed("asking STS for a web identity token", error);
             if disabled {
                 failure.kind = Failure::SignInRefused;

@@ -5,6 +5,7 @@ mod between;
 mod federation;
 mod queue;
 mod secrets;
+mod start;
 mod store;
 mod table;
 

@@ -101,10 +101,12 @@ impl Between {
         self.asked.lock().unwrap().iter().filter(|asked| *asked == operation).count()
     }
 
-    /// The emulator's last answer to an operation.
-    pub(super) fn last(&self, operation: &str) -> Bytes {
+    /// The emulator's answer to an operation that has these bytes in it.
+    pub(super) fn answer_with(&self, operation: &str, bytes: &[u8]) -> Bytes {
         let answers = self.answers.lock().unwrap();
-        answers.iter().rev().find(|(asked, _)| asked == operation).unwrap().1.clone()
+        let has = |answer: &Bytes| answer.windows(bytes.len()).any(|part| part == bytes);
+        let found = answers.iter().find(|(asked, answer)| asked == operation && has(answer));
+        found.expect("an answer with these bytes").1.clone()
     }
 }
 
