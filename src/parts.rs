@@ -12,8 +12,6 @@ use crate::adapters::key_set::PublishedKeys;
 use crate::adapters::recorder::Recorder;
 use crate::adapters::webhook::Webhooks;
 use crate::config::{Config, Settings};
-#[cfg(feature = "aws")]
-use crate::config::{ConfigError, Source};
 use crate::domain::policy::{Mode, Sink};
 use crate::domain::secret::Secret;
 use crate::http::Front;
@@ -67,20 +65,6 @@ pub enum PartsError {
     /// No url can be made from the sign-in's origin.
     #[error("WARDEN_LOGIN_URL is no base for urls")]
     Login(#[source] url::ParseError),
-}
-
-/// The text of the policy.
-///
-/// # Errors
-/// [`ConfigError`] when it cannot be read.
-#[cfg(feature = "aws")]
-pub fn policy(source: &Source) -> Result<String, ConfigError> {
-    match source {
-        Source::File(path) => crate::config::read(path, Some("WARDEN_POLICY")),
-        Source::Aws(_) => Err(ConfigError::Settings(vec![
-            "WARDEN_POLICY is to be the path of a file in the package".to_owned(),
-        ])),
-    }
 }
 
 /// The client for Graph, the sign-in and ticket sinks.

@@ -20,12 +20,12 @@ use super::sweep::Sweep;
 use super::worker::Worker;
 use crate::adapters::aws::dead_letters::DeadLetters;
 use crate::adapters::aws::queue::WorkQueue;
-use crate::adapters::aws::secrets::StoredSecrets;
+use crate::adapters::aws::start::Start;
 use crate::adapters::aws::table::DynamoDb;
 use crate::adapters::aws::{Patience, load};
 use crate::adapters::clock::SystemClock;
-use crate::config::{Config, ConfigError, Part, Place, Secrets, Settings, Source, environment};
-use crate::http::renewing::{Renew, Renewing};
+use crate::config::{ConfigError, Part, Place, Secrets, environment};
+use crate::http::renewing::Renewing;
 use crate::http::router;
 use crate::parts::{self, PartsError, Timing};
 use crate::ports::{Clock as _, Failure, PortError, chain};
@@ -53,21 +53,21 @@ pub enum StartError {
 
 /// Starts the door.
 pub fn ingest() -> ExitCode {
-    start(run_ingest)
+    start(run_ingest())
 }
 
 /// Starts the worker.
 pub fn worker() -> ExitCode {
-    start(run_worker)
+    start(run_worker())
 }
 
 /// Starts the sweep.
 pub fn sweep() -> ExitCode {
-    start(run_sweep)
+    start(run_sweep())
 }
 
 /// Runs a function until Lambda ends it.
-fn start<F: Future<Output = Result<(), StartError>>>(run: impl FnOnce(Settings) -> F) -> ExitCode {
+fn start(run: impl Future<Output = Result<(), StartError>>) -> ExitCode {
     let filter = environment("WARDEN_LOG");
     if let Err(wrong) = telemetry::start(filter.as_deref()) {
         // Nothing was started, so this goes where logs go by themselves.
@@ -76,10 +76,9 @@ fn start<F: Future<Output = Result<(), StartError>>>(run: impl FnOnce(Settings) 
         return ExitCode::FAILURE;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = runtime.map_err(|error| StartError::Runtime(error.into())).and_then(|runtime| {
-        let settings = Settings::read(environment).map_err(ConfigError::Settings)?;
-        runtime.block_on(run(settings))
-    });
+    let ended = runtime
+        .map_err(|error| StartError::Runtime(error.into()))
+        .and_then(|runtime| runtime.block_on(run));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(wrong) => {
@@ -91,41 +90,38 @@ fn start<F: Future<Output = Result<(), StartError>>>(run: impl FnOnce(Settings) 
 
 /// What a function begins with: AWS, and what it was told.
 struct Base {
-    settings: Settings,
-    policy: String,
+    start: Start,
     aws: SdkConfig,
-    secrets: Arc<StoredSecrets>,
 }
 
 impl Base {
-    async fn new(settings: Settings, patience: Patience) -> Result<Self, StartError> {
-        let ids = match &settings.secrets {
-            Source::Aws(ids) => ids.clone(),
-            Source::File(_) => return Err(unset("WARDEN_SECRETS is to be aws:SECRET_ID here")),
+    async fn new(part: Part, patience: Patience) -> Result<Self, StartError> {
+        let aws = load(patience).await;
+        let http = || {
+            parts::http(Timing::default().patience)
+                .map_err(|error| PortError::new(Failure::Transient, error.to_string()))
         };
-        if settings.settle_after.is_some_and(|after| after > LATER_MAX) {
+        let start = Start::read(environment, part, &aws, http, Arc::new(SystemClock)).await?;
+        if start.settings().settle_after.is_some_and(|after| after > LATER_MAX) {
             return Err(unset("WARDEN_SETTLE_AFTER is PT15M at the most on AWS, or off"));
         }
-        let aws = load(patience).await;
-        let policy = parts::policy(&settings.policy)?;
-        let secrets = Arc::new(StoredSecrets::new(&aws, ids, Arc::new(SystemClock)));
-        Ok(Self { settings, policy, aws, secrets })
-    }
-
-    /// Everything, checked, with these secrets.
-    fn config(&self, secrets: &Secrets, part: Part) -> Result<Config, ConfigError> {
-        Config::of(self.settings.clone(), &self.policy, secrets.clone(), part)
+        let base = Self { start, aws };
+        // Told now, if it does not hold together.
+        for warning in &base.start.config().await?.warnings {
+            warn!("{}:{warning}", base.start.settings().policy);
+        }
+        Ok(base)
     }
 
     fn queue(&self) -> Result<WorkQueue, StartError> {
-        let Place::Aws(work) = &self.settings.queue else {
+        let Place::Aws(work) = &self.start.settings().queue else {
             return Err(unset("WARDEN_QUEUE is to be aws:QUEUE_URL here"));
         };
-        Ok(WorkQueue::new(&self.aws, work, self.settings.later_queue.as_deref()))
+        Ok(WorkQueue::new(&self.aws, work, self.start.settings().later_queue.as_deref()))
     }
 
     fn table(&self) -> Result<DynamoDb, StartError> {
-        let Place::Aws(table) = &self.settings.store else {
+        let Place::Aws(table) = &self.start.settings().store else {
             return Err(unset("WARDEN_STORE is to be aws:TABLE here"));
         };
         // One for each life of the process, so that no life takes another's lease for its own.
@@ -135,7 +131,7 @@ impl Base {
     }
 
     fn dead_letters(&self) -> Result<DeadLetters, StartError> {
-        let url = self.settings.dead_letters.as_deref();
+        let url = self.start.settings().dead_letters.as_deref();
         let url =
             url.ok_or_else(|| unset("WARDEN_DEAD_LETTERS is not set; it is aws:QUEUE_URL"))?;
         Ok(DeadLetters::new(&self.aws, url))
@@ -146,21 +142,12 @@ fn unset(what: &str) -> StartError {
     StartError::Config(ConfigError::Settings(vec![what.to_owned()]))
 }
 
-fn warn_of(config: &Config) {
-    for warning in &config.warnings {
-        warn!("{}:{warning}", config.settings.policy);
-    }
-}
-
-async fn run_ingest(settings: Settings) -> Result<(), StartError> {
-    let base = Base::new(settings, Patience::DOOR).await?;
-    let signing_keys = parts::signing_keys(&base.settings)?;
+async fn run_ingest() -> Result<(), StartError> {
+    let base = Base::new(Part::Door, Patience::DOOR).await?;
+    let signing_keys = parts::signing_keys(base.start.settings())?;
     let queue = Arc::new(base.queue()?);
-    // Told now, at the start, if they do not hold together.
-    warn_of(&base.config(base.secrets.held().await?.as_ref(), Part::Door)?);
-    let secrets = Arc::clone(&base.secrets);
-    let door = &Renewing::new(secrets, move |secrets: &Secrets| {
-        let config = base.config(secrets, Part::Door).map_err(|wrong| {
+    let door = &Renewing::new(base.start.secrets(), move |secrets: &Secrets| {
+        let config = base.start.with(secrets).map_err(|wrong| {
             PortError::new(Failure::Refused, "the secrets do not hold together").because(wrong)
         })?;
         Ok(router(parts::front(&config, signing_keys.clone(), queue.clone())))
@@ -187,14 +174,13 @@ struct Hired {
 
 impl Hired {
     async fn new(base: Base) -> Result<Self, StartError> {
-        let secrets = base.secrets.held().await?;
+        let secrets = base.start.secrets().held().await?;
         let worker = Arc::new(Self::hire(&base, &secrets)?);
         Ok(Self { base, held: Mutex::new((secrets, worker)) })
     }
 
     fn hire(base: &Base, secrets: &Secrets) -> Result<Worker, StartError> {
-        let config = base.config(secrets, Part::Whole)?;
-        warn_of(&config);
+        let config = base.start.with(secrets)?;
         let timing = Timing::default();
         let http = parts::http(timing.patience)?;
         let table = Arc::new(base.table()?);
@@ -216,7 +202,7 @@ impl Hired {
     /// The worker, made of the secrets as they were some minutes ago at most.
     async fn worker(&self) -> Arc<Worker> {
         let mut held = self.held.lock().await;
-        match self.base.secrets.held().await {
+        match self.base.start.secrets().held().await {
             Ok(secrets) if !Arc::ptr_eq(&secrets, &held.0) => {
                 match Self::hire(&self.base, &secrets) {
                     Ok(worker) => *held = (secrets, Arc::new(worker)),
@@ -235,7 +221,7 @@ impl Hired {
         let deadline = deadline.and_then(|at| Timestamp::from_millisecond(at).ok());
         let deadline = deadline.unwrap_or_else(|| SystemClock.now());
         let put_off = event.payload.records.first().and_then(|one| one.event_source_arn.clone());
-        let later = self.base.settings.later_queue.as_deref().unwrap_or_default();
+        let later = self.base.start.settings().later_queue.as_deref().unwrap_or_default();
         let put_off = put_off.is_some_and(|arn| is_of(&arn, later));
         let messages: Vec<Arrived> = event.payload.records.into_iter().map(arrived).collect();
         let span = info_span!("batch", request.id = event.context.request_id, put_off);
@@ -271,8 +257,8 @@ fn arrived(message: SqsMessage) -> Arrived {
     }
 }
 
-async fn run_worker(settings: Settings) -> Result<(), StartError> {
-    let base = Base::new(settings, Patience::WORK).await?;
+async fn run_worker() -> Result<(), StartError> {
+    let base = Base::new(Part::Whole, Patience::WORK).await?;
     let hired = &Hired::new(base).await?;
     info!("at work");
     let handle =
@@ -280,10 +266,9 @@ async fn run_worker(settings: Settings) -> Result<(), StartError> {
     lambda_runtime::run(service_fn(handle)).await.map_err(StartError::Runtime)
 }
 
-async fn run_sweep(settings: Settings) -> Result<(), StartError> {
-    let base = Base::new(settings, Patience::WORK).await?;
-    let config = base.config(base.secrets.held().await?.as_ref(), Part::Whole)?;
-    warn_of(&config);
+async fn run_sweep() -> Result<(), StartError> {
+    let base = Base::new(Part::Whole, Patience::WORK).await?;
+    let config = base.start.config().await?;
     let queue = Arc::new(base.queue()?);
     let sweep = &Sweep {
         clock: Arc::new(SystemClock),

@@ -21,7 +21,8 @@ pub struct Start {
 }
 
 impl Start {
-    /// Reads the settings and the policy. Secrets are read when they are first needed.
+    /// Reads the settings and the policy. Secrets are read when they are first needed, and a client
+    /// is made only where the policy lies in S3: it takes longer to make than all the rest.
     ///
     /// # Errors
     /// [`ConfigError`]; its text says what is wrong, where, and how to mend it.
@@ -29,7 +30,7 @@ impl Start {
         variable: impl Fn(&str) -> Option<String>,
         part: Part,
         sdk: &SdkConfig,
-        http: &Http,
+        http: impl FnOnce() -> Result<Http, PortError>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ConfigError> {
         let settings = Settings::read(variable).map_err(ConfigError::Settings)?;
@@ -37,9 +38,10 @@ impl Start {
             Source::File(path) => read(path, Some("WARDEN_POLICY"))?,
             Source::Aws(names) => {
                 let name = names.first().map_or("", String::as_str);
-                let object = policy::object(sdk, http, name, clock.now()).await;
                 let variable = "WARDEN_POLICY";
-                object.map_err(|source| ConfigError::Aws { variable, source })?
+                let unread = |source| ConfigError::Aws { variable, source };
+                let http = http().map_err(unread)?;
+                policy::object(sdk, &http, name, clock.now()).await.map_err(unread)?
             }
         };
         let secrets: Arc<dyn Renew<Secrets>> = match &settings.secrets {

@@ -32,7 +32,7 @@ async fn put(content: &str) -> String {
 async fn config(sdk: &SdkConfig, variables: &[(&str, &str)]) -> Result<Config, String> {
     let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
     let read = |name: &str| variables.get(name).map(|value| (*value).to_owned());
-    let start = Start::read(read, Part::Whole, sdk, &quick(), Arc::new(SystemClock)).await;
+    let start = Start::read(read, Part::Whole, sdk, || Ok(quick()), Arc::new(SystemClock)).await;
     match start {
         Ok(start) => start.config().await,
         Err(error) => Err(error),

@@ -389,7 +389,8 @@ async fn tenants_with_something_due_are_found() {
         due.into_iter().map(|tenant| tenant.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(due(0).await, [""; 0]);
-    let settling = Settling { subject: Subject::tenant(), due: at(120), signals: 3, first: None };
+    let (subject, at_120) = (Subject::tenant(), at(120));
+    let settling = Settling { subject, due: at_120, signals: 3, first: None, attempts: 2 };
     let looks = Looks { read_at: Some(at(0)), settling: vec![settling] };
     given.store.remember(tenant(CONTOSO), &looks).await.unwrap();
     assert_eq!(given.store.looks(tenant(CONTOSO)).await.unwrap(), looks);
