@@ -1,12 +1,13 @@
 # Targets only: each is a command one could type.
 #
-# A Rust toolchain, make and a C compiler are enough. cargo-nextest and cargo-deny are taken from
-# the PATH, or else installed once under .tools.
+# A Rust toolchain, make and a C compiler are enough; `test-aws` needs Python 3.10 or later besides.
+# cargo-nextest and cargo-deny are taken from the PATH, or else installed once under .tools, where
+# the emulator of AWS is too.
 
 NEXTEST := $(shell command -v cargo-nextest || echo .tools/bin/cargo-nextest)
 DENY := $(shell command -v cargo-deny || echo .tools/bin/cargo-deny)
 
-.PHONY: help demo test check fmt doc bless \
+.PHONY: help demo test check fmt doc bless test-aws \
 	lint-infra test-lambda build-lambda deploy invoke redrive logs destroy aws-demo
 
 help: ## List these targets
@@ -19,15 +20,19 @@ test: $(NEXTEST) ## Run all tests
 	$(NEXTEST) nextest run --locked
 	cargo test --doc --locked
 
+test-aws: $(NEXTEST) .tools/emulator/done ## Run the tests of the AWS adapters, against an emulator on this machine
+	tests/emulator/with-ministack .tools/emulator $(NEXTEST) nextest run --locked --features aws \
+	  -E 'test(/^adapters::aws/)'
+
 check: $(DENY) ## Check the format, the lints, the dependencies and the documentation
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --all-targets --features aws --locked -- -D warnings
 	cargo clippy --lib --no-default-features --locked -- -D warnings
 	cargo clippy --lib --bins --no-default-features --features aws --locked -- -D warnings
-	cargo clippy --all-targets --features aws --locked -- -D warnings
 	cargo fetch --locked
 	$(DENY) --locked --offline check --hide-inclusion-graph bans licenses sources
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --features aws
 
 fmt: ## Format the code
 	cargo fmt

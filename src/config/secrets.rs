@@ -102,7 +102,7 @@ impl Secrets {
             let differs =
                 |key: &&str| before.secret(key).is_some_and(|old| self.secret(key) != Some(old));
             let named = group.iter().any(|key| self.0.contains_key(&previous(key)));
-            if named || !group.iter().any(|key| differs(&key)) {
+            if named || !group.iter().any(differs) {
                 continue;
             }
             for key in *group {

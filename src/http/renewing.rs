@@ -104,21 +104,24 @@ mod tests {
     use super::*;
     use crate::ports::Failure;
 
+    /// A key.
+    struct Key(&'static str);
+
     /// Keys that change when they are renewed.
     struct Keys {
-        held: Mutex<Arc<&'static str>>,
+        held: Mutex<Arc<Key>>,
         next: Mutex<VecDeque<Result<&'static str, ()>>>,
     }
 
     #[async_trait]
-    impl Renew<&'static str> for Keys {
-        async fn held(&self) -> Result<Arc<&'static str>, PortError> {
+    impl Renew<Key> for Keys {
+        async fn held(&self) -> Result<Arc<Key>, PortError> {
             Ok(Arc::clone(&self.held.lock().unwrap()))
         }
 
-        async fn renewed(&self) -> Result<Arc<&'static str>, PortError> {
+        async fn renewed(&self) -> Result<Arc<Key>, PortError> {
             match self.next.lock().unwrap().pop_front() {
-                Some(Ok(key)) => *self.held.lock().unwrap() = Arc::new(key),
+                Some(Ok(key)) => *self.held.lock().unwrap() = Arc::new(Key(key)),
                 Some(Err(())) => return Err(PortError::new(Failure::Transient, "it is down")),
                 None => {}
             }
@@ -127,17 +130,14 @@ mod tests {
     }
 
     /// A door that opens to its key, and cannot be made for the key `broken`.
-    fn door(
-        key: &'static str,
-        next: &[Result<&'static str, ()>],
-    ) -> (Arc<Keys>, Renewing<&'static str>) {
+    fn door(key: &'static str, next: &[Result<&'static str, ()>]) -> (Arc<Keys>, Renewing<Key>) {
         let next = Mutex::new(next.iter().copied().collect());
-        let keys = Arc::new(Keys { held: Mutex::new(Arc::new(key)), next });
-        let make = |key: &&'static str| {
-            if *key == "broken" {
+        let keys = Arc::new(Keys { held: Mutex::new(Arc::new(Key(key))), next });
+        let make = |key: &Key| {
+            if key.0 == "broken" {
                 return Err(PortError::new(Failure::Refused, "no key"));
             }
-            let key = *key;
+            let key = key.0;
             Ok(Router::new().route(
                 "/",
                 post(move |body: Bytes| async move {
@@ -154,7 +154,7 @@ mod tests {
         (keys, door)
     }
 
-    async fn knock(door: &Renewing<&'static str>, key: &'static str) -> u16 {
+    async fn knock(door: &Renewing<Key>, key: &'static str) -> u16 {
         let request = Request::post("/").body(Bytes::from(key)).unwrap();
         door.answer(request).await.unwrap().status().as_u16()
     }

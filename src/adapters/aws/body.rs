@@ -78,11 +78,8 @@ impl Body {
 
 /// How many bytes an attribute takes, near enough.
 fn size(value: &AttributeValue) -> usize {
-    match value {
-        AttributeValue::S(text) => text.len(),
-        AttributeValue::B(blob) => blob.as_ref().len(),
-        _ => 32,
-    }
+    let text = value.as_s().map(String::len);
+    text.or_else(|_| value.as_b().map(|blob| blob.as_ref().len())).unwrap_or(32)
 }
 
 /// How many items beside this one hold the rest of its text.

@@ -1,6 +1,6 @@
 //! A token of AWS that Microsoft's sign-in takes in place of a client secret.
 //!
-//! Sources: AWS STS API reference, "GetWebIdentityToken"; IAM User Guide, "Outbound identity
+//! Sources: AWS STS API reference, `GetWebIdentityToken`; IAM User Guide, "Outbound identity
 //! federation"; Microsoft identity platform, "Workload identity federation" (audience, RS256).
 
 use aws_config::SdkConfig;
@@ -19,6 +19,16 @@ const ALGORITHM: &str = "RS256";
 
 /// How long the token is good for, in seconds: it is used at once. STS grants 60 to 3600.
 const SECONDS: i32 = 300;
+
+/// What mends an account that has not turned it on.
+const DISABLED: &str = "the AWS account does not issue web identity tokens; turn on outbound \
+                        identity federation in its IAM settings (aws iam \
+                        enable-outbound-web-identity-federation), and give the issuer it then \
+                        shows to the application's federated credential";
+
+/// What mends a role that may not ask.
+const NOT_ALLOWED: &str = "this function's role may not ask STS for a web identity token; allow it \
+                           sts:GetWebIdentityToken";
 
 /// STS, asked for tokens about the role that this process runs as.
 pub struct WebIdentity {
@@ -45,20 +55,15 @@ impl WebIdentity {
                 .as_service_error()
                 .and_then(|error| error.code())
                 .is_some_and(|code| code.starts_with("OutboundWebIdentityFederationDisabled"));
-            let mut failure = failed("asking STS for a web identity token", error);
-            if disabled {
-                failure.kind = Failure::SignInRefused;
-                failure.said = "the AWS account does not issue web identity tokens; turn on \
-                                outbound identity federation in its IAM settings \
-                                (aws iam enable-outbound-web-identity-federation), and give the \
-                                issuer it then shows to the application's federated credential"
-                    .to_owned();
+            let failure = failed("asking STS for a web identity token", error);
+            let (kind, said) = if disabled {
+                (Failure::SignInRefused, DISABLED)
             } else if failure.kind == Failure::Denied {
-                failure.said = "this function's role may not ask STS for a web identity token; \
-                                allow it sts:GetWebIdentityToken"
-                    .to_owned();
-            }
-            failure
+                (Failure::Denied, NOT_ALLOWED)
+            } else {
+                return failure;
+            };
+            PortError { kind, said: said.to_owned(), source: failure.source }
         })?;
         let token = answer.web_identity_token.filter(|token| token.split('.').count() == 3);
         token

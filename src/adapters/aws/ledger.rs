@@ -6,6 +6,8 @@
 
 mod conclude;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use futures_util::future::try_join_all;
@@ -122,8 +124,11 @@ impl Ledger for DynamoDb {
         let mut found: Vec<Item> = try_join_all(pages).await?.into_iter().flatten().collect();
         found.sort_by_key(|item| as_number(item, "due"));
         found.truncate(DUE_MAX);
-        let keys =
-            found.iter().filter_map(|item| Some(key(as_text(item, "pk")?, as_text(item, "sk")?)));
+        let places: BTreeSet<(&str, &str)> = found
+            .iter()
+            .filter_map(|item| Some((as_text(item, "pk")?, as_text(item, "sk")?)))
+            .collect();
+        let keys = places.into_iter().map(|(pk, sk)| key(pk, sk));
         // The index lags behind: only what the table itself says is due is due.
         let mut items = self.items(keys.collect()).await?;
         items.retain(|item| as_moment(item, "due").is_some_and(|due| due <= now));
@@ -284,23 +289,29 @@ impl DynamoDb {
     fn settled(&self, tenant: TenantId, step: &Step, outcome: &Outcome) -> TransactWriteItem {
         let taken = outcome.state == StepState::Revoked;
         let mut values = with([(":state", text(outcome.state.as_str())), (":none", number(0))]);
-        let mut set = "SET #state = :state, #attempt = :none".to_owned();
-        let mut remove = String::new();
-        let mut one = |name: &str, value| match value {
-            Some(value) => {
-                set.push_str(&format!(", #{name} = :{name}"));
-                values.insert(format!(":{name}"), value);
+        let mut set = vec!["#state = :state".to_owned(), "#attempt = :none".to_owned()];
+        let mut remove = Vec::new();
+        for (name, value) in [
+            ("acted_at", outcome.acted_at.filter(|_| taken).map(moment)),
+            ("outcome", outcome.detail.as_deref().map(text)),
+            ("due", taken.then(|| number(0))),
+            ("q", taken.then(|| Queue::Verifications.of(&tenant.to_string()))),
+        ] {
+            match value {
+                Some(value) => {
+                    set.push(format!("#{name} = :{name}"));
+                    values.insert(format!(":{name}"), value);
+                }
+                None => remove.push(format!("#{name}")),
             }
-            None => remove.push_str(&format!(", #{name}")),
-        };
-        one("acted_at", outcome.acted_at.filter(|_| taken).map(moment));
-        one("outcome", outcome.detail.as_deref().map(text));
-        one("due", taken.then(|| number(0)));
-        one("q", taken.then(|| Queue::Verifications.of(&tenant.to_string())));
-        if !remove.is_empty() {
-            set.push_str(&format!(" REMOVE {}", remove.trim_start_matches(", ")));
         }
-        self.update(step_key(tenant, &step.id), &set, Some("attribute_exists(#pk)"), values)
+        let remove = if remove.is_empty() {
+            String::new()
+        } else {
+            format!(" REMOVE {}", remove.join(", "))
+        };
+        let change = format!("SET {}{remove}", set.join(", "));
+        self.update(step_key(tenant, &step.id), &change, Some("attribute_exists(#pk)"), values)
     }
 
     /// What reading a step again came to.

@@ -3,7 +3,7 @@
 //! A policy of some hundred tenants does not fit into a parameter of Systems Manager (8 KB), and
 //! the SDK of S3 would bring a dozen crates along to read one file; the signature is the SDK's own.
 //!
-//! Sources: Amazon S3 API reference, "GetObject", "Authenticating Requests: Using the Authorization
+//! Sources: Amazon S3 API reference, `GetObject`, "Authenticating Requests: Using the Authorization
 //! Header (AWS Signature Version 4)"; the names of buckets and their urls in path style.
 
 use std::time::SystemTime;

@@ -86,8 +86,8 @@ impl WorkQueue {
             let entries = entries.collect::<Result<Vec<_>, _>>().map_err(|error| {
                 PortError::new(Failure::Refused, "a batch cannot be made").because(error)
             })?;
-            let send = self.client.send_message_batch().queue_url(&self.work);
-            let sent = send.set_entries(Some(entries)).send().await;
+            let batched = self.client.send_message_batch().queue_url(&self.work);
+            let sent = batched.set_entries(Some(entries)).send().await;
             let sent = sent.map_err(|error| failed("sending to the work queue", error))?;
             let Some(refused) = sent.failed().first() else { return Ok(()) };
             if !again || refused.sender_fault() {
@@ -173,13 +173,10 @@ fn posted(signal: Signal) -> Result<Posted, PortError> {
 
 /// What makes two signals the same: tenant, subject, and the event's id or else its bytes.
 fn once(signal: &Signal) -> String {
-    let (kind, event, time) = match &signal.event_id {
-        Some(event) => ("event", event.as_str(), 0),
-        None => {
-            let time = signal.received_at.as_second().div_euclid(SAME_BYTES_WITHIN);
-            ("bytes", signal.digest.as_str(), time)
-        }
-    };
+    let minute = signal.received_at.as_second().div_euclid(SAME_BYTES_WITHIN);
+    let bytes = ("bytes", signal.digest.as_str(), minute);
+    let event = signal.event_id.as_deref().map(|event| ("event", event, 0));
+    let (kind, event, time) = event.unwrap_or(bytes);
     let (tenant, subject) = (signal.tenant.to_string(), signal.subject.as_str());
     Sha256Hex::of_fields(&["signal/v1", &tenant, subject, kind, event, &time.to_string()])
         .to_string()

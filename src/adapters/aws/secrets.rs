@@ -1,13 +1,14 @@
 //! The secrets document in Secrets Manager: read with the stage before it, kept for some minutes,
 //! and read anew when somebody proves themselves with a key that is not known.
 //!
-//! Source: AWS Secrets Manager API reference, "GetSecretValue" (`AWSCURRENT`, `AWSPREVIOUS`).
+//! Source: AWS Secrets Manager API reference, `GetSecretValue` (`AWSCURRENT`, `AWSPREVIOUS`).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex as Turn;
 use tracing::{error, warn};
@@ -113,13 +114,11 @@ impl StoredSecrets {
         })?;
         let now = Secrets::parse(&now).map_err(|problems| incomplete(id, &problems))?;
         let Some(before) = self.stage(id, "AWSPREVIOUS").await? else { return Ok(now) };
-        match Secrets::parse(&before) {
-            Ok(before) => Ok(now.with_previous(&before)),
-            Err(_) => {
-                warn!("the version before of the secret {id} cannot be read, and is left out");
-                Ok(now)
-            }
-        }
+        let Ok(before) = Secrets::parse(&before) else {
+            warn!("the version before of the secret {id} cannot be read, and is left out");
+            return Ok(now);
+        };
+        Ok(now.with_previous(&before))
     }
 
     /// The text of one stage; nothing where there is no such stage.
@@ -131,8 +130,9 @@ impl StoredSecrets {
                 None => Err(incomplete(id, &["it is not a text".to_owned()])),
             },
             Err(error) => {
-                let absent =
-                    error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception());
+                let absent = error
+                    .as_service_error()
+                    .is_some_and(GetSecretValueError::is_resource_not_found_exception);
                 if absent && stage != "AWSCURRENT" {
                     return Ok(None);
                 }

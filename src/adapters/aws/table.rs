@@ -204,16 +204,14 @@ impl DynamoDb {
             let write = self.client.transact_write_items();
             let sent = write.set_transact_items(Some(changes.clone())).send().await;
             let Err(error) = sent else { return Ok(()) };
-            let refused = match &error {
-                SdkError::ServiceError(error) => match error.err() {
-                    TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-                        Some(cancelled.cancellation_reasons().to_vec())
-                    }
-                    _ => None,
-                },
-                _ => None,
-            };
-            let Some(reasons) = refused else {
+            let cancelled = error.as_service_error().and_then(|error| {
+                if let TransactWriteItemsError::TransactionCanceledException(error) = error {
+                    Some(error.cancellation_reasons().to_vec())
+                } else {
+                    None
+                }
+            });
+            let Some(reasons) = cancelled else {
                 return Err(Cancelled::Failed(failed("writing to the table", error)));
             };
             let unmet = unmet(&reasons);
@@ -222,7 +220,7 @@ impl DynamoDb {
             }
             tries += 1;
             if tries >= TRIES || !reasons.iter().all(passes) {
-                return Err(Cancelled::Failed(cancelled(&reasons)));
+                return Err(Cancelled::Failed(self::cancelled(&reasons)));
             }
             tokio::time::sleep(PAUSE * 2_u32.pow(tries - 1)).await;
         }

@@ -35,7 +35,7 @@ enum Piece<'a> {
         messages: &'a [Message],
         steps: Vec<TransactWriteItem>,
     },
-    Step(TransactWriteItem),
+    Step(Box<TransactWriteItem>),
 }
 
 /// The end of a tenant's chain.
@@ -72,11 +72,11 @@ impl DynamoDb {
             let mut own: Vec<TransactWriteItem> = own.collect();
             let rest = own.split_off(own.len().min(STEPS_WITH_CASE));
             pieces.push_back(Piece::Case { case, record: record.as_ref(), messages, steps: own });
-            pieces.extend(rest.into_iter().map(Piece::Step));
+            pieces.extend(rest.into_iter().map(|step| Piece::Step(Box::new(step))));
         }
         // The cases go first, and each of them is whole.
         pieces.make_contiguous().sort_by_key(|piece| matches!(piece, Piece::Step(_)));
-        pieces.extend(steps.into_values().map(Piece::Step));
+        pieces.extend(steps.into_values().map(|step| Piece::Step(Box::new(step))));
         while !pieces.is_empty() {
             let written = self.first_of(tenant, &pieces).await?;
             pieces.drain(..written);
@@ -127,7 +127,7 @@ impl DynamoDb {
         for piece in pieces {
             let mut next = end.clone();
             let (items, size, lines) = match piece {
-                Piece::Step(item) => (vec![item.clone()], 0, Vec::new()),
+                Piece::Step(item) => (vec![item.as_ref().clone()], 0, Vec::new()),
                 Piece::Case { case, record, messages, steps } => {
                     self.piece(case, *record, messages, steps, &mut next)?
                 }
@@ -166,7 +166,7 @@ impl DynamoDb {
             let body = Body::of(&text, &format!("the record of {}", case.partner.name))?;
             size += body.size();
             let link = link(&end.link, &text).to_string();
-            let item = self.entry(case.tenant, record, end, &link);
+            let item = Self::entry(case.tenant, record, end, &link);
             *end = Head { records: end.records + 1, link };
             items.extend(self.put_body(item, body));
         }
@@ -184,7 +184,7 @@ impl DynamoDb {
     }
 
     /// A record's own item, without its text.
-    fn entry(&self, tenant: TenantId, record: &Record, end: &Head, link: &str) -> Item {
+    fn entry(tenant: TenantId, record: &Record, end: &Head, link: &str) -> Item {
         let mut item = key(&tenant_key(tenant), &format!("REC#{:012}", end.records));
         item.extend(with([
             ("id", text(&record.id)),
