@@ -6,12 +6,19 @@
 //! ```
 //!
 //! Every figure below is a parameter `name=value`. Prices are those of us-east-1 without any free
-//! tier, in US dollars, as read on 2026-11-24 from the pages of AWS: Lambda Pricing, Amazon SQS
-//! Pricing, Amazon DynamoDB Pricing (on-demand), Amazon EventBridge Pricing, AWS Secrets Manager
-//! Pricing and Amazon CloudWatch Pricing. Check them there before a decision hangs on them.
+//! tier, in US dollars, as published in 2025 and 2026:
+//! <https://aws.amazon.com/lambda/pricing/>, <https://aws.amazon.com/sqs/pricing/>,
+//! <https://aws.amazon.com/dynamodb/pricing/on-demand/>,
+//! <https://aws.amazon.com/eventbridge/pricing/>, <https://aws.amazon.com/secrets-manager/pricing/>,
+//! <https://aws.amazon.com/cloudwatch/pricing/>. Check them there before a decision hangs on them.
 
 #![expect(clippy::print_stdout, reason = "an example that prints")]
-#![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts and times that are positive and far below 2^52"
+)]
 
 use std::collections::{BTreeMap, BinaryHeap};
 use std::process::ExitCode;
@@ -178,7 +185,9 @@ fn main() -> ExitCode {
     };
     println!("A million events that are reasons to look: {:.2} dollars", figures.event() * 1e6);
     println!("A million looks without a reason:          {:.2} dollars\n", figures.a_look() * 1e6);
-    println!("| tenants | dollars a month | a tenant and month | waits, median | waits, 99 in 100 | workers busy |");
+    println!(
+        "| tenants | dollars a month | a tenant and month | waits, median | waits, 99 in 100 | workers busy |"
+    );
     println!("|---|---|---|---|---|---|");
     let one = figures.the("tenants") as u32;
     let rows = if one == 0 { vec![1, 10, 100, 1000, 3000, 10_000] } else { vec![one] };

@@ -89,14 +89,13 @@ impl Worker {
     pub async fn forward(&self, messages: Vec<Arrived>) -> Vec<String> {
         let mut again = Vec::new();
         for message in messages {
-            let forwarded = match serde_json::from_str::<Work>(&message.body) {
+            let forwarded = if let Ok(work) = serde_json::from_str::<Work>(&message.body) {
                 // Its own id keeps what is delivered twice from being forwarded twice.
-                Ok(work) => self.forward.forward(&message.id, &work).await,
-                Err(_) => {
-                    let why = "no message that this version can read";
-                    error!(message.id, "kept among the dead letters: {why}");
-                    self.bury.bury(&message.id, "unreadable", &message.body, why).await
-                }
+                self.forward.forward(&message.id, &work).await
+            } else {
+                let why = "no message that this version can read";
+                error!(message.id, "kept among the dead letters: {why}");
+                self.bury.bury(&message.id, "unreadable", &message.body, why).await
             };
             if let Err(error) = forwarded {
                 error!(message.id, "not forwarded: {}", chain(&error));

@@ -92,7 +92,7 @@ impl Emulator {
         for function in ["ingest", "worker", "sweep"] {
             // There is none before the function first ran.
             let lines = self.function_log(function).unwrap_or_default();
-            text.push_str(&format!("--- {function}\n{lines}"));
+            text.extend(["--- ", function, "\n", &lines]);
         }
         text
     }
