@@ -11,10 +11,11 @@ use super::{Sweep, kept, words};
 use crate::domain::id::{Sha256Hex, TenantId};
 use crate::domain::roster::Tenant;
 use crate::domain::secret::Secret;
+use crate::domain::signal::Subject;
 use crate::domain::subscription::{
     Action, LIFE, Made, Resource, Subscription, Wanted, is_ours, plan,
 };
-use crate::ports::{Created, Failure, PortError, ReadSubscriptions, WriteSubscriptions};
+use crate::ports::{Created, Failure, Look, PortError, ReadSubscriptions, WriteSubscriptions};
 use crate::wire::graph::client_state;
 use crate::wire::schedule;
 
@@ -137,6 +138,23 @@ impl Sweep {
         tended.live.sort_by_key(|live| live.resource);
         self.tell_of(tenant, &tended).await?;
         Ok(tended)
+    }
+
+    /// Sees to the subscriptions of a tenant where a lifecycle notification that waits for a look
+    /// asks for it. Says whether that has to be tried again. Whatever went unheard before a
+    /// subscription stood is covered by the look, which comes after this.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn heed(&self, look: &Look) -> Result<bool, PortError> {
+        let about =
+            |subject: Subject| look.waiting.iter().any(|waiting| waiting.subject == subject);
+        let reauthorize = about(Subject::reauthorization());
+        if !reauthorize && !about(Subject::subscriptions()) {
+            return Ok(false);
+        }
+        let Some(tenant) = self.policy.roster.tenant(look.tenant) else { return Ok(false) };
+        Ok(self.tend(tenant, reauthorize).await?.may_pass())
     }
 
     /// Queues a look where changes may have gone unheard.
