@@ -29,7 +29,7 @@ use crate::http::renewing::Renewing;
 use crate::http::router;
 use crate::parts::{self, Lasting, PartsError, Timing};
 use crate::ports::{Clock as _, Failure, PortError, chain};
-use crate::telemetry;
+use crate::telemetry::{self, embedded};
 
 /// The longest that SQS delays a message.
 const LATER_MAX: SignedDuration = SignedDuration::from_mins(15);
@@ -75,6 +75,8 @@ fn start(run: impl Future<Output = Result<(), StartError>>) -> ExitCode {
         error!("WARDEN_LOG is not a log filter: {wrong}");
         return ExitCode::FAILURE;
     }
+    // Lambda itself sets it.
+    embedded::install(&environment("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = runtime
         .map_err(|error| StartError::Runtime(error.into()))
@@ -161,6 +163,7 @@ async fn run_ingest() -> Result<(), StartError> {
             *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             answer
         });
+        embedded::flush(SystemClock.now());
         Ok::<_, std::convert::Infallible>(answer)
     };
     lambda_http::run(service_fn(answer)).await.map_err(StartError::Runtime)
@@ -179,8 +182,8 @@ impl<W> Hired<W> {
         make: fn(&Base, &Secrets) -> Result<W, StartError>,
     ) -> Result<Self, StartError> {
         let secrets = base.start.secrets().held().await?;
-        let made = Arc::new(make(&base, &secrets)?);
-        Ok(Self { base, make, held: Mutex::new((secrets, made)) })
+        let first = Arc::new(make(&base, &secrets)?);
+        Ok(Self { base, make, held: Mutex::new((secrets, first)) })
     }
 
     /// It, made of the secrets as they were some minutes ago at most.
@@ -262,6 +265,7 @@ impl Hired<Worker> {
             }
         };
         let again = work.instrument(span).await;
+        embedded::flush(SystemClock.now());
         let failures = again.into_iter().map(|id| {
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = id;
@@ -301,8 +305,9 @@ async fn run_sweep() -> Result<(), StartError> {
     // Its failure is the invocation's, and so an alarm.
     let handle = |event: LambdaEvent<Value>| async move {
         let sweep = hired.made().await;
-        let swept = sweep.sweep(deadline(&event.context)).await?;
-        Ok::<_, lambda_runtime::Error>(swept)
+        let swept = sweep.sweep(deadline(&event.context)).await;
+        embedded::flush(SystemClock.now());
+        Ok::<_, lambda_runtime::Error>(swept?)
     };
     lambda_runtime::run(service_fn(handle)).await.map_err(StartError::Runtime)
 }

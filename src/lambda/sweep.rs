@@ -84,10 +84,11 @@ impl Sweep {
             return Ok(None);
         };
         let swept = tokio::time::timeout(limit, self.duties.sweep(tenant)).await;
-        swept.map(|swept| swept.map(Some)).unwrap_or_else(|_| {
+        let Ok(swept) = swept else {
             let said = format!("the sweep of {} took too long", tenant.name);
-            Err(PortError::new(Failure::Transient, said))
-        })
+            return Err(PortError::new(Failure::Transient, said));
+        };
+        swept.map(Some)
     }
 }
 

@@ -13,9 +13,10 @@ use crate::domain::roster::Tenant;
 use crate::domain::secret::Secret;
 use crate::domain::signal::Subject;
 use crate::domain::subscription::{
-    Action, LIFE, Made, Resource, Subscription, Wanted, is_ours, plan,
+    Action, LIFE, Made, RESOURCES, Resource, Subscription, Wanted, is_ours, plan,
 };
 use crate::ports::{Created, Failure, Look, PortError, ReadSubscriptions, WriteSubscriptions};
+use crate::telemetry::metric;
 use crate::wire::graph::client_state;
 use crate::wire::schedule;
 
@@ -75,6 +76,15 @@ pub struct Tended {
 }
 
 impl Tended {
+    /// Tells how long each subscription lives. One that is not known to stand counts as ended.
+    pub(super) fn measure(&self, tenant: TenantId, now: Timestamp) {
+        for resource in RESOURCES {
+            let live = self.live.iter().filter(|live| live.resource == resource);
+            let left = live.map(|live| live.expires_at.duration_since(now)).max();
+            metric::subscribed(tenant, resource.path(), left.unwrap_or_default());
+        }
+    }
+
     /// Whether trying again soon may help.
     pub fn may_pass(&self) -> bool {
         self.failed.iter().any(|failed| failed.may_pass)
