@@ -5,7 +5,7 @@ use std::process::Command;
 use jiff::{SignedDuration, Timestamp};
 use partner_warden::adapters::clock::SystemClock;
 use partner_warden::ports::{Clock as _, DueTenants as _, Lease as _};
-use partner_warden::sim::{INBOX_SECRET, Rule, Scenario, Tenant, Then, WOODGROVE, When};
+use partner_warden::sim::{Call, INBOX_SECRET, Rule, Scenario, Tenant, Then, WOODGROVE, When};
 use serde_json::{Value, json};
 
 use super::emulator::{REGION, repository, until};
@@ -270,16 +270,16 @@ async fn a_tenant_that_hangs_does_not_keep_the_others_of_its_batch_waiting() {
     tokio::time::timeout(LIMIT, hold.reached()).await.unwrap();
     let stopped = town.sim.calls().into_iter().rfind(|call| call.method == "DELETE").unwrap();
     let other = if stopped.tenant.as_deref() == Some(FABRIKAM) { WOODGROVE } else { FABRIKAM };
-    let wait = town.sim.wait_for("the other tenant's deletion", LIMIT, |view| {
-        view.calls()
-            .any(|call| {
-                call.method == "DELETE"
-                    && call.tenant.as_deref() == Some(other)
-                    && call.status.is_some()
-            })
-            .then_some(())
+    let done = town.sim.wait_for("the other tenant's deletion", LIMIT, |view| {
+        let of_other =
+            |call: &Call| call.method == "DELETE" && call.tenant.as_deref() == Some(other);
+        view.calls().any(|call| of_other(call) && call.status.is_some()).then_some(())
     });
-    wait.await.unwrap();
+    tokio::select! {
+        done = done => done.unwrap(),
+        // Whoever hangs is given up after some seconds.
+        () = hold.abandoned() => panic!("{other} waited for the tenant that hangs"),
+    }
     hold.release();
     town.messages("a ticket closed for each tenant", |messages| {
         messages.iter().filter(|message| message["type"] == "ticket.closed").count() == 2

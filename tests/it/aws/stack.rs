@@ -12,6 +12,8 @@ pub(crate) const STACK: &str = "warden";
 
 /// What a deployment is told beside the template.
 pub(crate) struct Deployment<'a> {
+    /// The policy file.
+    pub(crate) policy: Vec<u8>,
     /// The secret of the door.
     pub(crate) door: Value,
     /// The secret of what reads Graph.
@@ -56,7 +58,10 @@ impl Stack {
             Some(proxy) => format!("http://{}", proxy.address),
             None => emulator.url(),
         };
+        emulator.put("/code/policies/woodgrove.yaml", how.policy).await;
         let mut parameters = how.parameters;
+        parameters.push(("PolicyBucket", "code".to_owned()));
+        parameters.push(("PolicyKey", "policies/woodgrove.yaml".to_owned()));
         parameters.push(("Architecture", "x86_64".to_owned()));
         parameters.push(("EndpointUrl", endpoint));
         let names: Vec<(String, String)> = (1..=parameters.len())
