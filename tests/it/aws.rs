@@ -45,8 +45,8 @@ pub(crate) async fn deploy(town: &Town) -> Stack {
         .collect();
     let policy = std::fs::read(town.variable("WARDEN_POLICY")).unwrap();
     // As short as a batch may take, since killed work comes again after it.
-    parameters.push(("WorkerTimeout", "15".to_owned()));
-    parameters.push(("WorkVisibility", "15".to_owned()));
+    parameters.push(("WorkerTimeout", "25".to_owned()));
+    parameters.push(("WorkVisibility", "25".to_owned()));
     Stack::deploy(
         emulator,
         Deployment { policy, door, graph, parameters, throttled: town.throttled },

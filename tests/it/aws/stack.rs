@@ -160,11 +160,6 @@ impl Stack {
         self.proxy.as_ref().map_or(0, |proxy| proxy.left.load(std::sync::atomic::Ordering::SeqCst))
     }
 
-    /// Turns the worker's taking from a queue on or off.
-    pub(crate) async fn source_enabled(&self, queue: &str, enabled: bool) {
-        self.emulator.source_enabled(self.output(&format!("{queue}Arn")), enabled).await;
-    }
-
     /// Puts a message into the work queue.
     pub(crate) async fn send(&self, group: &str, id: &str, body: &str) {
         self.send_to("WorkQueue", group, id, body).await;
