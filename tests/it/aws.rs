@@ -44,8 +44,8 @@ pub(crate) async fn deploy(town: &Town) -> Stack {
         .map(|(variable, parameter)| (*parameter, town.variable(variable).to_owned()))
         .collect();
     let policy = std::fs::read(town.variable("WARDEN_POLICY")).unwrap();
-    // As short as a batch may take, since killed work comes again after it.
-    parameters.push(("WorkerTimeout", "25".to_owned()));
+    // Short, since killed work comes again after it; and longer than the lease of who was killed.
+    parameters.push(("WorkerTimeout", "20".to_owned()));
     parameters.push(("WorkVisibility", "25".to_owned()));
     Stack::deploy(
         emulator,
