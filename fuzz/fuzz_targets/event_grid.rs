@@ -8,8 +8,11 @@ use partner_warden::wire::event_grid::{Headers, handshake, receive};
 use partner_warden_fuzz::answer::{Answer, has_states, holds, is_unproven, quotes_nothing};
 use partner_warden_fuzz::{DOOR, noon, variants};
 
-const CONTENT_TYPES: [&str; 3] =
-    ["application/cloudevents+json; charset=utf-8", "application/cloudevents-batch+json", "application/json"];
+const CONTENT_TYPES: [&str; 3] = [
+    "application/cloudevents+json; charset=utf-8",
+    "application/cloudevents-batch+json",
+    "application/json",
+];
 
 fuzz_target!(|input: &[u8]| {
     for body in variants(input, "[", "]") {
@@ -37,7 +40,6 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn sent(body: &[u8], authorization: Option<&str>, kind: &str, version: &str) -> Answer {
-    let headers =
-        Headers { authorization, content_type: Some(kind), spec_version: Some(version) };
+    let headers = Headers { authorization, content_type: Some(kind), spec_version: Some(version) };
     receive(body, headers, DOOR.allowed(), DOOR.proofs(), &DOOR.roster, noon())
 }

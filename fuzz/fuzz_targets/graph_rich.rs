@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{Corpus, fuzz_target};
 use partner_warden::domain::signal::Sender;
 use partner_warden::wire::graph::receive;
 use partner_warden_fuzz::answer::{has_states, holds, signals_for};
@@ -23,8 +23,8 @@ const GENUINE: [&str; 5] = [
 
 const BETWEEN: &[u8] = b"\n---\n";
 
-fuzz_target!(|input: &[u8]| {
-    let Some(middle) = find(input, BETWEEN) else { return };
+fuzz_target!(|input: &[u8]| -> Corpus {
+    let Some(middle) = find(input, BETWEEN) else { return Corpus::Reject };
     let plain = &input[middle + BETWEEN.len()..];
     let content = sealed(plain);
     let part = |name: &str| content[name].as_str().unwrap_or_default();
@@ -41,13 +41,14 @@ fuzz_target!(|input: &[u8]| {
     let answer = receive(&body, DOOR.proofs(), &DOOR.roster, noon());
     holds(Sender::Graph, &body, &answer);
     has_states(&body, &answer);
-    let Ok(received) = &answer else { return };
+    let Ok(received) = &answer else { return Corpus::Keep };
     let woodgrove = WOODGROVE.parse().expect("a tenant");
     let heard = signals_for(received, woodgrove);
     if heard > 0 {
         let json = serde_json::from_slice(&body).expect("signals are made of JSON");
         assert!(heard <= may_be_heard(&json, &content, plain), "believed without proof");
     }
+    Corpus::Keep
 });
 
 /// Says once more, and otherwise, how many items prove themselves.

@@ -27,8 +27,7 @@ fuzz_target!(|input: &[u8]| {
     else {
         return;
     };
-    let headers =
-        Headers { id: Some(id), timestamp: Some(timestamp), signature: Some(signatures) };
+    let headers = Headers { id: Some(id), timestamp: Some(timestamp), signature: Some(signatures) };
     let verified = verify(&DOOR.webhook, headers, body, noon());
     quotes_nothing(verified.as_ref().err());
     let at: Option<i64> = timestamp.parse().ok();

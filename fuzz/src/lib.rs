@@ -77,7 +77,9 @@ pub static DOOR: LazyLock<Door> = LazyLock::new(|| {
     let signing = RsaKeyPair::from_pkcs8(&pkcs8).expect("an RSA key");
     let mut key_set = vectors["keySet"].clone();
     let published = key_set["keys"].as_array_mut().expect("keys");
-    published.push(json!({"kty": "RSA", "use": "sig", "kid": KEY_ID, "n": modulus(&signing), "e": "AQAB"}));
+    published.push(
+        json!({"kty": "RSA", "use": "sig", "kid": KEY_ID, "n": modulus(&signing), "e": "AQAB"}),
+    );
     let key_set = key_set.to_string();
     let token = vectors["bearer"]["Event Grid, version 1.0"].as_str().expect("a token");
     Door {

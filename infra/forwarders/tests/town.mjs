@@ -214,6 +214,8 @@ export async function stub(...statuses) {
       response.writeHead(status, status === 302 ? { location: '/elsewhere' } : {}).end('an answer');
     });
   });
+  // A test that fails before it closes the server does not wait for it.
+  server.unref();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const close = async () => {
