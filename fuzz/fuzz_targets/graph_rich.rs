@@ -1,6 +1,7 @@
 //! Notifications with resource data. Before a line of three hyphens stands a collection in which
 //! `{{sealed}}` is the content that holds what stands behind it; `{{data}}`, `{{dataKey}}`,
-//! `{{dataSignature}}` and `{{certificateId}}` are its parts.
+//! `{{dataSignature}}` and `{{certificateId}}` are its parts. It is tried as it is, and with one bit
+//! changed.
 
 #![no_main]
 
@@ -8,9 +9,10 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use partner_warden::domain::signal::Sender;
 use partner_warden::wire::graph::receive;
 use partner_warden_fuzz::answer::{has_states, holds, signals_for};
-use partner_warden_fuzz::rich::sealed;
+use partner_warden_fuzz::rich::{sealed, tampered};
 use partner_warden_fuzz::{DOOR, WOODGROVE, find, noon};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 /// The recorded tokens that prove that Microsoft Graph published something for Woodgrove.
 const GENUINE: [&str; 5] = [
@@ -26,27 +28,29 @@ const BETWEEN: &[u8] = b"\n---\n";
 fuzz_target!(|input: &[u8]| -> Corpus {
     let Some(middle) = find(input, BETWEEN) else { return Corpus::Reject };
     let plain = &input[middle + BETWEEN.len()..];
-    let content = sealed(plain);
-    let part = |name: &str| content[name].as_str().unwrap_or_default();
-    let body = DOOR.filled(
-        &input[..middle],
-        &[
-            ("sealed", content.to_string().as_str()),
-            ("data", part("data")),
-            ("dataKey", part("dataKey")),
-            ("dataSignature", part("dataSignature")),
-            ("certificateId", part("encryptionCertificateId")),
-        ],
-    );
-    let answer = receive(&body, DOOR.proofs(), &DOOR.roster, noon());
-    holds(Sender::Graph, &body, &answer);
-    has_states(&body, &answer);
-    let Ok(received) = &answer else { return Corpus::Keep };
-    let woodgrove = WOODGROVE.parse().expect("a tenant");
-    let heard = signals_for(received, woodgrove);
-    if heard > 0 {
-        let json = serde_json::from_slice(&body).expect("signals are made of JSON");
-        assert!(heard <= may_be_heard(&json, &content, plain), "believed without proof");
+    let whole = sealed(plain);
+    let choice = Sha256::digest(input)[0];
+    for content in [&whole, &tampered(&whole, choice)] {
+        let part = |name: &str| content[name].as_str().unwrap_or_default();
+        let body = DOOR.filled(
+            &input[..middle],
+            &[
+                ("sealed", content.to_string().as_str()),
+                ("data", part("data")),
+                ("dataKey", part("dataKey")),
+                ("dataSignature", part("dataSignature")),
+                ("certificateId", part("encryptionCertificateId")),
+            ],
+        );
+        let answer = receive(&body, DOOR.proofs(), &DOOR.roster, noon());
+        holds(Sender::Graph, &body, &answer);
+        has_states(&body, &answer);
+        let woodgrove = WOODGROVE.parse().expect("a tenant");
+        let heard = answer.map_or(0, |received| signals_for(&received, woodgrove));
+        if heard > 0 {
+            let json = serde_json::from_slice(&body).expect("signals are made of JSON");
+            assert!(heard <= may_be_heard(&json, &whole, plain), "believed without proof");
+        }
     }
     Corpus::Keep
 });

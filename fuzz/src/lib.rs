@@ -209,17 +209,34 @@ pub fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|part| part == what)
 }
 
-/// What is tried of a body: itself; itself with a marker behind one of its quotation marks; and,
-/// of one in 256, as many of it as fit, so that what costs too much for many is found out.
+/// What is tried of a body: itself; itself with a marker in all of its texts, and in one text or
+/// name; and, of one in 256, as many of it as fit, so that what costs too much for many is found
+/// out.
 pub fn variants(body: &[u8], open: &str, close: &str) -> Vec<Vec<u8>> {
     let digest = Sha256::digest(body);
-    let mut variants = vec![body.to_vec(), planted(body, digest[1])];
+    let mut variants = vec![body.to_vec(), marked(body), planted(body, digest[1])];
     if digest[0] == 0 && !body.is_empty() {
         let room = partner_warden::wire::BODY_MAX - open.len() - close.len();
         let many = vec![body; room / (body.len() + 1)].join(&b","[..]);
         variants.push([open.as_bytes(), &many, close.as_bytes()].concat());
     }
     variants
+}
+
+/// The body with a marker at the beginning of every text that is the value of a field.
+fn marked(body: &[u8]) -> Vec<u8> {
+    let mut marked = Vec::with_capacity(body.len());
+    let mut behind_colon = false;
+    for byte in body {
+        marked.push(*byte);
+        match byte {
+            b'"' if behind_colon => marked.extend_from_slice(MARKERS[0].as_bytes()),
+            b' ' | b'\n' => continue,
+            _ => {}
+        }
+        behind_colon = *byte == b':';
+    }
+    marked
 }
 
 /// The body with a marker in one of its texts or names.

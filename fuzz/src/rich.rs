@@ -49,3 +49,14 @@ pub fn sealed(plain: &[u8]) -> Value {
         "encryptionCertificateThumbprint": vector["encryptionCertificateThumbprint"],
     })
 }
+
+/// The content with one bit of one of its parts changed.
+pub fn tampered(content: &Value, choice: u8) -> Value {
+    let part = ["data", "dataKey", "dataSignature"][usize::from(choice) % 3];
+    let mut bytes = STANDARD.decode(content[part].as_str().expect("a text")).expect("base64");
+    let at = usize::from(choice) % bytes.len();
+    bytes[at] ^= 1 << (choice % 8);
+    let mut tampered = content.clone();
+    tampered[part] = STANDARD.encode(bytes).into();
+    tampered
+}
