@@ -78,7 +78,7 @@ test('the action signs in as itself, tries again as long as it may, and shows no
   for (const text of [interval, minimumInterval, maximumInterval]) {
     assert.ok(duration(text) >= 5 && duration(text) <= 86_400, 'the service takes 5 seconds to a day');
   }
-  // A 202 is our last word; nothing is to be asked for afterwards.
+  // Our 202 has no `location`; without this option the service would go on asking for a result.
   assert.equal(action.operationOptions, 'DisableAsyncPattern');
   assert.deepEqual(action.runtimeConfiguration.secureData.properties, ['inputs', 'outputs']);
 });
