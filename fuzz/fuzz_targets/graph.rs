@@ -20,7 +20,8 @@ fuzz_target!(|input: &[u8]| {
             let proofs = Proofs { client_state_keys: &keys, ..DOOR.proofs() };
             let answer = receive(&body, proofs, &DOOR.roster, noon());
             holds(Sender::Graph, &body, &answer);
-            assert!(answer.is_ok_and_none(), "believed without proof");
+            let heard = answer.map_or(0, |received| received.signals.len());
+            assert_eq!(heard, 0, "believed without proof");
         }
     }
     let query = String::from_utf8_lossy(input);
@@ -35,13 +36,3 @@ fuzz_target!(|input: &[u8]| {
         }
     }
 });
-
-trait NothingHeard {
-    fn is_ok_and_none(&self) -> bool;
-}
-
-impl NothingHeard for partner_warden_fuzz::answer::Answer {
-    fn is_ok_and_none(&self) -> bool {
-        self.as_ref().map_or(true, |received| received.signals.is_empty())
-    }
-}
