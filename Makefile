@@ -11,7 +11,8 @@ FUZZ := $(shell command -v cargo-fuzz || echo .tools/bin/cargo-fuzz)
 FUZZ_SECONDS ?= 10
 FUZZ_TARGETS ?= $(shell $(FUZZ) list)
 
-.PHONY: help demo test check fmt doc bless fuzz fuzz-lock test-forwarders
+.PHONY: help demo test check fmt doc bless fuzz fuzz-lock test-forwarders \
+	forwarder-tools
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +26,7 @@ test: $(NEXTEST) ## Run all tests
 
 check: $(DENY) ## Check the format, the lints, the dependencies and the documentation
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo clippy --lib --no-default-features --locked -- -D warnings
 	cargo fetch --locked
@@ -61,17 +63,19 @@ fuzz-lock: ## Give the fuzz targets the versions of Cargo.lock
 
 FORWARDER := infra/forwarders/event-hub-function
 
-test-forwarders: $(FORWARDER)/node_modules/.package-lock.json ## Run the forwarders of docs/forwarders.md against Partner Warden
+test-forwarders: forwarder-tools $(FORWARDER)/node_modules/.package-lock.json ## Run the forwarders of docs/forwarders.md against Partner Warden
 	cargo build --locked
 	node --test infra/forwarders/tests/
 
-$(FORWARDER)/node_modules/.package-lock.json: $(FORWARDER)/package-lock.json
+$(FORWARDER)/node_modules/.package-lock.json: $(FORWARDER)/package-lock.json | forwarder-tools
+	npm ci --prefix $(FORWARDER) --no-audit --no-fund
+	@touch $@
+
+forwarder-tools:
 	@for tool in node npm bash curl openssl; do command -v $$tool >/dev/null \
 		|| { echo "make test-forwarders needs $$tool, which is not on the PATH"; exit 1; }; done
 	@node -e 'process.exit(parseInt(process.versions.node) < 20)' \
 		|| { echo "make test-forwarders needs Node.js 20 or later; this is $$(node --version)"; exit 1; }
-	npm ci --prefix $(FORWARDER) --no-audit --no-fund
-	@touch $@
 
 .tools/bin/cargo-nextest:
 	cargo install --locked --root .tools --version 0.9.143 cargo-nextest
