@@ -74,7 +74,7 @@ $(FORWARDER)/node_modules/.package-lock.json: $(FORWARDER)/package-lock.json | f
 forwarder-tools:
 	@for tool in node npm bash curl openssl; do command -v $$tool >/dev/null \
 		|| { echo "make test-forwarders needs $$tool, which is not on the PATH"; exit 1; }; done
-	@node -e 'process.exit(parseInt(process.versions.node) < 20)' \
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' \
 		|| { echo "make test-forwarders needs Node.js 20 or later; this is $$(node --version)"; exit 1; }
 
 .tools/bin/cargo-nextest:
