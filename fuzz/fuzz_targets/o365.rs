@@ -28,5 +28,5 @@ fuzz_target!(|input: &[u8]| {
 
 fn sent(body: &[u8], auth_id: Option<&str>, validation_code: Option<&str>) -> Answer {
     let headers = Headers { auth_id, validation_code };
-    receive(body, headers, &DOOR.secrets, &DOOR.roster, noon())
+    receive(body, headers, &DOOR.secrets, &DOOR.management, &DOOR.roster, noon())
 }

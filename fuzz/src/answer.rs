@@ -31,11 +31,17 @@ pub fn holds(sender: Sender, body: &[u8], answer: &Answer) {
         Ok(received) => received,
     };
     quotes_nothing(&received.rejects);
+    for name in &received.passed_over {
+        assert_eq!(name, &foreign(name), "not fit to be shown");
+    }
     // An array needs a comma before each item but the first.
     let items = body.split(|byte| *byte == b',').count();
     assert!(received.rejects.len() + received.irrelevant <= items, "items come from nowhere");
-    let tenants = if sender == Sender::Audit { DOOR.roster.tenants.len() } else { 1 };
-    assert!(received.signals.len() <= items * tenants, "signals come from nowhere");
+    let each = match sender {
+        Sender::Audit | Sender::O365 | Sender::PartnerCenter => DOOR.roster.tenants.len(),
+        _ => 1,
+    };
+    assert!(received.signals.len() <= items * each, "signals come from nowhere");
     // The digest of a large body is worth taking once.
     let digest = (!received.signals.is_empty()).then(|| Sha256Hex::of(body));
     for signal in &received.signals {
@@ -80,6 +86,10 @@ fn texts(json: &Value, asked: &dyn Fn(&str) -> bool) -> usize {
 fn is_plain(signal: &Signal) {
     for text in [Some(&signal.what), signal.event_id.as_ref()].into_iter().flatten() {
         assert_eq!(text, &foreign(text), "not fit to be shown");
+    }
+    if let Some(uri) = &signal.content_uri {
+        let feed = format!("{}api/v1.0/{}/activity/feed/audit/", DOOR.management, signal.tenant);
+        assert!(uri.starts_with(&feed), "fetched from elsewhere");
     }
 }
 

@@ -13,12 +13,14 @@ use jiff::Timestamp;
 use partner_warden::domain::policy::Policy;
 use partner_warden::domain::roster::Roster;
 use partner_warden::domain::secret::Secret;
+use partner_warden::wire::audit::Whose;
 use partner_warden::wire::bearer::Allowed;
 use partner_warden::wire::graph::{NotificationKey, Proofs, client_state};
 use partner_warden::wire::standard_webhooks::WebhookSecret;
 use partner_warden::wire::token::{KeySet, Measure};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use url::Url;
 
 /// The tenant whose `clientState` is `{{clientState}}`, and whose tokens are in the vectors.
 pub const WOODGROVE: &str = "11111111-1111-1111-1111-111111111111";
@@ -60,6 +62,10 @@ pub struct Door {
     pub webhook: Vec<WebhookSecret>,
     /// The keys of `clientState`, which are the auth ids of the Management Activity API too.
     pub secrets: Vec<Secret>,
+    /// The Management Activity API's origin.
+    pub management: Url,
+    /// The application ids this program signs in with.
+    pub own_apps: Vec<String>,
     /// The keys that resource data is encrypted for.
     pub notification_keys: Vec<Arc<NotificationKey>>,
     /// `Authorization` of a sender that may send.
@@ -92,6 +98,8 @@ pub static DOOR: LazyLock<Door> = LazyLock::new(|| {
             .to_vec(),
         webhook: vec![WebhookSecret::parse(&Secret::new(WEBHOOK_SECRET)).expect("a secret")],
         secrets: vec![Secret::new(KEY)],
+        management: Url::parse("https://manage.office.com").expect("a url"),
+        own_apps: vec![CLIENT_ID.to_owned()],
         notification_keys: vec![rich::notification_key(&vectors, &pkcs8)],
         authorization: format!("Bearer {token}"),
         vectors,
@@ -106,8 +114,8 @@ fn policy() -> Policy {
     Policy::parse(&text).expect("a policy").policy
 }
 
-/// The private key of the vectors, in PKCS#8 DER.
-fn private_key(vectors: &Value) -> Vec<u8> {
+/// The private key of vectors, in PKCS#8 DER.
+pub fn private_key(vectors: &Value) -> Vec<u8> {
     let pem = vectors["privateKeyPem"].as_str().expect("a key");
     let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     STANDARD.decode(base64).expect("base64")
@@ -141,6 +149,11 @@ impl Door {
             audiences: &self.audiences,
             login: LOGIN,
         }
+    }
+
+    /// Whose audit events can come, where a forwarder names `tenant` for those that name none.
+    pub fn whose<'a>(&'a self, tenant: Option<&'a str>) -> Whose<'a> {
+        Whose { tenant, roster: &self.roster, own_apps: &self.own_apps, now: noon() }
     }
 
     /// The auth id of the Management Activity API.
