@@ -47,8 +47,10 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         has_states(&body, &answer);
         let woodgrove = WOODGROVE.parse().expect("a tenant");
         let heard = answer.map_or(0, |received| signals_for(&received, woodgrove));
-        if heard > 0 {
-            let json = serde_json::from_slice(&body).expect("signals are made of JSON");
+        // What has half of a surrogate pair in it is JSON, and not to be read here.
+        if heard > 0
+            && let Ok(json) = serde_json::from_slice(&body)
+        {
             assert!(heard <= may_be_heard(&json, &whole, plain), "believed without proof");
         }
     }

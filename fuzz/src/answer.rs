@@ -59,10 +59,15 @@ pub fn has_states(body: &[u8], answer: &Answer) {
     if received.signals.is_empty() {
         return;
     }
-    let json: Value = serde_json::from_slice(body).expect("signals are made of JSON");
+    // Half of a surrogate pair is JSON (RFC 8259, 8.2) and no text. In a field that nobody reads it
+    // keeps no item from being heard, but this reads every field.
+    let json: Option<Value> = serde_json::from_slice(body).ok();
     for tenant in &DOOR.roster.tenants {
         let state = DOOR.state(&tenant.id.to_string());
-        let most = texts(&json, &|text| text == state);
+        let most = match &json {
+            Some(json) => texts(json, &|text| text == state),
+            None => body.windows(state.len()).filter(|part| *part == state.as_bytes()).count(),
+        };
         assert!(signals_for(received, tenant.id) <= most, "more signals than proofs");
     }
 }
