@@ -1,5 +1,7 @@
 //! The ports, connected to the world.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod clock;
 pub mod http;
 pub mod key_set;
@@ -10,5 +12,7 @@ pub mod recorder;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod webhook;
+#[cfg(test)]
+mod behaviour;
 #[cfg(test)]
 mod testing;

@@ -4,6 +4,7 @@
 
 mod certificate;
 mod credentials;
+mod places;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -20,9 +21,11 @@ use url::Url;
 use self::certificate::{notification_keys, partner_center_roots};
 pub use self::credentials::CredentialKind;
 use self::credentials::credential;
+pub use self::places::{Part, Place, Source};
 pub use self::secrets::Secrets;
 use crate::adapters::graph::{Credential, Identity};
 use crate::domain::policy::{Mode, Policy, Problem, duration, is_protected};
+use crate::ports::{PortError, chain};
 use crate::wire::graph::NotificationKey;
 
 /// The role Microsoft's own script gives to Event Grid, and ours for other forwarders.
@@ -32,17 +35,24 @@ const SENDER_ROLES: &str = "AzureEventGridSecureWebhookSubscriber,PartnerWarden.
 /// Microsoft's "Partner Center webhooks".
 const PARTNER_CENTER_HOSTS: &str = "3psostorageacct.blob.core.windows.net";
 
+/// Whether this program was built with AWS.
+const AWS: bool = cfg!(feature = "aws");
+
 /// What the environment says.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `WARDEN_POLICY`: the policy file.
-    pub policy: PathBuf,
-    /// `WARDEN_SECRETS`: the secrets document.
-    pub secrets: PathBuf,
+    /// `WARDEN_POLICY`: the policy.
+    pub policy: Source,
+    /// `WARDEN_SECRETS`: the secrets document, or several that are one together.
+    pub secrets: Source,
     /// `WARDEN_STORE`: ledger and outbox.
-    pub store: PathBuf,
+    pub store: Place,
     /// `WARDEN_QUEUE`: the queue; the store's file unless it says otherwise.
-    pub queue: PathBuf,
+    pub queue: Place,
+    /// `WARDEN_LATER_QUEUE`: on AWS, the url of the queue in which delayed work waits.
+    pub later_queue: Option<String>,
+    /// `WARDEN_DEAD_LETTERS`: on AWS, the url of the queue in which work is kept that failed.
+    pub dead_letters: Option<String>,
     /// `WARDEN_CLIENT_ID`: the app registration.
     pub client_id: String,
     /// `WARDEN_WRITE_CLIENT_ID`: the app registration that alone may write, if there is one.
@@ -85,8 +95,8 @@ pub struct Config {
     pub warnings: Vec<Problem>,
     /// The secrets.
     pub secrets: Secrets,
-    /// What `WARDEN_CLIENT_ID` signs in with.
-    pub credential: Credential,
+    /// What `WARDEN_CLIENT_ID` signs in with; nothing for the router alone.
+    pub credential: Option<Credential>,
     /// What `WARDEN_WRITE_CLIENT_ID` signs in with, in `enforce` and if there is one.
     pub write_credential: Option<Credential>,
     /// The keys that notifications' resource data is encrypted for.
@@ -111,17 +121,24 @@ pub enum ConfigError {
     },
     /// A policy that does not hold together.
     Policy {
-        /// The file.
-        path: PathBuf,
+        /// Where it was read from.
+        source: Source,
         /// What is wrong, and where.
         problems: Vec<Problem>,
     },
     /// A secrets document that does not hold together, one line each. No value is quoted.
     Secrets {
-        /// The file.
-        path: PathBuf,
+        /// Where it was read from.
+        source: Source,
         /// What is wrong.
         problems: Vec<String>,
+    },
+    /// Something kept on AWS that cannot be read.
+    Aws {
+        /// The variable that names it.
+        variable: &'static str,
+        /// Why.
+        source: PortError,
     },
 }
 
@@ -142,13 +159,16 @@ impl fmt::Display for ConfigError {
                 }
                 write!(f, ": {source}")
             }
-            Self::Policy { path, problems } => {
+            Self::Policy { source, problems } => {
                 f.write_str("the policy does not hold together:")?;
-                problems.iter().try_for_each(|p| write!(f, "\n  {}:{p}", path.display()))
+                problems.iter().try_for_each(|p| write!(f, "\n  {source}:{p}"))
             }
-            Self::Secrets { path, problems } => {
-                write!(f, "the secrets in {} are not complete:", path.display())?;
+            Self::Secrets { source, problems } => {
+                write!(f, "the secrets in {source} are not complete:")?;
                 lines(f, problems)
+            }
+            Self::Aws { variable, source } => {
+                write!(f, "cannot read what {variable} names: {}", chain(source))
             }
         }
     }
@@ -168,16 +188,42 @@ impl Config {
     /// [`ConfigError`]; its text says what is wrong, where, and how to mend it.
     pub fn load(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let settings = Settings::read(variable).map_err(ConfigError::Settings)?;
-        let (policy, warnings) = policy(&settings.policy, Some("WARDEN_POLICY"))?;
-        let text = read(&settings.secrets, Some("WARDEN_SECRETS"))?;
-        let opened = Secrets::parse(&text).and_then(|secrets| open(secrets, &settings, &policy));
-        let path = settings.secrets.clone();
-        let opened = opened.map_err(|problems| ConfigError::Secrets { path, problems })?;
+        let (Source::File(policy), Source::File(secrets)) = (&settings.policy, &settings.secrets)
+        else {
+            let elsewhere = "what is kept on AWS is read by the Lambda functions; here WARDEN_POLICY \
+                             is to be a path, and WARDEN_SECRETS file:PATH";
+            return Err(ConfigError::Settings(vec![elsewhere.to_owned()]));
+        };
+        let policy = read(policy, Some("WARDEN_POLICY"))?;
+        let secrets = read(secrets, Some("WARDEN_SECRETS"))?;
+        let secrets = Secrets::parse(&secrets).map_err(|problems| ConfigError::Secrets {
+            source: settings.secrets.clone(),
+            problems,
+        })?;
+        Self::of(settings, &policy, secrets, Part::Whole)
+    }
+
+    /// Checks what was read, for what of the program is to run.
+    ///
+    /// # Errors
+    /// [`ConfigError::Policy`] or [`ConfigError::Secrets`].
+    pub fn of(
+        settings: Settings,
+        policy: &str,
+        secrets: Secrets,
+        part: Part,
+    ) -> Result<Self, ConfigError> {
+        let source = settings.policy.clone();
+        let checked =
+            Policy::parse(policy).map_err(|problems| ConfigError::Policy { source, problems })?;
+        let opened = open(&secrets, &settings, &checked.policy, part);
+        let source = settings.secrets.clone();
+        let opened = opened.map_err(|problems| ConfigError::Secrets { source, problems })?;
         Ok(Self {
             settings,
-            policy: Arc::new(policy),
-            warnings,
-            secrets: opened.secrets,
+            policy: Arc::new(checked.policy),
+            warnings: checked.warnings,
+            secrets,
             credential: opened.credential,
             write_credential: opened.write_credential,
             notification_keys: opened.notification_keys,
@@ -188,38 +234,38 @@ impl Config {
 
 /// What the secrets document holds, checked.
 struct Opened {
-    secrets: Secrets,
-    credential: Credential,
+    credential: Option<Credential>,
     write_credential: Option<Credential>,
     notification_keys: Vec<Arc<NotificationKey>>,
     partner_center_roots: Option<Arc<[TrustAnchor<'static>]>>,
 }
 
 /// Makes of the secrets what they are for, telling everything that is wrong with them at once.
-fn open(secrets: Secrets, settings: &Settings, policy: &Policy) -> Result<Opened, Vec<String>> {
+fn open(
+    secrets: &Secrets,
+    settings: &Settings,
+    policy: &Policy,
+    part: Part,
+) -> Result<Opened, Vec<String>> {
     let mut problems = Vec::new();
     let kind = settings.credential;
-    let reader = credential(kind, Identity::Reader, &settings.client_id, &secrets);
-    let reader = reader.map_err(|wrong| problems.extend(wrong)).ok();
+    let reads = matches!(part, Part::Whole | Part::Sweep);
+    let reader = reads.then(|| credential(kind, Identity::Reader, &settings.client_id, secrets));
+    let reader = reader.transpose().map_err(|wrong| problems.extend(wrong)).ok();
     // Nobody but an enforcing worker has what the writer signs in with.
-    let writer = settings.write_client_id.as_ref().filter(|_| policy.mode == Mode::Enforce);
-    let writer = writer.map(|id| credential(kind, Identity::Writer, id, &secrets));
+    let enforces = part == Part::Whole && policy.mode == Mode::Enforce;
+    let writer = settings.write_client_id.as_ref().filter(|_| enforces);
+    let writer = writer.map(|id| credential(kind, Identity::Writer, id, secrets));
     let writer = writer.transpose().map_err(|wrong| problems.extend(wrong)).ok();
-    problems.extend(secrets.missing_for(policy));
-    let keys = notification_keys(&secrets).map_err(|wrong| problems.extend(wrong)).ok();
-    let roots = partner_center_roots(&secrets).map_err(|wrong| problems.push(wrong)).ok();
+    problems.extend(secrets.missing_for(policy, part));
+    let keys = notification_keys(secrets).map_err(|wrong| problems.extend(wrong)).ok();
+    let roots = partner_center_roots(secrets).map_err(|wrong| problems.push(wrong)).ok();
     match (reader, writer, keys, roots) {
         (Some(credential), Some(write_credential), Some(keys), Some(partner_center_roots))
             if problems.is_empty() =>
         {
             let notification_keys = keys.into_iter().map(Arc::new).collect();
-            Ok(Opened {
-                secrets,
-                credential,
-                write_credential,
-                notification_keys,
-                partner_center_roots,
-            })
+            Ok(Opened { credential, write_credential, notification_keys, partner_center_roots })
         }
         _ => Err(problems),
     }
@@ -236,11 +282,13 @@ pub fn policy(
     let text = read(path, variable)?;
     match Policy::parse(&text) {
         Ok(checked) => Ok((checked.policy, checked.warnings)),
-        Err(problems) => Err(ConfigError::Policy { path: path.to_owned(), problems }),
+        Err(problems) => {
+            Err(ConfigError::Policy { source: Source::File(path.to_owned()), problems })
+        }
     }
 }
 
-fn read(path: &Path, variable: Option<&'static str>) -> Result<String, ConfigError> {
+pub(crate) fn read(path: &Path, variable: Option<&'static str>) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::File {
         variable,
         path: path.to_owned(),
@@ -259,16 +307,24 @@ impl Settings {
     }
 
     /// Reads the variables, telling everything that is wrong with them at once.
-    fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
+    ///
+    /// # Errors
+    /// A line for each thing that is wrong.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
         let mut reader = Reader { variable, problems: Vec::new() };
         let policy = reader.required("WARDEN_POLICY", "the path of the policy file");
+        let policy = policy.and_then(|text| reader.policy(&text));
         let secrets = reader.required("WARDEN_SECRETS", "file:PATH of the secrets document");
         let secrets = secrets.and_then(|text| reader.secrets(&text));
         let client_id = reader.required("WARDEN_CLIENT_ID", "the id of the app registration");
         let write_client_id = reader.write_client_id(client_id.as_deref());
         let credential = reader.credential();
-        let store = reader.store("WARDEN_STORE").unwrap_or_else(|| "partner-warden.db".into());
+        let store = reader
+            .store("WARDEN_STORE")
+            .unwrap_or_else(|| Place::Sqlite("partner-warden.db".into()));
         let queue = reader.store("WARDEN_QUEUE").unwrap_or_else(|| store.clone());
+        let later_queue = reader.queue("WARDEN_LATER_QUEUE");
+        let dead_letters = reader.queue("WARDEN_DEAD_LETTERS");
         let graph_url = reader.origin("WARDEN_GRAPH_URL", "https://graph.microsoft.com");
         let login_url = reader.origin("WARDEN_LOGIN_URL", "https://login.microsoftonline.com");
         let management_url = reader.origin("WARDEN_MANAGEMENT_URL", "https://manage.office.com");
@@ -292,10 +348,12 @@ impl Settings {
                 Some(management),
                 Some(listen),
             ) if reader.problems.is_empty() => Ok(Self {
-                policy: policy.into(),
+                policy,
                 secrets,
                 store,
                 queue,
+                later_queue,
+                dead_letters,
                 client_id,
                 write_client_id,
                 credential,
@@ -338,14 +396,43 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
         value
     }
 
-    fn secrets(&mut self, text: &str) -> Option<PathBuf> {
-        if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
-            return Some(path.into());
+    fn policy(&mut self, text: &str) -> Option<Source> {
+        let Some(object) = text.strip_prefix("s3://") else {
+            return Some(Source::File(text.into()));
+        };
+        let named = object.split_once('/').is_some_and(|(bucket, key)| {
+            !bucket.is_empty() && !key.is_empty() && !key.ends_with('/')
+        });
+        if named && AWS {
+            return Some(Source::Aws(vec![text.to_owned()]));
         }
-        self.problems.push(if text.starts_with("aws:") {
-            "WARDEN_SECRETS: this program was built without AWS; use file:PATH".to_owned()
+        self.problems.push(if named {
+            "WARDEN_POLICY: this program was built without AWS; use a path".to_owned()
         } else {
-            "WARDEN_SECRETS is to be file:PATH".to_owned()
+            "WARDEN_POLICY is to be a path or s3://BUCKET/KEY".to_owned()
+        });
+        None
+    }
+
+    /// `file:PATH`, or secrets of Secrets Manager: `aws:ID`, or several with commas between them.
+    fn secrets(&mut self, text: &str) -> Option<Source> {
+        if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
+            return Some(Source::File(path.into()));
+        }
+        let ids = text.split(',').map(|part| part.trim().strip_prefix("aws:"));
+        let ids = ids.map(|id| id.filter(|id| !id.is_empty()).map(str::to_owned));
+        let ids: Option<Vec<String>> = ids.collect();
+        self.problems.push(match ids {
+            Some(ids) if AWS => return Some(Source::Aws(ids)),
+            Some(_) => {
+                "WARDEN_SECRETS: this program was built without AWS; use file:PATH".to_owned()
+            }
+            None if AWS => {
+                "WARDEN_SECRETS is to be file:PATH or aws:SECRET_ID (or several of those with \
+                 commas between them)"
+                    .to_owned()
+            }
+            None => "WARDEN_SECRETS is to be file:PATH".to_owned(),
         });
         None
     }
@@ -369,17 +456,36 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
         Some(id)
     }
 
-    fn store(&mut self, name: &str) -> Option<PathBuf> {
+    fn store(&mut self, name: &str) -> Option<Place> {
         let value = (self.variable)(name)?;
-        match value.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
-            Some(path) if cfg!(feature = "sqlite") => return Some(path.into()),
-            Some(_) => self.problems.push(format!("{name}: this program was built without SQLite")),
-            None if value.starts_with("aws:") => self
-                .problems
-                .push(format!("{name}: this program was built without AWS; use sqlite:PATH")),
-            None => self.problems.push(format!("{name} is to be sqlite:PATH")),
-        }
+        let sqlite = value.strip_prefix("sqlite:").filter(|path| !path.is_empty());
+        let aws = value.strip_prefix("aws:").filter(|name| !name.is_empty());
+        self.problems.push(match (sqlite, aws) {
+            (Some(path), _) if cfg!(feature = "sqlite") => return Some(Place::Sqlite(path.into())),
+            (Some(_), _) => format!("{name}: this program was built without SQLite"),
+            (None, Some(place)) if AWS => return Some(Place::Aws(place.to_owned())),
+            (None, Some(_)) => {
+                format!("{name}: this program was built without AWS; use sqlite:PATH")
+            }
+            (None, None) if AWS => format!("{name} is to be sqlite:PATH or aws:NAME"),
+            (None, None) => format!("{name} is to be sqlite:PATH"),
+        });
         None
+    }
+
+    fn queue(&mut self, name: &str) -> Option<String> {
+        (self.variable)(name)?;
+        if !AWS {
+            self.problems.push(format!("{name}: this program was built without AWS; unset it"));
+            return None;
+        }
+        match self.store(name)? {
+            Place::Aws(url) => Some(url),
+            Place::Sqlite(_) => {
+                self.problems.push(format!("{name} is to be aws:QUEUE_URL"));
+                None
+            }
+        }
     }
 
     fn origin(&mut self, name: &str, default: &str) -> Option<Url> {

@@ -12,7 +12,6 @@ use url::Url;
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::http::{Answer, Http, Patience};
-use crate::adapters::sqlite::Sqlite;
 use crate::config::Config;
 use crate::domain::plan::StepState;
 use crate::domain::record::{Record, RecordEvent, link};
@@ -240,7 +239,7 @@ impl<W: Write + Send> Story<'_, W> {
     /// Reads the ledger back, as an auditor would.
     async fn records(&mut self, config: &Config) -> Result<(), DemoError> {
         self.say("\n6  A record of it is kept")?;
-        let store = Sqlite::open(&config.settings.store).map_err(DemoError::of)?;
+        let store = crate::serve::open(&config.settings.store).map_err(DemoError::of)?;
         let chain = store.chain().await.map_err(DemoError::of)?;
         let mut previous = String::new();
         let whole = chain.iter().all(|entry| {

@@ -4,6 +4,7 @@ pub mod id;
 pub mod text;
 pub mod secret;
 pub mod signal;
+pub mod work;
 pub mod role;
 pub mod roster;
 pub mod policy;

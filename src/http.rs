@@ -6,6 +6,7 @@ mod answer;
 mod body;
 mod edge;
 mod partner_center;
+pub mod renewing;
 pub mod replays;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,10 @@ use crate::wire::standard_webhooks::{Headers, WebhookSecret};
 use crate::wire::token::{KeySet, Measure};
 use crate::wire::{Received, Reject, audit, event_grid, graph, o365};
 
+/// Marks an answer to a sender who might have proven itself, had we other keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Unproven;
+
 /// What the router needs.
 pub struct Front {
     /// The time.
@@ -73,7 +78,7 @@ pub struct Front {
     /// Where signals go.
     pub enqueue: Arc<dyn Enqueue>,
     /// The messages that were taken in of late.
-    pub replays: Mutex<Replays>,
+    pub replays: Arc<Mutex<Replays>>,
 }
 
 /// The router, a `tower::Service`.
@@ -281,6 +286,7 @@ async fn take_in(
         metric::replayed(sender);
         return by(sender, status_only(StatusCode::ACCEPTED));
     }
+    let unproven = rejects.iter().any(Reject::is_unproven);
     let rejects = tell_rejects(sender, rejects);
     let heard = signals.len();
     if heard > 0 {
@@ -295,7 +301,7 @@ async fn take_in(
     let passed_over = (!passed_over.is_empty()).then(|| passed_over.join(", "));
     info!(sender = sender.name(), signals = heard, irrelevant, rejects, passed_over, "heard");
     metric::heard(sender, heard, irrelevant);
-    by(sender, status_only(StatusCode::ACCEPTED))
+    marked(unproven, by(sender, status_only(StatusCode::ACCEPTED)))
 }
 
 /// Tells of items that were turned away, and how many they were. There is one line for each reason:
@@ -336,7 +342,14 @@ fn turned_away(sender: Sender, reject: &Reject) -> Response {
     warn!(sender = sender.name(), reason, "a request was turned away: {reject}");
     metric::rejected(sender, reject, 1);
     let status = StatusCode::from_u16(reject.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    by(sender, refused(status, reason, &reject.to_string()))
+    marked(reject.is_unproven(), by(sender, refused(status, reason, &reject.to_string())))
+}
+
+fn marked(unproven: bool, mut answer: Response) -> Response {
+    if unproven {
+        answer.extensions_mut().insert(Unproven);
+    }
+    answer
 }
 
 /// An answer, with word of whom it answers.

@@ -9,7 +9,8 @@
 //! 4. [`pipeline`]: the one place where the stages meet.
 //! 5. [`sweep`]: what happens by schedule: looks, polls of the audit log, subscriptions.
 //! 6. [`adapters`]: Microsoft Graph, ticket sinks, queue and ledger.
-//! 7. [`http`]: the router in front; [`serve`]: one process that runs all of it.
+//! 7. [`http`]: the router in front; [`parts`]: what a process is put together from; [`serve`]: one
+//!    process that runs all of it.
 
 pub mod wire;
 pub mod domain;
@@ -18,8 +19,11 @@ pub mod pipeline;
 pub mod sweep;
 pub mod adapters;
 pub mod http;
+pub mod parts;
 #[cfg(feature = "sqlite")]
 pub mod serve;
+#[cfg(feature = "aws")]
+pub mod lambda;
 pub mod config;
 pub mod telemetry;
 pub mod sim;

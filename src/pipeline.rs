@@ -1,5 +1,7 @@
 //! The one place where the stages meet: read, decide, write down, act, prove.
 
+pub mod deliver;
+pub mod look;
 mod observe;
 mod reason;
 
@@ -175,7 +177,8 @@ async fn act(
     Ok(settled)
 }
 
-/// Reads again what steps of one tenant were to take away, and writes down what is gone.
+/// Reads again what steps of one tenant were to take away, and writes down what is gone. Says when
+/// the next of them is to be read again.
 ///
 /// # Errors
 /// Those of the ledger.
@@ -183,7 +186,7 @@ pub async fn verify(
     world: &World,
     tenant: TenantId,
     due: &[DueVerification],
-) -> Result<(), PortError> {
+) -> Result<Option<Timestamp>, PortError> {
     let held = read_again(world, tenant, due).await;
     let now = world.clock.now();
     let before = world.ledger.cases(tenant).await?;
@@ -233,7 +236,12 @@ pub async fn verify(
         gaps: Vec::new(),
         case: case.clone(),
     };
-    world.ledger.verified(&proofs, conclusion(world, &before, cases, record)).await
+    world.ledger.verified(tenant, &proofs, conclusion(world, &before, cases, record)).await?;
+    let next = proofs.iter().filter_map(|(_, proof)| match proof {
+        Proof::Again(at) => Some(*at),
+        Proof::Gone | Proof::StillThere | Proof::NotDone => None,
+    });
+    Ok(next.min())
 }
 
 /// The role assignments of every principal concerned, each read once.

@@ -1,6 +1,8 @@
 //! What the pipeline asks of the world. One trait for each permission: whoever holds no `Revoke…`
 //! cannot revoke.
 
+mod due;
+mod lambda;
 mod sweep;
 
 use std::fmt;
@@ -18,12 +20,14 @@ use crate::domain::id::{AssignmentId, PartnerId, PrincipalId, StepId, TenantId};
 use crate::domain::plan::{History, Step};
 use crate::domain::record::Record;
 use crate::domain::secret::Secret;
-use crate::domain::signal::{Envelope, Signal, Subject};
+use crate::domain::signal::{Envelope, Sender, Signal, Subject};
 use crate::domain::ticket::Message;
 use crate::wire::Verified;
 use crate::wire::partner_center::certificates::Published;
 use crate::wire::token::KeySet;
 
+pub use self::due::{DueTenants, Later, Lease, Looks, RememberLooks, Settling, Sorted};
+pub use self::lambda::{Bury, Forward, NoteHeard};
 pub use self::sweep::{
     AuditPage, AuditsFrom, Created, DeadLetter, DeadLetters, Heard, Kind, Marks, ReadAudits,
     ReadHeard, ReadSubscriptions, Redriven, WriteSubscriptions,
@@ -249,6 +253,14 @@ pub struct Waiting {
     pub attempts: u32,
 }
 
+impl Waiting {
+    /// Whether a settling look is to follow. The schedule comes round again anyway.
+    pub fn wants_to_settle(&self) -> bool {
+        let Some(Envelope::V1 { signal }) = &self.first else { return true };
+        signal.sender != Sender::Schedule
+    }
+}
+
 /// What to do with a claimed look afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settle {
@@ -256,6 +268,8 @@ pub enum Settle {
     After(SignedDuration),
     /// Once was enough.
     No,
+    /// Nothing was read, since what waited was no reason to.
+    Unread,
 }
 
 /// What became of a look that did not succeed.
@@ -267,9 +281,18 @@ pub enum Retried {
     Buried,
 }
 
+/// Say how a look that was claimed has ended.
+#[async_trait]
+pub trait EndLook: Send + Sync {
+    /// The look was made at a complete snapshot read after the claim.
+    async fn complete(&self, look: &Look, now: Timestamp, settle: Settle) -> Result<(), PortError>;
+    /// The look did not succeed; try again at `due`. What was tried too often is buried instead.
+    async fn retry(&self, look: &Look, due: Timestamp, why: &str) -> Result<Retried, PortError>;
+}
+
 /// The waiting signals, seen from the worker.
 #[async_trait]
-pub trait Queue: Send + Sync {
+pub trait Queue: EndLook {
     /// Claims everything due for one tenant that nobody else has claimed and that is not in
     /// `busy`. What is not completed within `lease` becomes visible again.
     async fn claim(
@@ -278,10 +301,6 @@ pub trait Queue: Send + Sync {
         lease: SignedDuration,
         busy: &[TenantId],
     ) -> Result<Option<Look>, PortError>;
-    /// The look was made at a complete snapshot read after the claim.
-    async fn complete(&self, look: &Look, now: Timestamp, settle: Settle) -> Result<(), PortError>;
-    /// The look did not succeed; try again at `due`. What was tried too often is buried instead.
-    async fn retry(&self, look: &Look, due: Timestamp, why: &str) -> Result<Retried, PortError>;
     /// When something will be due, if anything waits.
     async fn next_due(&self) -> Result<Option<Timestamp>, PortError>;
 }
@@ -352,9 +371,11 @@ pub trait Ledger: Send + Sync {
     async fn due_verifications(&self, now: Timestamp) -> Result<Vec<DueVerification>, PortError>;
     /// When the next verification will be due, if any waits.
     async fn next_verification(&self) -> Result<Option<Timestamp>, PortError>;
-    /// Writes down how verifications ended, with the cases they changed: all of it or nothing.
+    /// Writes down how verifications of a tenant ended, with the cases they changed: all of it or
+    /// nothing.
     async fn verified(
         &self,
+        tenant: TenantId,
         proofs: &[(StepId, Proof)],
         conclusion: Conclusion,
     ) -> Result<(), PortError>;
@@ -367,6 +388,8 @@ pub struct Delivery {
     pub number: i64,
     /// The sink's name.
     pub sink: crate::domain::id::SinkName,
+    /// The ticket's key. The messages of a ticket are delivered in order.
+    pub ticket: String,
     /// The message's id, the same for every attempt.
     pub id: String,
     /// The body, byte for byte the same for every attempt.
@@ -382,10 +405,14 @@ pub trait Outbox: Send + Sync {
     /// delivered in order.
     async fn due(&self, now: Timestamp) -> Result<Vec<Delivery>, PortError>;
     /// It was accepted.
-    async fn delivered(&self, number: i64) -> Result<(), PortError>;
+    async fn delivered(&self, delivery: &Delivery) -> Result<(), PortError>;
     /// It was not; try again at `due`, or never if nothing.
-    async fn failed(&self, number: i64, due: Option<Timestamp>, why: &str)
-    -> Result<(), PortError>;
+    async fn failed(
+        &self,
+        delivery: &Delivery,
+        due: Option<Timestamp>,
+        why: &str,
+    ) -> Result<(), PortError>;
     /// When something will be due, if anything waits.
     async fn next_delivery(&self) -> Result<Option<Timestamp>, PortError>;
 }

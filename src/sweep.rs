@@ -160,6 +160,7 @@ impl Sweep {
         if let Some(now) = self.is_due(tenant.id, Duty::Tend, &turns) {
             let tended = self.tend(tenant, false).await?;
             self.cover(tenant, &tended).await?;
+            tended.measure(tenant.id, now);
             report.tended = Some(tended);
             self.done(tenant.id, |turns| turns.tended = Some(now)).await?;
         }

@@ -1,6 +1,8 @@
 //! Logs: for a person on a terminal, else one JSON object a line. To standard error, always. And
 //! numbers, for whoever collects them.
 
+#[cfg(feature = "aws")]
+pub mod embedded;
 pub mod metric;
 #[cfg(feature = "sqlite")]
 pub mod prometheus;

@@ -109,6 +109,11 @@ pub enum Reject {
 }
 
 impl Reject {
+    /// Whether other keys of ours might have proven it authentic.
+    pub fn is_unproven(&self) -> bool {
+        matches!(self, Self::NotAuthentic(_) | Self::NoKey(_))
+    }
+
     /// The HTTP status for a request that is turned away as a whole.
     pub fn status(&self) -> u16 {
         match self {

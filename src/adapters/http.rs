@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
@@ -52,6 +53,36 @@ impl Default for Patience {
 pub struct Http {
     client: reqwest::Client,
     patience: Patience,
+}
+
+/// A client that is made when it is first needed: most runs of a door need none, and it takes longer
+/// to make than all the rest.
+#[derive(Debug)]
+pub struct LateHttp {
+    patience: Patience,
+    http: OnceLock<Http>,
+}
+
+impl LateHttp {
+    /// A client to be.
+    pub fn new(patience: Patience) -> Self {
+        Self { patience, http: OnceLock::new() }
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// Where none can be made.
+    pub fn http(&self) -> Result<&Http, PortError> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        let http = Http::new(self.patience).map_err(|error| {
+            let said = "no HTTP client can be made; are the system's certificates installed?";
+            PortError::new(Failure::Transient, said).because(error)
+        })?;
+        Ok(self.http.get_or_init(|| http))
+    }
 }
 
 /// An answer that was read to its end.

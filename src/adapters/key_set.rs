@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::http::Http;
+use super::http::{LateHttp, Patience};
 use crate::ports::{Clock, Failure, PortError, SigningKeys};
 use crate::wire::token::KeySet;
 
@@ -23,7 +23,7 @@ const AGAIN_AFTER_FAILURE: SignedDuration = SignedDuration::from_secs(5);
 
 /// The published keys of a sign-in.
 pub struct PublishedKeys {
-    http: Http,
+    http: LateHttp,
     url: Url,
     clock: Arc<dyn Clock>,
     held: Held<Arc<KeySet>>,
@@ -37,8 +37,13 @@ impl PublishedKeys {
     ///
     /// # Errors
     /// When `login` is no base for urls.
-    pub fn new(http: Http, login: &Url, clock: Arc<dyn Clock>) -> Result<Self, url::ParseError> {
+    pub fn new(
+        patience: Patience,
+        login: &Url,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, url::ParseError> {
         let url = login.join("common/discovery/v2.0/keys")?;
+        let http = LateHttp::new(patience);
         Ok(Self { http, url, clock, held: Held::default(), asked: Mutex::default() })
     }
 }
@@ -70,7 +75,7 @@ impl SigningKeys for PublishedKeys {
 
 impl PublishedKeys {
     async fn fetch(&self) -> Result<KeySet, PortError> {
-        let answer = self.http.once(WHOM, |client| client.get(self.url.clone())).await?;
+        let answer = self.http.http()?.once(WHOM, |client| client.get(self.url.clone())).await?;
         if !answer.status.is_success() {
             let said = format!("{WHOM} answered {} for its keys", answer.status.as_u16());
             return Err(PortError::new(Failure::Transient, said));

@@ -18,7 +18,7 @@ use rustls_pki_types::TrustAnchor;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::http::{Answer, Http};
+use super::http::{Answer, LateHttp, Patience};
 use crate::ports::{Clock, Failure, PortError, SenderCertificates};
 use crate::wire::partner_center::certificates::{FILE_MAX, Published, root};
 
@@ -51,7 +51,7 @@ const ISSUERS_MAX: usize = 3;
 
 /// The published certificates of Partner Center.
 pub struct PublishedCertificates {
-    http: Http,
+    http: LateHttp,
     clock: Arc<dyn Clock>,
     roots: OnceLock<Arc<[TrustAnchor<'static>]>>,
     places: Held<Vec<(Url, Arc<Place>)>>,
@@ -83,12 +83,12 @@ impl Place {
 impl PublishedCertificates {
     /// Certificates that lead to these roots, or to those that this machine trusts.
     pub fn new(
-        http: Http,
+        patience: Patience,
         clock: Arc<dyn Clock>,
         roots: Option<Arc<[TrustAnchor<'static>]>>,
     ) -> Self {
         Self {
-            http,
+            http: LateHttp::new(patience),
             clock,
             roots: roots.map_or_else(OnceLock::new, OnceLock::from),
             places: Held::default(),
@@ -156,8 +156,8 @@ impl PublishedCertificates {
     }
 
     async fn file(&self, url: &Url) -> Result<Answer, PortError> {
-        let answer =
-            self.http.once_within(WHOM, FILE_MAX, |client| client.get(url.clone())).await?;
+        let http = self.http.http()?;
+        let answer = http.once_within(WHOM, FILE_MAX, |client| client.get(url.clone())).await?;
         if answer.status.is_success() {
             return Ok(answer);
         }

@@ -6,6 +6,9 @@ use super::Secrets;
 use crate::adapters::graph::{ClientCertificate, Credential, Identity, NotACredential};
 use crate::domain::secret::Secret;
 
+/// What is said of federation where there is none.
+const WITHOUT_AWS: &str = "WARDEN_CREDENTIAL=aws-federation: this program was built without AWS; use secret or certificate";
+
 /// `WARDEN_CREDENTIAL`: what the applications prove themselves with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialKind {
@@ -13,6 +16,8 @@ pub enum CredentialKind {
     Secret,
     /// A certificate.
     Certificate,
+    /// A token of AWS STS about the role this process runs as. In a program built with AWS.
+    AwsFederation,
 }
 
 impl CredentialKind {
@@ -24,8 +29,8 @@ impl CredentialKind {
         match value {
             "secret" => Ok(Self::Secret),
             "certificate" => Ok(Self::Certificate),
-            "aws-federation" => Err("WARDEN_CREDENTIAL=aws-federation: this program was built \
-                                     without AWS; use secret or certificate"),
+            "aws-federation" if cfg!(feature = "aws") => Ok(Self::AwsFederation),
+            "aws-federation" => Err(WITHOUT_AWS),
             _ => Err("WARDEN_CREDENTIAL is to be secret, certificate or aws-federation"),
         }
     }
@@ -52,7 +57,20 @@ pub(super) fn credential(
             let certificate = Arc::new(certificate(identity, secrets)?);
             Ok(Credential::Certificate { client_id, certificate })
         }
+        CredentialKind::AwsFederation => federated(client_id),
     }
+}
+
+#[cfg(feature = "aws")]
+#[expect(clippy::unnecessary_wraps, reason = "a program built without AWS refuses")]
+fn federated(client_id: String) -> Result<Credential, Vec<String>> {
+    let assertion = Arc::new(crate::adapters::aws::federation::WebIdentity::of_environment());
+    Ok(Credential::Federated { client_id, assertion })
+}
+
+#[cfg(not(feature = "aws"))]
+fn federated(_: String) -> Result<Credential, Vec<String>> {
+    Err(vec![WITHOUT_AWS.to_owned()])
 }
 
 fn certificate(identity: Identity, secrets: &Secrets) -> Result<ClientCertificate, Vec<String>> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::Part;
 use crate::domain::id::SinkName;
 use crate::domain::policy::{Policy, Sink};
 use crate::domain::secret::Secret;
@@ -33,8 +34,16 @@ const KEYS: &[&str] = &[
     "partnerCenterRootsPem",
 ];
 
+/// The keys of which a previous one is accepted; those that go together are in one group.
+const ROTATED: &[&[&str]] = &[
+    &["clientStateKey"],
+    &["notificationCertificatePem", "notificationPrivateKeyPem"],
+    &["auditWebhookSecret"],
+    &["o365AuthId"],
+];
+
 /// The secrets, by key; a sink's secret stands under `tickets.{sink}.secret`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secrets(BTreeMap<String, Secret>);
 
 impl Secrets {
@@ -76,6 +85,39 @@ impl Secrets {
         if problems.is_empty() { Ok(Self(secrets)) } else { Err(problems) }
     }
 
+    /// This document and another, which may not hold a key of this one. `names` says where each
+    /// of them is kept.
+    ///
+    /// # Errors
+    /// A line for each key that stands in both.
+    pub fn with(mut self, other: Self, names: [&str; 2]) -> Result<Self, Vec<String>> {
+        let both = other.0.keys().filter(|key| self.0.contains_key(*key));
+        let both: Vec<String> =
+            both.map(|key| format!("{key} stands in both {} and {}", names[0], names[1])).collect();
+        self.0.extend(other.0);
+        if both.is_empty() { Ok(self) } else { Err(both) }
+    }
+
+    /// This document with the keys of the one before it, as far as those are still accepted while
+    /// they are rotated and this document does not name them itself.
+    #[must_use]
+    pub fn with_previous(mut self, before: &Self) -> Self {
+        for group in ROTATED {
+            let differs =
+                |key: &&str| before.secret(key).is_some_and(|old| self.secret(key) != Some(old));
+            let named = group.iter().any(|key| self.0.contains_key(&previous(key)));
+            if named || !group.iter().any(differs) {
+                continue;
+            }
+            for key in *group {
+                if let Some(old) = before.secret(key) {
+                    self.0.insert(previous(key), old.clone());
+                }
+            }
+        }
+        self
+    }
+
     /// The secret with this key.
     pub fn secret(&self, key: &str) -> Option<&Secret> {
         self.0.get(key)
@@ -83,7 +125,7 @@ impl Secrets {
 
     /// The current key and, while it is rotated, the previous one.
     pub fn rotated(&self, key: &str) -> Vec<Secret> {
-        let previous = format!("{key}Previous");
+        let previous = previous(key);
         [key, &previous].into_iter().filter_map(|key| self.secret(key).cloned()).collect()
     }
 
@@ -93,8 +135,9 @@ impl Secrets {
     }
 
     /// What a policy needs and the document does not hold, a line each.
-    pub(super) fn missing_for(&self, policy: &Policy) -> Vec<String> {
+    pub(super) fn missing_for(&self, policy: &Policy, part: Part) -> Vec<String> {
         let mut problems = Vec::new();
+        let whole = part == Part::Whole;
         for key in ["clientStateKey", "clientStateKeyPrevious"] {
             let short = |secret: &&Secret| secret.expose().chars().count() < CLIENT_STATE_KEY_MIN;
             if self.secret(key).as_ref().is_some_and(short) {
@@ -107,7 +150,7 @@ impl Secrets {
         for (name, sink) in &policy.tickets {
             let Sink::Webhook { .. } = sink;
             let key = format!("tickets.{name}.secret");
-            if self.secret(&key).is_none() {
+            if whole && self.secret(&key).is_none() {
                 problems
                     .push(format!("{key} is missing; messages to that sink are signed with it"));
             }
@@ -119,6 +162,11 @@ impl Secrets {
         }
         problems
     }
+}
+
+/// The key under which the previous one is accepted.
+fn previous(key: &str) -> String {
+    format!("{key}Previous")
 }
 
 /// Brings nested objects to keys with dots.
@@ -139,4 +187,64 @@ fn unknown(key: &str) -> String {
     let near = near.filter(|(distance, known)| *distance <= known.len() / 3).min();
     let hint = near.map_or_else(String::new, |(_, known)| format!("; did you mean {known}?"));
     format!("{} is not a key of the secrets document{hint}", crate::domain::text::foreign(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(text: &str) -> Secrets {
+        Secrets::parse(text).unwrap()
+    }
+
+    fn value<'a>(secrets: &'a Secrets, key: &str) -> Option<&'a str> {
+        secrets.secret(key).map(Secret::expose)
+    }
+
+    #[test]
+    fn two_documents_are_one_unless_a_key_stands_in_both() {
+        let door = || document(r#"{"clientStateKey": "a", "auditWebhookSecret": "b"}"#);
+        let graph = document(r#"{"graphClientSecret": "c"}"#);
+        let both = door().with(graph, ["warden/door", "warden/graph"]).unwrap();
+        assert_eq!(
+            (value(&both, "clientStateKey"), value(&both, "graphClientSecret")),
+            (Some("a"), Some("c"))
+        );
+        let again = document(r#"{"clientStateKey": "hunter2"}"#);
+        let problems = door().with(again, ["warden/door", "warden/graph"]).unwrap_err();
+        assert_eq!(problems, ["clientStateKey stands in both warden/door and warden/graph"]);
+    }
+
+    #[test]
+    fn the_key_before_is_accepted_while_keys_are_rotated() {
+        let before = document(
+            r#"{"clientStateKey": "old", "auditWebhookSecret": "same", "graphClientSecret": "old"}"#,
+        );
+        let now = document(
+            r#"{"clientStateKey": "new", "auditWebhookSecret": "same", "graphClientSecret": "new"}"#,
+        );
+        let now = now.with_previous(&before);
+        let accepted: Vec<Secret> = now.rotated("clientStateKey");
+        assert_eq!(accepted, [Secret::new("new"), Secret::new("old")]);
+        assert_eq!(now.rotated("auditWebhookSecret").len(), 1);
+        assert_eq!(value(&now, "graphClientSecretPrevious"), None, "what we show is not rotated");
+    }
+
+    #[test]
+    fn a_key_before_that_the_document_names_itself_stays() {
+        let before = document(r#"{"clientStateKey": "old"}"#);
+        let now = document(r#"{"clientStateKey": "new", "clientStateKeyPrevious": "named"}"#);
+        assert_eq!(value(&now.with_previous(&before), "clientStateKeyPrevious"), Some("named"));
+        let gone = document("{}").with_previous(&before);
+        assert_eq!(gone.rotated("clientStateKey"), [Secret::new("old")]);
+    }
+
+    #[test]
+    fn a_certificate_that_was_renewed_over_one_key_keeps_its_key() {
+        let before = r#"{"notificationCertificatePem": "c1", "notificationPrivateKeyPem": "k"}"#;
+        let now = r#"{"notificationCertificatePem": "c2", "notificationPrivateKeyPem": "k"}"#;
+        let now = document(now).with_previous(&document(before));
+        let previous = ["notificationCertificatePemPrevious", "notificationPrivateKeyPemPrevious"];
+        assert_eq!(previous.map(|key| value(&now, key)), [Some("c1"), Some("k")]);
+    }
 }

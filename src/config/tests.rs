@@ -71,7 +71,7 @@ fn defaults_are_the_global_cloud_one_file_and_this_machine() {
     assert_eq!(settings.graph_url.as_str(), "https://graph.microsoft.com/");
     assert_eq!(settings.login_url.as_str(), "https://login.microsoftonline.com/");
     assert_eq!(settings.management_url.as_str(), "https://manage.office.com/");
-    assert_eq!(settings.store, PathBuf::from("partner-warden.db"));
+    assert_eq!(settings.store, Place::Sqlite("partner-warden.db".into()));
     assert_eq!(settings.queue, settings.store);
     assert_eq!(settings.sweep_every, Some(SignedDuration::from_mins(15)));
     assert_eq!(settings.settle_after, Some(SignedDuration::from_mins(2)));
@@ -154,8 +154,8 @@ fn what_is_set_counts() {
         .load()
         .unwrap()
         .settings;
-    assert_eq!(settings.store, PathBuf::from("/var/lib/warden/store.db"));
-    assert_eq!(settings.queue, PathBuf::from("queue.db"));
+    assert_eq!(settings.store, Place::Sqlite("/var/lib/warden/store.db".into()));
+    assert_eq!(settings.queue, Place::Sqlite("queue.db".into()));
     assert_eq!(settings.management_url.as_str(), "https://manage.office365.us/");
     assert_eq!(settings.sweep_every, None);
     assert_eq!(settings.settle_after, Some(SignedDuration::from_secs(1)));
@@ -169,7 +169,7 @@ fn everything_wrong_with_the_settings_is_told_at_once() {
         .set("WARDEN_SECRETS", "secrets.json")
         .set("WARDEN_CLIENT_ID", "")
         .set("WARDEN_CREDENTIAL", "password")
-        .set("WARDEN_STORE", "aws:table")
+        .set("WARDEN_STORE", "sqlite:")
         .set("WARDEN_QUEUE", "queue.db")
         .set("WARDEN_GRAPH_URL", "http://graph.example")
         .set("WARDEN_LOGIN_URL", "https://login.example/common")
@@ -179,14 +179,20 @@ fn everything_wrong_with_the_settings_is_told_at_once() {
         .set("WARDEN_LISTEN", "8080")
         .set("WARDEN_METRICS_LISTEN", "localhost");
     given.variables.remove("WARDEN_POLICY");
-    given.fails(
+    let or_name = if cfg!(feature = "aws") { " or aws:NAME" } else { "" };
+    let or_aws = if cfg!(feature = "aws") {
+        " or aws:SECRET_ID (or several of those with commas between them)"
+    } else {
+        ""
+    };
+    given.fails(&format!(
         "the settings are not complete:
   WARDEN_POLICY is not set; it is the path of the policy file
-  WARDEN_SECRETS is to be file:PATH
+  WARDEN_SECRETS is to be file:PATH{or_aws}
   WARDEN_CLIENT_ID is not set; it is the id of the app registration
   WARDEN_CREDENTIAL is to be secret, certificate or aws-federation
-  WARDEN_STORE: this program was built without AWS; use sqlite:PATH
-  WARDEN_QUEUE is to be sqlite:PATH
+  WARDEN_STORE is to be sqlite:PATH{or_name}
+  WARDEN_QUEUE is to be sqlite:PATH{or_name}
   WARDEN_GRAPH_URL is to be https (plain http only to this machine)
   WARDEN_LOGIN_URL is to be an origin such as https://graph.microsoft.com, without a version
   WARDEN_MANAGEMENT_URL is to be https (plain http only to this machine)
@@ -194,19 +200,102 @@ fn everything_wrong_with_the_settings_is_told_at_once() {
   WARDEN_SETTLE_AFTER is to be an ISO 8601 duration such as PT15M, or off
   WARDEN_LISTEN is to be an address and a port such as 127.0.0.1:8080
   WARDEN_METRICS_LISTEN is to be an address and a port such as 127.0.0.1:8080",
-    );
+    ));
 }
 
+#[cfg(not(feature = "aws"))]
 #[test]
-fn a_credential_that_cannot_be_is_told() {
+fn federation_with_aws_needs_a_program_built_with_it() {
     given().set("WARDEN_CREDENTIAL", "aws-federation").fails(
         "the settings are not complete:
   WARDEN_CREDENTIAL=aws-federation: this program was built without AWS; use secret or certificate",
     );
+}
+
+#[test]
+fn one_application_is_not_named_as_two() {
     given().set("WARDEN_WRITE_CLIENT_ID", "Client").fails(
         "the settings are not complete:
   WARDEN_WRITE_CLIENT_ID is the same as WARDEN_CLIENT_ID; unset it: one application then does both",
     );
+}
+
+/// Settings that name nothing but AWS.
+fn on_aws() -> Given {
+    given()
+        .set("WARDEN_POLICY", "s3://warden/policy.yaml")
+        .set("WARDEN_SECRETS", "aws:warden/door, aws:warden/graph")
+        .set("WARDEN_STORE", "aws:warden")
+        .set("WARDEN_QUEUE", "aws:https://sqs.eu-central-1.amazonaws.com/1/work.fifo")
+        .set("WARDEN_LATER_QUEUE", "aws:https://sqs.eu-central-1.amazonaws.com/1/later")
+}
+
+#[cfg(not(feature = "aws"))]
+#[test]
+fn what_is_on_aws_needs_a_program_built_with_it() {
+    on_aws().fails(
+        "the settings are not complete:
+  WARDEN_POLICY: this program was built without AWS; use a path
+  WARDEN_SECRETS: this program was built without AWS; use file:PATH
+  WARDEN_STORE: this program was built without AWS; use sqlite:PATH
+  WARDEN_QUEUE: this program was built without AWS; use sqlite:PATH
+  WARDEN_LATER_QUEUE: this program was built without AWS; unset it",
+    );
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn what_is_on_aws_is_named() {
+    let given = on_aws();
+    let settings = Settings::read(|name| given.variables.get(name).cloned()).unwrap();
+    assert_eq!(settings.policy, Source::Aws(vec!["s3://warden/policy.yaml".to_owned()]));
+    let secrets = ["warden/door", "warden/graph"].map(str::to_owned);
+    assert_eq!(settings.secrets, Source::Aws(secrets.to_vec()));
+    assert_eq!(settings.store, Place::Aws("warden".to_owned()));
+    let queue = "https://sqs.eu-central-1.amazonaws.com/1/work.fifo".to_owned();
+    assert_eq!(settings.queue, Place::Aws(queue));
+    let later = settings.later_queue.as_deref();
+    assert_eq!(later, Some("https://sqs.eu-central-1.amazonaws.com/1/later"));
+    given.fails(
+        "the settings are not complete:
+  what is kept on AWS is read by the Lambda functions; here WARDEN_POLICY is to be a path, and \
+         WARDEN_SECRETS file:PATH",
+    );
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn what_names_nothing_on_aws_is_told() {
+    on_aws()
+        .set("WARDEN_POLICY", "s3://warden/")
+        .set("WARDEN_SECRETS", "aws:warden/door,file:secrets.json")
+        .set("WARDEN_STORE", "aws:")
+        .set("WARDEN_LATER_QUEUE", "sqlite:later.db")
+        .fails(
+            "the settings are not complete:
+  WARDEN_POLICY is to be a path or s3://BUCKET/KEY
+  WARDEN_SECRETS is to be file:PATH or aws:SECRET_ID (or several of those with commas between \
+             them)
+  WARDEN_STORE is to be sqlite:PATH or aws:NAME
+  WARDEN_LATER_QUEUE is to be aws:QUEUE_URL",
+        );
+}
+
+#[test]
+fn the_door_needs_neither_the_credential_nor_a_sinks_key() {
+    let policy = "version: 1\ntenants: [{id: 11111111-1111-1111-1111-111111111111, name: A}]\n\
+                  tickets: {security: {kind: webhook, url: https://tickets.example/in}}\n";
+    let settings = given().load().unwrap().settings;
+    let of = |secrets: &str, part| {
+        let secrets = Secrets::parse(secrets).unwrap();
+        Config::of(settings.clone(), policy, secrets, part).map(drop).map_err(|e| e.to_string())
+    };
+    assert_eq!(of("{}", Part::Door), Ok(()));
+    let whole = of("{}", Part::Whole).unwrap_err();
+    assert!(whole.contains("graphClientSecret is missing"), "{whole}");
+    assert!(whole.contains("tickets.security.secret is missing"), "{whole}");
+    let short = of(r#"{"clientStateKey": "short"}"#, Part::Door).unwrap_err();
+    assert!(short.contains("clientStateKey is to have at least 32 characters"), "{short}");
 }
 
 #[test]
@@ -281,7 +370,7 @@ fn pem(pair: &str, part: &str) -> Value {
 fn signs_in_with(given: &Given) -> (String, Option<String>) {
     let config = given.load().unwrap();
     let told = |credential: &Credential| format!("{credential:?}");
-    (told(&config.credential), config.write_credential.as_ref().map(told))
+    (told(config.credential.as_ref().unwrap()), config.write_credential.as_ref().map(told))
 }
 
 #[test]
@@ -294,7 +383,7 @@ fn a_certificate_signs_in_instead_of_a_secret() {
     assert_eq!(signs_in_with(&given), (reader, None));
     let config = given.load().unwrap();
     assert!(!format!("{config:?}").contains("PRIVATE KEY"), "{config:?}");
-    let Credential::Certificate { certificate, .. } = config.credential else { panic!() };
+    let Some(Credential::Certificate { certificate, .. }) = config.credential else { panic!() };
     assert_eq!(certificate.ends().to_string(), "2120-01-01T00:00:00Z");
 }
 

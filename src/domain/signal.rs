@@ -70,6 +70,11 @@ impl Subject {
         Self("reauthorization".to_owned())
     }
 
+    /// Whether it is about the tenant's subscriptions, of which no reading of its roles tells.
+    pub fn is_about_subscriptions(&self) -> bool {
+        [Self::subscriptions(), Self::reauthorization()].contains(self)
+    }
+
     /// One directory object. The id is hashed, because it comes from the event.
     pub fn object(id: &str) -> Self {
         let id = id.trim().to_ascii_lowercase();

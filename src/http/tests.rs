@@ -100,7 +100,7 @@ impl Town {
             certificate_origins: vec![],
             certificates: world.clone(),
             enqueue: world.clone(),
-            replays: Mutex::default(),
+            replays: Arc::default(),
         };
         Self { world, front }
     }

@@ -3,17 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use jiff::SignedDuration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::error;
 
-use crate::ports::{Clock, Delivery, Failure, Outbox, PortError, SendTicket, chain};
-use crate::telemetry::metric::{self, End};
-
-/// Most messages under way at once.
-const AT_ONCE: usize = 8;
+use crate::pipeline::deliver::{Desk, deliver};
+use crate::ports::{PortError, chain};
 
 /// How long a message under way may take when the process is asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -28,10 +23,7 @@ async fn long_after(stopping: &CancellationToken) {
 }
 
 pub(super) struct Courier {
-    pub(super) outbox: Arc<dyn Outbox>,
-    pub(super) tickets: Arc<dyn SendTicket>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) again: Vec<SignedDuration>,
+    pub(super) desk: Desk,
     /// Told when there is something new in the outbox.
     pub(super) written: Arc<Notify>,
 }
@@ -67,51 +59,16 @@ impl Courier {
 
     /// Delivers what is due and says how long there is nothing more to do.
     async fn round(&self) -> Result<Option<Duration>, PortError> {
+        let desk = &self.desk;
         loop {
-            let due = self.outbox.due(self.clock.now()).await?;
+            let due = desk.outbox.due(desk.clock.now()).await?;
             if due.is_empty() {
                 break;
             }
-            let mut sent = futures_util::stream::iter(due)
-                .map(|delivery| self.deliver(delivery))
-                .buffer_unordered(AT_ONCE);
-            while let Some(result) = sent.next().await {
-                result?;
-            }
+            deliver(desk, due).await?;
         }
-        let next = self.outbox.next_delivery().await?;
-        let now = self.clock.now();
+        let next = desk.outbox.next_delivery().await?;
+        let now = desk.clock.now();
         Ok(next.map(|next| next.duration_since(now).try_into().unwrap_or_default()))
-    }
-
-    async fn deliver(&self, delivery: Delivery) -> Result<(), PortError> {
-        let (now, sink) = (self.clock.now(), delivery.sink.to_string());
-        let error = match self.tickets.send(&delivery, now).await {
-            Ok(()) => {
-                info!(sink, webhook.id = delivery.id, "ticket delivered");
-                metric::delivered(End::Accepted);
-                return self.outbox.delivered(delivery.number).await;
-            }
-            Err(error) => error,
-        };
-        let pause = self.again.get(usize::try_from(delivery.attempts).unwrap_or(usize::MAX));
-        let pause = match (error.kind, pause) {
-            // The sink's own word counts; and a sink that is gone takes nothing any more.
-            (Failure::Gone, _) | (_, None) => None,
-            (Failure::Throttled(Some(after)), Some(pause)) => {
-                Some((*pause).max(SignedDuration::try_from(after).unwrap_or(*pause)))
-            }
-            (_, Some(pause)) => Some(*pause),
-        };
-        let why = chain(&error);
-        metric::delivered(if pause.is_some() { End::Again } else { End::GivenUp });
-        if pause.is_some() {
-            warn!(sink, webhook.id = delivery.id, "not delivered, tried again: {why}");
-        } else {
-            error!(sink, webhook.id = delivery.id, "given up: {why}");
-        }
-        // Counted from here: a sink that let us wait for its time limit gets its pause all the same.
-        let due = pause.map(|pause| self.clock.now() + pause);
-        self.outbox.failed(delivery.number, due, &why).await
     }
 }

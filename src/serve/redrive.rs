@@ -91,7 +91,7 @@ pub enum RedriveError {
 /// # Errors
 /// [`RedriveError::Serve`] and [`RedriveError::Port`].
 pub async fn list(config: &Config) -> Result<Vec<Letter>, RedriveError> {
-    let (store, queue) = store_and_queue(config).map_err(ServeError::from)?;
+    let (store, queue) = store_and_queue(config)?;
     letters(config, &store, &queue).await
 }
 
@@ -126,7 +126,7 @@ pub async fn run(
     kind: Option<Kind>,
     names: &[Name],
 ) -> Result<Vec<Letter>, RedriveError> {
-    let (store, queue) = store_and_queue(config).map_err(ServeError::from)?;
+    let (store, queue) = store_and_queue(config)?;
     let mut all = letters(config, &store, &queue).await?;
     if let Some(absent) = names.iter().find(|name| !all.iter().any(|it| it.id == **name)) {
         return Err(RedriveError::Absent(*absent));

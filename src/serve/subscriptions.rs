@@ -8,13 +8,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::door::{self, Limits};
-use super::{ServeError, Timing, Waking, front, graph, store_and_queue, sweep};
-use crate::adapters::http::Http;
+use super::{ServeError, Timing, Waking, store_and_queue, sweep};
 use crate::config::Config;
 use crate::domain::id::TenantId;
 use crate::domain::roster::Tenant;
 use crate::domain::subscription::Subscription;
 use crate::http::router;
+use crate::parts::{self, Lasting};
 use crate::ports::{Enqueue, PortError, ReadSubscriptions as _, chain};
 use crate::sweep::{Sweep, Tended};
 
@@ -61,10 +61,9 @@ impl OfTenant {
 /// while `serve` is running.
 ///
 /// # Errors
-/// [`ServeError::Client`]; what a tenant refuses is in its own part of the answer.
+/// [`ServeError::Parts`]; what a tenant refuses is in its own part of the answer.
 pub async fn list(config: &Config, timing: &Timing) -> Result<Vec<OfTenant>, ServeError> {
-    let http = Http::new(timing.patience).map_err(ServeError::Client)?;
-    let graph = graph(config, &http);
+    let graph = parts::graph(config, &parts::http(timing.patience)?)?;
     let url = config.settings.notification_url();
     let mut all = Vec::new();
     for tenant in &config.policy.roster.tenants {
@@ -98,7 +97,7 @@ pub async fn ensure(
 ) -> Result<Vec<OfTenant>, ServeError> {
     let (sweep, enqueue) = open(config, timing)?;
     let done = CancellationToken::new();
-    let front = front(config, enqueue)?;
+    let front = parts::front(config, &Lasting::new(&config.settings)?, enqueue);
     let door = door::open(listener, router(front), Limits::default(), &done);
     let work = async {
         let mut all = Vec::new();
@@ -178,10 +177,10 @@ fn open(config: &Config, timing: &Timing) -> Result<(Sweep, Arc<dyn Enqueue>), S
             "the secrets document has no clientStateKey; notifications are known by it",
         ));
     }
-    let http = Http::new(timing.patience).map_err(ServeError::Client)?;
+    let http = parts::http(timing.patience)?;
     let (store, queue) = store_and_queue(config)?;
     let enqueue = Arc::new(Waking { queue: queue.clone(), arrived: Arc::default() });
-    let graph = graph(config, &http);
+    let graph = parts::graph(config, &http)?;
     let sweep = sweep(config, &graph, &store, &queue, enqueue.clone(), timing);
     Ok((sweep, enqueue))
 }

@@ -4,27 +4,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::domain::id::TenantId;
-use crate::domain::signal::Subject;
-use crate::pipeline::{Looked, World, respond, verify};
-use crate::ports::{DueVerification, Look, PortError, Queue, Retried, Settle, chain};
+use crate::pipeline::look::{Patient, look_at, retry};
+use crate::pipeline::{World, verify};
+use crate::ports::{DueVerification, Look, PortError, Queue, chain};
 use crate::sweep::Sweep;
-use crate::telemetry::metric::{self, End};
 
 /// Tenants that are looked at, at once.
 const TENANTS_AT_ONCE: usize = 4;
 
 /// How long a look may take before it counts as stuck.
 const LEASE: SignedDuration = SignedDuration::from_mins(15);
-
-/// The longest pause before a look is tried again.
-const RETRY_PAUSE_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// The pause after the store failed, and between looks for work that waits for a busy tenant.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
@@ -98,16 +94,19 @@ impl Worker {
             let Some((tenant, job)) = self.next_job(&busy).await? else { break };
             let (world, queue) = (Arc::clone(&self.world), Arc::clone(&self.queue));
             let sweep = Arc::clone(&self.sweep);
-            let (settle_after, retry_pause) = (self.settle_after, self.retry_pause);
+            let patient = Patient {
+                limit: Duration::try_from(LEASE).unwrap_or_default(),
+                settle_after: self.settle_after,
+                retry_pause: self.retry_pause,
+            };
             let task = job.clone();
             let handle = tasks.spawn(async move {
                 match task {
                     Job::Look(look) => {
-                        let again = tend(&sweep, &look).await?;
-                        let queue = queue.as_ref();
-                        look_at(&world, queue, &look, settle_after, retry_pause, again).await
+                        let again = sweep.heed(&look).await?;
+                        look_at(&world, queue.as_ref(), &look, patient, again).await
                     }
-                    Job::Verify(due) => verify(&world, tenant, &due).await,
+                    Job::Verify(due) => verify(&world, tenant, &due).await.map(drop),
                 }
             });
             jobs.insert(handle.id(), (tenant, job));
@@ -157,60 +156,4 @@ impl Worker {
             }
         }
     }
-}
-
-/// Sees to the subscriptions of a tenant where a lifecycle notification asks for it; says whether
-/// that has to be tried again.
-async fn tend(sweep: &Sweep, look: &Look) -> Result<bool, PortError> {
-    let about = |subject: Subject| look.waiting.iter().any(|waiting| waiting.subject == subject);
-    let reauthorize = about(Subject::reauthorization());
-    if !reauthorize && !about(Subject::subscriptions()) {
-        return Ok(false);
-    }
-    let Some(tenant) = sweep.policy.roster.tenant(look.tenant) else { return Ok(false) };
-    // Whatever went unheard before a subscription stood is covered by the look that follows.
-    Ok(sweep.tend(tenant, reauthorize).await?.may_pass())
-}
-
-async fn look_at(
-    world: &World,
-    queue: &dyn Queue,
-    look: &Look,
-    settle_after: Option<SignedDuration>,
-    retry_pause: SignedDuration,
-    again: bool,
-) -> Result<(), PortError> {
-    let limit = Duration::try_from(LEASE).unwrap_or_default();
-    let looked = tokio::time::timeout(limit, respond(world, look)).await;
-    metric::looked(match &looked {
-        Ok(Ok(Looked::Settled)) => End::Settled,
-        Ok(Ok(Looked::NoReason)) => End::NoReason,
-        Ok(Ok(Looked::LookAgain)) => End::Again,
-        Ok(Err(_)) | Err(_) => End::Failed,
-    });
-    let now = world.clock.now();
-    match looked {
-        Ok(Ok(Looked::Settled)) if !again => {
-            let settle = settle_after.map_or(Settle::No, Settle::After);
-            queue.complete(look, now, settle).await
-        }
-        // Nothing was read that Graph might not have replicated yet.
-        Ok(Ok(Looked::NoReason)) if !again => queue.complete(look, now, Settle::No).await,
-        Ok(Ok(Looked::Settled | Looked::NoReason | Looked::LookAgain)) => {
-            let attempts = look.waiting.iter().map(|waiting| waiting.attempts).max().unwrap_or(0);
-            let doubled = 2_i32.saturating_pow(attempts.saturating_sub(1).min(16));
-            let pause = (retry_pause * doubled).min(RETRY_PAUSE_MAX);
-            warn!(tenant.id = %look.tenant, "looking again in {pause:#}");
-            retry(queue, look, now + pause, "the tenant could not be read or mended whole").await
-        }
-        Ok(Err(error)) => Err(error),
-        Err(_) => retry(queue, look, now + retry_pause, "the look took too long").await,
-    }
-}
-
-async fn retry(queue: &dyn Queue, look: &Look, due: Timestamp, why: &str) -> Result<(), PortError> {
-    if queue.retry(look, due, why).await? == Retried::Buried {
-        error!(tenant.id = %look.tenant, "tried too often, kept among the dead letters: {why}");
-    }
-    Ok(())
 }

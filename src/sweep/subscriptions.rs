@@ -11,10 +11,12 @@ use super::{Sweep, kept, words};
 use crate::domain::id::{Sha256Hex, TenantId};
 use crate::domain::roster::Tenant;
 use crate::domain::secret::Secret;
+use crate::domain::signal::Subject;
 use crate::domain::subscription::{
-    Action, LIFE, Made, Resource, Subscription, Wanted, is_ours, plan,
+    Action, LIFE, Made, RESOURCES, Resource, Subscription, Wanted, is_ours, plan,
 };
-use crate::ports::{Created, Failure, PortError, ReadSubscriptions, WriteSubscriptions};
+use crate::ports::{Created, Failure, Look, PortError, ReadSubscriptions, WriteSubscriptions};
+use crate::telemetry::metric;
 use crate::wire::graph::client_state;
 use crate::wire::schedule;
 
@@ -74,6 +76,15 @@ pub struct Tended {
 }
 
 impl Tended {
+    /// Tells how long each subscription lives. One that is not known to stand counts as ended.
+    pub(super) fn measure(&self, tenant: TenantId, now: Timestamp) {
+        for resource in RESOURCES {
+            let live = self.live.iter().filter(|live| live.resource == resource);
+            let left = live.map(|live| live.expires_at.duration_since(now)).max();
+            metric::subscribed(tenant, resource.path(), left.unwrap_or_default());
+        }
+    }
+
     /// Whether trying again soon may help.
     pub fn may_pass(&self) -> bool {
         self.failed.iter().any(|failed| failed.may_pass)
@@ -137,6 +148,23 @@ impl Sweep {
         tended.live.sort_by_key(|live| live.resource);
         self.tell_of(tenant, &tended).await?;
         Ok(tended)
+    }
+
+    /// Sees to the subscriptions of a tenant where a lifecycle notification that waits for a look
+    /// asks for it. Says whether that has to be tried again. Whatever went unheard before a
+    /// subscription stood is covered by the look, which comes after this.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn heed(&self, look: &Look) -> Result<bool, PortError> {
+        let about =
+            |subject: Subject| look.waiting.iter().any(|waiting| waiting.subject == subject);
+        let reauthorize = about(Subject::reauthorization());
+        if !reauthorize && !about(Subject::subscriptions()) {
+            return Ok(false);
+        }
+        let Some(tenant) = self.policy.roster.tenant(look.tenant) else { return Ok(false) };
+        Ok(self.tend(tenant, reauthorize).await?.may_pass())
     }
 
     /// Queues a look where changes may have gone unheard.

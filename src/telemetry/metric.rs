@@ -1,11 +1,15 @@
 //! Every number that is kept: its name, its labels, and where it comes from.
 //!
 //! Numbers go to whatever recorder the process installed, and nowhere if it installed none. The
-//! values of labels are names of closed enums, so that no stranger can make more series.
+//! values of labels are names of closed enums and tenants of the policy, so that no stranger can make
+//! more series.
 
 use jiff::{SignedDuration, Timestamp};
-use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
+use crate::domain::id::TenantId;
 use crate::domain::plan::StepState;
 use crate::domain::signal::{Sender, Signal};
 use crate::ports::Proof;
@@ -41,6 +45,8 @@ pub enum Metric {
     TimeToRevoke,
     /// Seconds from there until the access was seen to be gone.
     TimeToProve,
+    /// Hours until a subscription ends, by `tenant` and `resource`; none where there is none.
+    SubscriptionHours,
 }
 
 /// How a look or a delivery ended.
@@ -71,7 +77,7 @@ pub enum Lack {
 
 impl Metric {
     /// Every metric there is.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Signals,
         Self::Irrelevant,
         Self::Rejects,
@@ -85,6 +91,7 @@ impl Metric {
         Self::Deliveries,
         Self::TimeToRevoke,
         Self::TimeToProve,
+        Self::SubscriptionHours,
     ];
 
     /// The name under which recorders know it.
@@ -103,6 +110,7 @@ impl Metric {
             Self::Deliveries => "warden_deliveries_total",
             Self::TimeToRevoke => "warden_time_to_revoke_seconds",
             Self::TimeToProve => "warden_time_to_prove_seconds",
+            Self::SubscriptionHours => "warden_subscription_hours",
         }
     }
 
@@ -122,10 +130,12 @@ impl Metric {
             Self::Deliveries => "Attempts to deliver a ticket message",
             Self::TimeToRevoke => "Time until Graph took a revocation",
             Self::TimeToProve => "Time from a revocation until the access was seen to be gone",
+            Self::SubscriptionHours => "Hours until a subscription ends",
         }
     }
 
-    /// The upper bounds of its histogram's buckets, in seconds; nothing for what is counted.
+    /// The upper bounds of its histogram's buckets, in seconds; nothing for what is counted or
+    /// stands at one value.
     pub fn buckets(self) -> Option<&'static [f64]> {
         match self {
             Self::AnswerTime => Some(&[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 3.0, 10.0]),
@@ -141,7 +151,8 @@ impl Metric {
             | Self::Looks
             | Self::Revocations
             | Self::Verifications
-            | Self::Deliveries => None,
+            | Self::Deliveries
+            | Self::SubscriptionHours => None,
         }
     }
 }
@@ -149,7 +160,9 @@ impl Metric {
 /// Tells the recorder what the numbers mean. To be called once it is installed.
 pub fn describe() {
     for metric in Metric::ALL {
-        if metric.buckets().is_some() {
+        if metric == Metric::SubscriptionHours {
+            describe_gauge!(metric.name(), metric.help());
+        } else if metric.buckets().is_some() {
             describe_histogram!(metric.name(), Unit::Seconds, metric.help());
         } else {
             describe_counter!(metric.name(), Unit::Count, metric.help());
@@ -235,6 +248,14 @@ pub fn proven(took: SignedDuration) {
     histogram!(Metric::TimeToProve.name()).record(seconds(took));
 }
 
+/// A subscription of a tenant of the policy ends after this long; not at all long if there is none.
+pub fn subscribed(tenant: TenantId, resource: &'static str, left: SignedDuration) {
+    let tenant = tenant.to_string();
+    let hours =
+        gauge!(Metric::SubscriptionHours.name(), "tenant" => tenant, "resource" => resource);
+    hours.set(seconds(left) / 3600.0);
+}
+
 /// An attempt to deliver a message ended.
 pub fn delivered(end: End) {
     counter!(Metric::Deliveries.name(), "end" => end.name()).increment(1);
@@ -266,7 +287,13 @@ mod tests {
     fn every_name_is_there_once_and_says_its_unit() {
         let mut names = Metric::ALL.map(Metric::name).to_vec();
         for metric in Metric::ALL {
-            let unit = if metric.buckets().is_some() { "_seconds" } else { "_total" };
+            let unit = if metric == Metric::SubscriptionHours {
+                "_hours"
+            } else if metric.buckets().is_some() {
+                "_seconds"
+            } else {
+                "_total"
+            };
             assert!(metric.name().ends_with(unit), "{}", metric.name());
             assert!(metric.name().starts_with("warden_"), "{}", metric.name());
         }

@@ -1,4 +1,5 @@
-//! A real `partner-warden serve` beside a simulated Microsoft 365, and verbs to use both.
+//! A real `partner-warden serve`, or the deployed functions, beside a simulated Microsoft 365, and
+//! verbs to use both.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -90,9 +91,49 @@ pub(crate) fn body(message: &Value) -> &str {
     message["data"]["body"].as_str().unwrap()
 }
 
+/// What a scenario runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    /// One process, with SQLite.
+    Embedded,
+    /// The functions of the template, deployed to an emulator of AWS.
+    #[cfg(feature = "aws")]
+    Aws,
+}
+
+/// Makes a test of each scenario for everything it can run on.
+macro_rules! on_each {
+    ($($scenario:ident)+) => {
+        mod embedded {
+            $(
+                #[tokio::test]
+                async fn $scenario() {
+                    super::$scenario($crate::harness::Backend::Embedded).await;
+                }
+            )+
+        }
+        #[cfg(feature = "aws")]
+        mod aws {
+            $(
+                #[tokio::test]
+                async fn $scenario() {
+                    super::$scenario($crate::harness::Backend::Aws).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_each;
+
 /// A simulated Microsoft 365 with a policy for it, and the files a `serve` needs.
 pub(crate) struct Town {
     pub(crate) sim: Sim,
+    backend: Backend,
+    #[cfg(feature = "aws")]
+    stack: std::sync::OnceLock<Arc<crate::aws::stack::Stack>>,
+    /// How many requests to the table are throttled at first.
+    #[cfg(feature = "aws")]
+    pub(crate) throttled: u32,
     pub(crate) folder: TempDir,
     variables: Vec<(String, String)>,
     /// What every assignment was at first, by id.
@@ -102,6 +143,11 @@ pub(crate) struct Town {
 impl Town {
     /// The scenario, guarded by a policy in which `SINK` stands for the simulated ticket inbox.
     pub(crate) async fn new(scenario: Scenario, policy: &str) -> Self {
+        Self::on(Backend::Embedded, scenario, policy).await
+    }
+
+    /// The same, to be guarded by what runs on a backend.
+    pub(crate) async fn on(backend: Backend, scenario: Scenario, policy: &str) -> Self {
         let tenants: Vec<String> = scenario.tenants.iter().map(|t| t.id.clone()).collect();
         let sim = Sim::start(scenario, ([127, 0, 0, 1], 0).into()).await.unwrap();
         let granted = tenants.iter().flat_map(|tenant| sim.assignments(tenant));
@@ -134,7 +180,17 @@ impl Town {
             ("WARDEN_LISTEN", "127.0.0.1:0".to_owned()),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        Self { sim, folder, variables, granted }
+        Self {
+            sim,
+            backend,
+            #[cfg(feature = "aws")]
+            stack: std::sync::OnceLock::new(),
+            #[cfg(feature = "aws")]
+            throttled: 0,
+            folder,
+            variables,
+            granted,
+        }
     }
 
     /// With a secret set differently, or taken out.
@@ -151,6 +207,13 @@ impl Town {
         self
     }
 
+    /// With a table that is throttled for so many requests at first.
+    #[cfg(feature = "aws")]
+    pub(crate) fn throttled(mut self, requests: u32) -> Self {
+        self.throttled = requests;
+        self
+    }
+
     /// The environment of a `serve`.
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
@@ -161,6 +224,37 @@ impl Town {
         self.variables.retain(|(other, _)| other != name);
         self.variables.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// A variable of the environment of a `serve`.
+    #[cfg(feature = "aws")]
+    pub(crate) fn variable(&self, name: &str) -> &str {
+        let found = self.variables().find(|(other, _)| *other == name);
+        found.unwrap_or_else(|| panic!("{name} is not set")).1
+    }
+
+    /// Starts what the backend says and waits until it can be asked.
+    pub(crate) async fn start(&self) -> Warden {
+        match self.backend {
+            Backend::Embedded => self.serve(),
+            #[cfg(feature = "aws")]
+            Backend::Aws => {
+                if self.stack.get().is_none() {
+                    let stack = crate::aws::deploy(self).await;
+                    assert!(self.stack.set(Arc::new(stack)).is_ok());
+                }
+                let stack = self.stack();
+                let address = stack.emulator.address;
+                let http = Http::new(Patience::default()).unwrap();
+                Warden { address, http, life: Life::Deployed(Arc::clone(stack)) }
+            }
+        }
+    }
+
+    /// What was deployed.
+    #[cfg(feature = "aws")]
+    pub(crate) fn stack(&self) -> &Arc<crate::aws::stack::Stack> {
+        self.stack.get().expect("nothing was started on AWS")
     }
 
     /// Starts `serve` and waits until it listens.
@@ -193,7 +287,8 @@ impl Town {
             .recv_timeout(LIMIT)
             .unwrap_or_else(|_| panic!("serve did not start to listen:\n{}", log.lock().unwrap()));
         let http = Http::new(Patience::default()).unwrap();
-        Warden { child: Some(child), address, log, reader: Some(reader), http }
+        let process = Process { child: Some(child), log, reader: Some(reader) };
+        Warden { address, http, life: Life::Process(process) }
     }
 
     /// Waits until the last message to the ticket sink is a `ticket.closed`; returns all of them.
@@ -253,14 +348,21 @@ impl Town {
     /// The ledger's records, each of which must seal the one before it. No `serve` may be
     /// running.
     pub(crate) async fn records(&self) -> Vec<Record> {
-        let chain = self.store().chain().await.unwrap();
-        let mut previous = String::new();
-        for entry in &chain {
-            assert_eq!(entry.previous, previous);
-            assert_eq!(entry.link, link(&previous, &entry.record).as_str());
-            previous.clone_from(&entry.link);
+        let chain: Vec<(String, String, String)> = match self.backend {
+            Backend::Embedded => {
+                let chain = self.store().chain().await.unwrap();
+                chain.into_iter().map(|entry| (entry.record, entry.previous, entry.link)).collect()
+            }
+            #[cfg(feature = "aws")]
+            Backend::Aws => crate::aws::chain(self.stack()).await,
+        };
+        let mut before = String::new();
+        for (record, previous, itself) in &chain {
+            assert_eq!(*previous, before);
+            assert_eq!(*itself, link(previous, record).as_str());
+            before.clone_from(itself);
         }
-        chain.iter().map(|entry| serde_json::from_str(&entry.record).unwrap()).collect()
+        chain.iter().map(|(record, ..)| serde_json::from_str(record).unwrap()).collect()
     }
 
     /// When the next look is due, if any waits in the queue. No `serve` may be running.
@@ -278,20 +380,44 @@ fn told(held: Assigned) -> String {
     format!("{holder}: {}", held.role.unwrap_or(held.role_definition_id))
 }
 
-/// A running `serve`. It is killed when dropped.
+/// What runs. It is ended when dropped.
 pub(crate) struct Warden {
-    child: Option<Child>,
     pub(crate) address: SocketAddr,
+    http: Http,
+    life: Life,
+}
+
+enum Life {
+    /// A `serve`.
+    Process(Process),
+    /// The functions.
+    #[cfg(feature = "aws")]
+    Deployed(Arc<crate::aws::stack::Stack>),
+}
+
+struct Process {
+    child: Option<Child>,
     log: Arc<Mutex<String>>,
     /// Reads the log until the process is gone.
     reader: Option<JoinHandle<()>>,
-    http: Http,
 }
 
 impl Warden {
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
+        match &self.life {
+            Life::Process(process) => process.log.lock().unwrap().clone(),
+            #[cfg(feature = "aws")]
+            Life::Deployed(stack) => stack.emulator.log(),
+        }
+    }
+
+    fn process(&mut self) -> &mut Process {
+        match &mut self.life {
+            Life::Process(process) => process,
+            #[cfg(feature = "aws")]
+            Life::Deployed(_) => panic!("there is no one process"),
+        }
     }
 
     /// Waits until its log says this so often.
@@ -308,21 +434,32 @@ impl Warden {
 
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
+        match &self.life {
+            Life::Process(process) => process.child.as_ref().unwrap().id(),
+            #[cfg(feature = "aws")]
+            Life::Deployed(_) => panic!("there is no one process"),
+        }
     }
 
     /// Kills it at once, as `kill -9` does.
     pub(crate) fn kill(mut self) {
-        let mut child = self.child.take().unwrap();
+        let mut child = self.process().child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// Asks it to stop, as `kill` does, and waits until it has finished what was under way;
-    /// returns what it has logged.
+    /// returns what it has logged. Functions are never asked: they are waited for until they have
+    /// nothing to do.
     pub(crate) async fn stop(mut self) -> String {
+        #[cfg(feature = "aws")]
+        if let Life::Deployed(stack) = &self.life {
+            stack.idle().await;
+            return self.log();
+        }
         terminate(self.pid());
-        let (mut child, reader) = (self.child.take().unwrap(), self.reader.take().unwrap());
+        let process = self.process();
+        let (mut child, reader) = (process.child.take().unwrap(), process.reader.take().unwrap());
         // Beside the simulator, which has to go on answering meanwhile.
         let ended = tokio::task::spawn_blocking(move || {
             let status = child.wait().unwrap();
@@ -351,6 +488,12 @@ impl Warden {
         let url = format!("http://{}{path}", self.address);
         let send = self.http.once("serve", |client| {
             let request = client.request(method.parse().unwrap(), &url).body(body.to_owned());
+            // The emulator tells functions apart by the host that is asked for.
+            #[cfg(feature = "aws")]
+            let request = match &self.life {
+                Life::Process(_) => request,
+                Life::Deployed(stack) => request.header("host", stack.host()),
+            };
             headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
         });
         send.await.unwrap()
@@ -379,6 +522,14 @@ impl Warden {
         assert_eq!(self.audit(event).await, 202);
     }
 
+    /// Posts an event like that of the demo, but another one.
+    pub(crate) async fn role_was_added_again(&self, id: u32) {
+        let event = include_str!("../../events/audit/add-member-to-role.json");
+        let mut event: Value = serde_json::from_str(event).unwrap();
+        event["id"] = json!(format!("{id:08x}-0000-4000-8000-000000000000"));
+        assert_eq!(self.audit(&event.to_string()).await, 202);
+    }
+
     /// Posts a Graph notification collection; `{{clientState}}` is filled in for Woodgrove.
     pub(crate) async fn graph(&self, body: &str) -> u16 {
         let state = client_state(&Secret::new(CLIENT_STATE_KEY), WOODGROVE.parse().unwrap());
@@ -387,7 +538,7 @@ impl Warden {
     }
 }
 
-impl Drop for Warden {
+impl Drop for Process {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
             // It may be gone already.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[cfg(feature = "aws")]
+mod aws;
 mod cli;
 mod crash;
 mod evidence;

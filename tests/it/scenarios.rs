@@ -4,7 +4,7 @@ use partner_warden::domain::plan::StepState;
 use partner_warden::domain::record::RecordEvent;
 use partner_warden::sim::Scenario;
 
-use crate::harness::{ENFORCE, Town, body, kinds, steps};
+use crate::harness::{Backend, ENFORCE, Town, body, kinds, on_each, steps};
 
 mod again;
 mod sign_in;
@@ -14,10 +14,18 @@ mod tickets;
 mod unreadable;
 mod untouched;
 
-#[tokio::test]
-async fn a_partners_power_is_taken_away_proven_gone_and_told_once() {
-    let town = Town::new(Scenario::woodgrove(), ENFORCE).await;
-    let warden = town.serve();
+on_each! {
+    a_partners_power_is_taken_away_proven_gone_and_told_once
+    a_change_notification_from_graph_is_as_good_a_reason_as_an_audit_event
+    observe_changes_nothing_and_says_what_it_would_have_done
+    approve_changes_nothing_and_waits_for_a_person
+    what_microsoft_refuses_is_tried_once_and_told_with_the_steps_to_do_it_by_hand
+    the_records_tell_the_whole_story_in_order
+}
+
+async fn a_partners_power_is_taken_away_proven_gone_and_told_once(on: Backend) {
+    let town = Town::on(on, Scenario::woodgrove(), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let messages = town.closed_ticket().await;
     let kinds = kinds(&messages);
@@ -36,21 +44,19 @@ async fn a_partners_power_is_taken_away_proven_gone_and_told_once() {
     assert_eq!(town.sim.deletions().len(), 2);
 }
 
-#[tokio::test]
-async fn a_change_notification_from_graph_is_as_good_a_reason_as_an_audit_event() {
-    let town = Town::new(Scenario::woodgrove(), ENFORCE).await;
-    let warden = town.serve();
+async fn a_change_notification_from_graph_is_as_good_a_reason_as_an_audit_event(on: Backend) {
+    let town = Town::on(on, Scenario::woodgrove(), ENFORCE).await;
+    let warden = town.start().await;
     let body = include_str!("../../events/graph/user-updated.json");
     assert_eq!(warden.graph(body).await, 202);
     town.closed_ticket().await;
     assert_eq!(town.held().len(), 4);
 }
 
-#[tokio::test]
-async fn observe_changes_nothing_and_says_what_it_would_have_done() {
+async fn observe_changes_nothing_and_says_what_it_would_have_done(on: Backend) {
     let policy = ENFORCE.replace("mode: enforce", "mode: observe");
-    let town = Town::new(Scenario::woodgrove(), &policy).await;
-    let warden = town.serve();
+    let town = Town::on(on, Scenario::woodgrove(), &policy).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let messages = town.messages("the ticket", |messages| !messages.is_empty()).await;
     insta::assert_snapshot!(body(&messages[0]), @r"
@@ -92,11 +98,10 @@ async fn observe_changes_nothing_and_says_what_it_would_have_done() {
     assert!(states.eq([StepState::Described, StepState::Described]), "{:#?}", records[0]);
 }
 
-#[tokio::test]
-async fn approve_changes_nothing_and_waits_for_a_person() {
+async fn approve_changes_nothing_and_waits_for_a_person(on: Backend) {
     let policy = ENFORCE.replace("mode: enforce", "mode: approve");
-    let town = Town::new(Scenario::woodgrove(), &policy).await;
-    let warden = town.serve();
+    let town = Town::on(on, Scenario::woodgrove(), &policy).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let messages = town.messages("the ticket", |messages| !messages.is_empty()).await;
     let text = body(&messages[0]);
@@ -111,10 +116,11 @@ async fn approve_changes_nothing_and_waits_for_a_person() {
     assert_eq!(town.deletes(), [""; 0]);
 }
 
-#[tokio::test]
-async fn what_microsoft_refuses_is_tried_once_and_told_with_the_steps_to_do_it_by_hand() {
-    let town = Town::new(Scenario::woodgrove().refuse_foreign_deletion(), ENFORCE).await;
-    let warden = town.serve();
+async fn what_microsoft_refuses_is_tried_once_and_told_with_the_steps_to_do_it_by_hand(
+    on: Backend,
+) {
+    let town = Town::on(on, Scenario::woodgrove().refuse_foreign_deletion(), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let alice = "revoke User Administrator from Alice \
                  (alice_contoso-reseller.example#EXT#@woodgrove.example): verified";
@@ -135,7 +141,7 @@ async fn what_microsoft_refuses_is_tried_once_and_told_with_the_steps_to_do_it_b
     ");
 
     // What was refused once is not asked for again, whatever happens.
-    warden.role_was_added().await;
+    warden.role_was_added_again(1).await;
     town.looked(2).await;
     warden.role_was_given_to("5b1d0c6e-92f4-4e7a-8c35-a7e60d4f1b29").await;
     town.looked(3).await;
@@ -146,10 +152,9 @@ async fn what_microsoft_refuses_is_tried_once_and_told_with_the_steps_to_do_it_b
     );
 }
 
-#[tokio::test]
-async fn the_records_tell_the_whole_story_in_order() {
-    let town = Town::new(Scenario::woodgrove(), ENFORCE).await;
-    let warden = town.serve();
+async fn the_records_tell_the_whole_story_in_order(on: Backend) {
+    let town = Town::on(on, Scenario::woodgrove(), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     town.closed_ticket().await;
     warden.stop().await;

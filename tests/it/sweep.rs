@@ -10,7 +10,7 @@ use partner_warden::adapters::clock::SystemClock;
 use partner_warden::adapters::sqlite::Sqlite;
 use partner_warden::domain::secret::Secret;
 use partner_warden::domain::subscription::LIFE;
-use partner_warden::ports::{Clock as _, Enqueue as _, Queue as _};
+use partner_warden::ports::{Clock as _, EndLook as _, Enqueue as _, Queue as _};
 use partner_warden::sim::{
     CONTOSO, Hold, Rule, Scenario, Sim, Subscribed, Tenant, Then, View, WOODGROVE, When,
 };

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::*;
-use crate::adapters::testing::{Server, quick, status, with};
+use crate::adapters::testing::{QUICK, Server, status, with};
 use crate::domain::finding::testing::noon;
 use crate::wire::partner_center::certificates::roots;
 
@@ -61,7 +61,7 @@ impl Desk {
         let hand = Arc::new(Hand(Held::new(noon())));
         let roots = roots(vectors()["rootPem"].as_str().unwrap().as_bytes()).unwrap();
         let clock = Arc::clone(&hand) as Arc<dyn Clock>;
-        let certificates = PublishedCertificates::new(quick(), clock, Some(roots.into()));
+        let certificates = PublishedCertificates::new(QUICK, clock, Some(roots.into()));
         Self { certificates, hand, server: server.await }
     }
 

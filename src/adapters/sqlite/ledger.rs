@@ -128,6 +128,7 @@ impl Ledger for Sqlite {
 
     async fn verified(
         &self,
+        _tenant: TenantId,
         proofs: &[(StepId, Proof)],
         conclusion: Conclusion,
     ) -> Result<(), PortError> {

@@ -28,7 +28,7 @@ impl Outbox for Sqlite {
     async fn due(&self, now: Timestamp) -> Result<Vec<Delivery>, PortError> {
         self.run(move |db| {
             let mut statement = db.prepare_cached(
-                "SELECT number, sink, id, body, attempts FROM outbox
+                "SELECT number, sink, ticket, id, body, attempts FROM outbox
                  WHERE due <= ?1
                    AND number IN (SELECT MIN(number) FROM outbox GROUP BY sink, ticket)
                  ORDER BY number LIMIT ?2",
@@ -37,9 +37,10 @@ impl Outbox for Sqlite {
                 Ok(Delivery {
                     number: row.get(0)?,
                     sink: SinkName(row.get(1)?),
-                    id: row.get(2)?,
-                    body: row.get(3)?,
-                    attempts: row.get(4)?,
+                    ticket: row.get(2)?,
+                    id: row.get(3)?,
+                    body: row.get(4)?,
+                    attempts: row.get(5)?,
                 })
             })?;
             rows.collect()
@@ -47,18 +48,19 @@ impl Outbox for Sqlite {
         .await
     }
 
-    async fn delivered(&self, number: i64) -> Result<(), PortError> {
+    async fn delivered(&self, delivery: &Delivery) -> Result<(), PortError> {
+        let number = delivery.number;
         self.run(move |db| db.execute("DELETE FROM outbox WHERE number = ?1", [number]).map(drop))
             .await
     }
 
     async fn failed(
         &self,
-        number: i64,
+        delivery: &Delivery,
         due: Option<Timestamp>,
         why: &str,
     ) -> Result<(), PortError> {
-        let why = why.to_owned();
+        let (number, why) = (delivery.number, why.to_owned());
         self.run(move |db| {
             let Some(due) = due else { return bury(db, number, &why) };
             db.execute(

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use super::{Sqlite, from_json, from_text, json, millis, timestamp};
 use crate::domain::id::TenantId;
 use crate::domain::signal::{Envelope, Sender, Signal};
-use crate::ports::{Enqueue, Look, PortError, Queue, Retried, Settle, Waiting};
+use crate::ports::{EndLook, Enqueue, Look, PortError, Queue, Retried, Settle, Waiting};
 use crate::wire::Verified;
 
 /// How often a look may be claimed without being completed.
@@ -47,17 +47,7 @@ fn insert(db: &Connection, signal: Signal) -> rusqlite::Result<()> {
 }
 
 #[async_trait]
-impl Queue for Sqlite {
-    async fn claim(
-        &self,
-        now: Timestamp,
-        lease: SignedDuration,
-        busy: &[TenantId],
-    ) -> Result<Option<Look>, PortError> {
-        let busy: Vec<String> = busy.iter().map(ToString::to_string).collect();
-        self.run(move |db| claim(db, millis(now), millis(now + lease), &busy)).await
-    }
-
+impl EndLook for Sqlite {
     async fn complete(&self, look: &Look, now: Timestamp, settle: Settle) -> Result<(), PortError> {
         let look = look.clone();
         self.run(move |db| {
@@ -77,6 +67,19 @@ impl Queue for Sqlite {
             })
         })
         .await
+    }
+}
+
+#[async_trait]
+impl Queue for Sqlite {
+    async fn claim(
+        &self,
+        now: Timestamp,
+        lease: SignedDuration,
+        busy: &[TenantId],
+    ) -> Result<Option<Look>, PortError> {
+        let busy: Vec<String> = busy.iter().map(ToString::to_string).collect();
+        self.run(move |db| claim(db, millis(now), millis(now + lease), &busy)).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, PortError> {
@@ -150,7 +153,7 @@ fn complete(
     let subject = done.subject.as_str();
     let due = match settle {
         Settle::After(time) => now + time,
-        Settle::No => now,
+        Settle::No | Settle::Unread => now,
     };
     let wants_to_settle = matches!(settle, Settle::After(_));
     db.prepare_cached(

@@ -3,17 +3,18 @@
 mod dead_letters;
 mod ledger;
 mod marks;
-mod outbox;
 mod queue;
 
 use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_trait::async_trait;
 use futures_util::future::join_all;
 use tempfile::TempDir;
 
 use super::*;
+use crate::adapters::behaviour::{self, at, behaviours, tenant};
 use crate::domain::finding::testing::{CONTOSO, STRANGER, WOODGROVE, noon};
 use crate::domain::id::TenantId;
 use crate::domain::policy::Policy;
@@ -77,14 +78,38 @@ impl Given {
     }
 }
 
-/// A number of seconds after noon.
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_second(noon().as_second() + seconds).unwrap()
+#[async_trait]
+impl behaviour::Store for Given {
+    type Ports = Sqlite;
+
+    async fn fresh() -> Self {
+        given()
+    }
+
+    fn ports(&self) -> Arc<Sqlite> {
+        Arc::new(self.store.clone())
+    }
+
+    async fn after_a_crash(&self) -> Self {
+        self.after_a_crash()
+    }
+
+    async fn records(&self, _: TenantId) -> Vec<behaviour::Entry> {
+        let chain = self.store.chain().await.unwrap();
+        let entries = chain.into_iter().map(|entry| behaviour::Entry {
+            record: entry.record,
+            previous: entry.previous,
+            link: entry.link,
+        });
+        entries.collect()
+    }
+
+    async fn dead_letters(&self) -> Vec<[String; 4]> {
+        self.dead_letters().await
+    }
 }
 
-fn tenant(id: &str) -> TenantId {
-    id.parse().unwrap()
-}
+behaviours!(Given);
 
 fn roster() -> Roster {
     let text = format!(

@@ -25,6 +25,7 @@ fn sinks(sim: &Sim, secret: &str) -> Webhooks {
 fn delivery(sink: &str) -> Delivery {
     Delivery {
         number: 1,
+        ticket: "pw1-abc".to_owned(),
         sink: SinkName(sink.to_owned()),
         id: "pw1-abc-1".to_owned(),
         body: r#"{"type":"ticket.opened","data":{"title":"Ünïcode"}}"#.to_owned(),

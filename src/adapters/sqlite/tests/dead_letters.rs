@@ -3,7 +3,9 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::ports::{DeadLetters as _, Delivery, Kind, Outbox as _, Queue as _, Redriven, Retried};
+use crate::ports::{
+    DeadLetters as _, Delivery, EndLook as _, Kind, Outbox as _, Queue as _, Redriven, Retried,
+};
 
 const LEASE: SignedDuration = SignedDuration::from_mins(15);
 
@@ -59,7 +61,8 @@ async fn a_message_is_put_back_byte_for_byte() {
                '{"type":"ticket.opened", "data":{"key":"the key"}}', 0, 3)"#,
         )
         .await;
-    given.store.failed(7, None, "the sink is away").await.unwrap();
+    let due = given.store.due(at(1)).await.unwrap();
+    given.store.failed(&due[0], None, "the sink is away").await.unwrap();
     assert_eq!(given.store.due(at(1)).await.unwrap(), []);
     let letters = given.store.dead_letters().await.unwrap();
     assert_eq!((letters[0].kind, letters[0].what.as_str()), (Kind::Ticket, "security msg_1"));

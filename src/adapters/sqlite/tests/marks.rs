@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::domain::signal::Sender;
-use crate::ports::{Queue as _, ReadHeard as _, Settle};
+use crate::ports::{EndLook as _, Queue as _, ReadHeard as _, Settle};
 use crate::wire::schedule;
 
 #[tokio::test]

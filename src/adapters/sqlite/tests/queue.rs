@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::signal::{Envelope, Subject};
-use crate::ports::{Look, Queue, Settle, Waiting};
+use crate::ports::{EndLook, Look, Queue, Settle, Waiting};
 use crate::wire::schedule;
 use jiff::SignedDuration;
 

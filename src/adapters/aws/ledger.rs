@@ -1,0 +1,384 @@
+//! The ledger: intents, outcomes, cases and a chain of records for each tenant.
+//!
+//! What fits into one transaction is all or nothing. A look that leaves more behind is written down
+//! case by case, each with its record, its messages and its proofs; a crash in between leaves the
+//! other cases as they were before the look, and the look, which is made again, concludes them.
+
+mod conclude;
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+
+use super::body::Body;
+use super::table::{
+    BYTES_MAX, Cancelled, DynamoDb, Item, Queue, TOGETHER_MAX, as_moment, as_number, as_text, key,
+    lease_lost, moment, number, tenant_key, tenant_of, text, unreadable, with,
+};
+use crate::domain::case::{Case, Outcome};
+use crate::domain::id::{Sha256Hex, StepId, TenantId};
+use crate::domain::plan::{History, PastStep, Step, StepState};
+use crate::ports::{Conclusion, DueVerification, Failure, Ledger, PortError, Proof};
+
+/// Most verifications handed out at once.
+const DUE_MAX: usize = 100;
+
+#[async_trait]
+impl Ledger for DynamoDb {
+    async fn history(&self, tenant: TenantId, since: Timestamp) -> Result<History, PortError> {
+        let only = "#grant, #episode, #state, #intended_at, #acted_at";
+        let steps = self.all(&tenant_key(tenant), "STEP#", Some(only)).await?;
+        let mut history = History::default();
+        for item in steps {
+            let (grant, past) = past_step(&item)?;
+            // What was seen to be gone after its answer was lost has no moment but its beginning.
+            let seen = (past.state == StepState::Verified).then_some(past.at);
+            if as_moment(&item, "acted_at").or(seen).is_some_and(|at| at >= since) {
+                history.revocations += 1;
+            }
+            let last = history.steps.entry(grant).or_insert(past);
+            if last.episode < past.episode {
+                *last = past;
+            }
+        }
+        Ok(history)
+    }
+
+    async fn cases(&self, tenant: TenantId) -> Result<Vec<Case>, PortError> {
+        let items = self.all(&tenant_key(tenant), "CASE#", None).await?;
+        let cases = items.iter().map(async |item| json(&self.body(item).await?, "a case"));
+        try_join_all(cases).await
+    }
+
+    async fn intend(
+        &self,
+        steps: &[&Step],
+        cases: &[Case],
+        now: Timestamp,
+        check_at: Timestamp,
+    ) -> Result<(), PortError> {
+        let Some(tenant) = cases.first().map(|case| case.tenant) else { return Ok(()) };
+        // A step without its case would be proven and nobody told; so the cases go first where all
+        // of it does not fit together.
+        let mut changes = Changes::default();
+        for case in cases {
+            changes.add(self.case(case)?);
+        }
+        let intents: Vec<TransactWriteItem> = steps
+            .iter()
+            .map(|step| self.intent(tenant, step, now, check_at))
+            .collect::<Result<_, _>>()?;
+        let mut chunks = changes.chunks();
+        let mut last = chunks.pop().unwrap_or_default();
+        for chunk in chunks {
+            self.under_lease(tenant, chunk.items).await?;
+        }
+        let mut left = intents.into_iter();
+        loop {
+            let room = (TOGETHER_MAX - 1).saturating_sub(last.items.len()).min(40);
+            let steps: Vec<TransactWriteItem> = left.by_ref().take(room).collect();
+            let over = steps.is_empty() && last.items.is_empty();
+            if over && left.len() == 0 {
+                return Ok(());
+            }
+            self.intend_together(tenant, std::mem::take(&mut last).items, steps).await?;
+        }
+    }
+
+    async fn settle(
+        &self,
+        tenant: TenantId,
+        step: &Step,
+        outcome: &Outcome,
+    ) -> Result<(), PortError> {
+        let pk = tenant_key(tenant);
+        let mut changes = Vec::new();
+        if self.item(step_key(tenant, &step.id)).await?.is_some() {
+            changes.push(self.settled(tenant, step, outcome));
+        }
+        let partner = step.grant.partner.key();
+        if let Some(item) = self.item(key(&pk, &format!("CASE#{partner}"))).await? {
+            let mut case: Case = json(&self.body(&item).await?, "a case")?;
+            case.settle(&step.id, outcome);
+            changes.extend(self.case(&case)?.items);
+        }
+        if changes.is_empty() { Ok(()) } else { self.under_lease(tenant, changes).await }
+    }
+
+    async fn conclude(&self, conclusion: Conclusion) -> Result<(), PortError> {
+        let Some(tenant) = conclusion.cases.first().map(|(case, ..)| case.tenant) else {
+            return Ok(());
+        };
+        self.concluded(tenant, &[], &conclusion).await
+    }
+
+    async fn due_verifications(&self, now: Timestamp) -> Result<Vec<DueVerification>, PortError> {
+        let limit = i32::try_from(DUE_MAX).unwrap_or(i32::MAX);
+        let pages = Queue::Verifications.shards().map(async |shard| {
+            self.due_page(&shard, Some(now), limit, None).await.map(|(items, _)| items)
+        });
+        let mut found: Vec<Item> = try_join_all(pages).await?.into_iter().flatten().collect();
+        found.sort_by_key(|item| as_number(item, "due"));
+        found.truncate(DUE_MAX);
+        let places: BTreeSet<(&str, &str)> = found
+            .iter()
+            .filter_map(|item| Some((as_text(item, "pk")?, as_text(item, "sk")?)))
+            .collect();
+        let keys = places.into_iter().map(|(pk, sk)| key(pk, sk));
+        // The index lags behind: only what the table itself says is due is due.
+        let mut items = self.items(keys.collect()).await?;
+        items.retain(|item| as_moment(item, "due").is_some_and(|due| due <= now));
+        items.sort_by_key(|item| as_number(item, "due"));
+        items.iter().map(due_verification).collect()
+    }
+
+    async fn next_verification(&self) -> Result<Option<Timestamp>, PortError> {
+        let firsts = Queue::Verifications
+            .shards()
+            .map(async |shard| self.due_page(&shard, None, 1, None).await.map(|(items, _)| items));
+        let firsts = try_join_all(firsts).await?;
+        Ok(firsts.iter().flatten().filter_map(|item| as_moment(item, "due")).min())
+    }
+
+    async fn verified(
+        &self,
+        tenant: TenantId,
+        proofs: &[(StepId, Proof)],
+        conclusion: Conclusion,
+    ) -> Result<(), PortError> {
+        self.concluded(tenant, proofs, &conclusion).await
+    }
+}
+
+/// Changes that belong together, and how many bytes they take.
+#[derive(Default)]
+struct Unit {
+    items: Vec<TransactWriteItem>,
+    bytes: usize,
+}
+
+/// Units on their way into transactions.
+#[derive(Default)]
+struct Changes(Vec<Unit>);
+
+impl Changes {
+    fn add(&mut self, unit: Unit) {
+        self.0.push(unit);
+    }
+
+    /// As few transactions as hold them, with room for the lease and the head of the chain.
+    fn chunks(self) -> Vec<Unit> {
+        let mut chunks: Vec<Unit> = Vec::new();
+        for unit in self.0 {
+            match chunks.last_mut() {
+                Some(last)
+                    if last.items.len() + unit.items.len() + 2 <= TOGETHER_MAX
+                        && last.bytes + unit.bytes <= BYTES_MAX =>
+                {
+                    last.items.extend(unit.items);
+                    last.bytes += unit.bytes;
+                }
+                _ => chunks.push(unit),
+            }
+        }
+        chunks
+    }
+}
+
+impl DynamoDb {
+    /// The whole chain of a tenant's records, the oldest first: each record byte for byte, the link
+    /// before it, and its own.
+    ///
+    /// # Errors
+    /// Those of the table.
+    pub async fn chain(
+        &self,
+        tenant: TenantId,
+    ) -> Result<Vec<(String, String, String)>, PortError> {
+        let items = self.all(&tenant_key(tenant), "REC#", None).await?;
+        let entries = items.iter().map(async |item| {
+            let field = |name| as_text(item, name).map(str::to_owned).unwrap_or_default();
+            Ok((self.body(item).await?, field("previous"), field("link")))
+        });
+        try_join_all(entries).await
+    }
+
+    /// Does all of it or nothing, if the tenant's lease is this handle's.
+    async fn under_lease(
+        &self,
+        tenant: TenantId,
+        mut changes: Vec<TransactWriteItem>,
+    ) -> Result<(), PortError> {
+        changes.insert(0, self.fence(tenant));
+        self.transact(changes).await.map_err(|cancelled| match cancelled {
+            Cancelled::Unmet(_) => lease_lost(),
+            Cancelled::Failed(error) => error,
+        })
+    }
+
+    /// A case as it now stands.
+    fn case(&self, case: &Case) -> Result<Unit, PortError> {
+        let of = format!("the case of {} in {}", case.partner.name, case.tenant_name);
+        let body = Body::of(&written(case)?, &of)?;
+        let bytes = body.size();
+        let item = key(&tenant_key(case.tenant), &format!("CASE#{}", case.partner.key()));
+        Ok(Unit { items: self.put_body(item, body), bytes })
+    }
+
+    /// A step that was begun before is the same step; one that was ended is never begun again.
+    fn intent(
+        &self,
+        tenant: TenantId,
+        step: &Step,
+        now: Timestamp,
+        check_at: Timestamp,
+    ) -> Result<TransactWriteItem, PortError> {
+        let values = with([
+            (":partner", text(&step.grant.partner.key())),
+            (":grant", text(step.grant.key().as_str())),
+            (":episode", number(step.episode.into())),
+            (":intended", text(StepState::Intended.as_str())),
+            (":refused", text(StepState::Refused.as_str())),
+            (":step", text(&written(step)?)),
+            (":now", moment(now)),
+            (":due", moment(check_at)),
+            (":q", Queue::Verifications.of(&tenant.to_string())),
+            (":none", number(0)),
+        ]);
+        Ok(self.update(
+            step_key(tenant, &step.id),
+            "SET #partner = :partner, #grant = :grant, #episode = :episode, #state = :intended, \
+             #step = :step, #intended_at = :now, #due = :due, #q = :q, #attempt = :none",
+            Some("attribute_not_exists(#pk) OR #state IN (:intended, :refused)"),
+            values,
+        ))
+    }
+
+    /// Writes down intents, leaving out those of steps that were ended.
+    async fn intend_together(
+        &self,
+        tenant: TenantId,
+        cases: Vec<TransactWriteItem>,
+        mut steps: Vec<TransactWriteItem>,
+    ) -> Result<(), PortError> {
+        let before = cases.len() + 1;
+        loop {
+            let mut changes = vec![self.fence(tenant)];
+            changes.extend(cases.iter().chain(&steps).cloned());
+            let unmet = match self.transact(changes).await {
+                Ok(()) => return Ok(()),
+                Err(Cancelled::Failed(error)) => return Err(error),
+                Err(Cancelled::Unmet(unmet)) => unmet,
+            };
+            if unmet.first().is_some_and(|at| *at < before) {
+                return Err(lease_lost());
+            }
+            let mut at = before..;
+            steps.retain(|_| at.next().is_none_or(|at| !unmet.contains(&at)));
+            if cases.is_empty() && steps.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// How the call of a step ended. One that Graph took is due to be read again at once.
+    fn settled(&self, tenant: TenantId, step: &Step, outcome: &Outcome) -> TransactWriteItem {
+        let taken = outcome.state == StepState::Revoked;
+        let mut values = with([(":state", text(outcome.state.as_str())), (":none", number(0))]);
+        let mut set = vec!["#state = :state".to_owned(), "#attempt = :none".to_owned()];
+        let mut remove = Vec::new();
+        for (name, value) in [
+            ("acted_at", outcome.acted_at.filter(|_| taken).map(moment)),
+            ("outcome", outcome.detail.as_deref().map(text)),
+            ("due", taken.then(|| number(0))),
+            ("q", taken.then(|| Queue::Verifications.of(&tenant.to_string()))),
+        ] {
+            match value {
+                Some(value) => {
+                    set.push(format!("#{name} = :{name}"));
+                    values.insert(format!(":{name}"), value);
+                }
+                None => remove.push(format!("#{name}")),
+            }
+        }
+        let remove = if remove.is_empty() {
+            String::new()
+        } else {
+            format!(" REMOVE {}", remove.join(", "))
+        };
+        let change = format!("SET {}{remove}", set.join(", "));
+        self.update(step_key(tenant, &step.id), &change, Some("attribute_exists(#pk)"), values)
+    }
+
+    /// What reading a step again came to.
+    fn proven(&self, tenant: TenantId, step: &StepId, proof: Proof) -> TransactWriteItem {
+        let exists = Some("attribute_exists(#pk)");
+        let key = step_key(tenant, step);
+        let mut values = with([(":one", number(1))]);
+        let (state, change) = match proof {
+            // The next look that finds it begins it anew.
+            Proof::NotDone => return self.delete(key),
+            Proof::Again(due) => {
+                values.insert(":due".to_owned(), moment(due));
+                return self.update(key, "SET #due = :due ADD #attempt :one", exists, values);
+            }
+            Proof::Gone => {
+                (StepState::Verified, "SET #state = :state REMOVE #due, #q ADD #attempt :one")
+            }
+            Proof::StillThere => {
+                (StepState::Unverified, "SET #state = :state REMOVE #due, #q ADD #attempt :one")
+            }
+        };
+        values.insert(":state".to_owned(), text(state.as_str()));
+        self.update(key, change, exists, values)
+    }
+}
+
+fn step_key(tenant: TenantId, step: &StepId) -> Item {
+    key(&tenant_key(tenant), &format!("STEP#{}", step.0))
+}
+
+/// A step that is due to be read again, as its item tells.
+pub(super) fn due_verification(item: &Item) -> Result<DueVerification, PortError> {
+    let tenant = as_text(item, "pk").and_then(tenant_of);
+    let attempt = as_number(item, "attempt").and_then(|attempt| u32::try_from(attempt).ok());
+    match (tenant, as_text(item, "step"), attempt) {
+        (Some(tenant), Some(step), Some(attempt)) => Ok(DueVerification {
+            tenant,
+            step: json(step, "a step")?,
+            attempt,
+            taken: item.contains_key("acted_at"),
+        }),
+        _ => Err(unreadable("a step that is not whole")),
+    }
+}
+
+fn past_step(item: &Item) -> Result<(Sha256Hex, PastStep), PortError> {
+    let word = |name| as_text(item, name).map(|text| serde_json::Value::String(text.to_owned()));
+    let grant = word("grant").and_then(|grant| serde_json::from_value(grant).ok());
+    let state = word("state").and_then(|state| serde_json::from_value(state).ok());
+    let episode = as_number(item, "episode").and_then(|episode| u32::try_from(episode).ok());
+    match (grant, episode, state, as_moment(item, "intended_at")) {
+        (Some(grant), Some(episode), Some(state), Some(at)) => {
+            Ok((grant, PastStep { episode, state, at }))
+        }
+        _ => Err(unreadable("a step that is not whole")),
+    }
+}
+
+/// What was written, read again. `what` says what it is.
+fn json<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, PortError> {
+    serde_json::from_str(text)
+        .map_err(|error| unreadable(&format!("{what} that cannot be read")).because(error))
+}
+
+/// What is to be written.
+fn written<T: serde::Serialize>(value: &T) -> Result<String, PortError> {
+    serde_json::to_string(value).map_err(|error| {
+        PortError::new(Failure::Refused, "what is to be kept cannot be written").because(error)
+    })
+}

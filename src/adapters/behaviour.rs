@@ -1,0 +1,111 @@
+//! What every store does alike: the tests of the ports `Ledger` and `Outbox`, written once and run
+//! against each adapter by [`behaviours`](crate::adapters::behaviour::behaviours).
+
+pub(super) mod ledger;
+pub(super) mod outbox;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::domain::finding::testing::noon;
+use crate::domain::id::TenantId;
+use crate::ports::{Ledger, Outbox};
+
+/// An adapter, with what a test has to know of it beside its ports.
+#[async_trait]
+pub(super) trait Store: Sized + Send + Sync {
+    /// The adapter.
+    type Ports: Ledger + Outbox;
+
+    /// A new, empty store.
+    async fn fresh() -> Self;
+    /// The adapter of this store.
+    fn ports(&self) -> Arc<Self::Ports>;
+    /// The store as the next process finds it.
+    async fn after_a_crash(&self) -> Self;
+    /// The chain of a tenant's records, the oldest first.
+    async fn records(&self, tenant: TenantId) -> Vec<Entry>;
+    /// Kind, subject, content and reason of what was given up, the oldest first.
+    async fn dead_letters(&self) -> Vec<[String; 4]>;
+}
+
+/// A record as the chain holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The record, byte for byte as it was written.
+    pub(super) record: String,
+    /// The link before it.
+    pub(super) previous: String,
+    /// The hash over both.
+    pub(super) link: String,
+}
+
+/// A store at hand.
+struct Given<S: Store> {
+    at_hand: S,
+    store: Arc<S::Ports>,
+}
+
+impl<S: Store> Given<S> {
+    async fn new() -> Self {
+        Self::with(S::fresh().await)
+    }
+
+    fn with(at_hand: S) -> Self {
+        let store = at_hand.ports();
+        Self { at_hand, store }
+    }
+
+    async fn after_a_crash(&self) -> Self {
+        Self::with(self.at_hand.after_a_crash().await)
+    }
+}
+
+/// A number of seconds after noon.
+pub(super) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(noon().as_second() + seconds).unwrap()
+}
+
+pub(super) fn tenant(id: &str) -> TenantId {
+    id.parse().unwrap()
+}
+
+/// Runs every behaviour against a store, each as a test of its own.
+macro_rules! behaviours {
+    ($store:ty) => {
+        $crate::adapters::behaviour::behaviours! { $store;
+            ledger::the_history_tells_how_far_each_step_has_come
+            ledger::of_several_episodes_the_last_counts
+            ledger::a_step_is_begun_again_only_while_nothing_has_come_of_it
+            ledger::what_graph_took_is_read_again_at_once
+            ledger::a_step_without_an_outcome_is_read_again_when_its_time_is_up
+            ledger::the_case_of_what_is_intended_survives_a_crash
+            ledger::reading_again_ends_when_access_is_gone_or_patience_is
+            ledger::revocations_that_came_about_within_the_window_are_counted
+            ledger::a_revocation_whose_answer_was_lost_is_counted_once_it_is_seen
+            ledger::what_graph_never_took_is_as_good_as_not_begun
+            ledger::a_conclusion_is_kept_whole
+            ledger::what_a_look_no_longer_finds_is_not_read_again
+            ledger::every_record_is_linked_to_the_one_before_it
+            ledger::what_was_never_intended_is_not_made_up
+            outbox::a_message_is_handed_out_as_it_was_written
+            outbox::the_messages_of_a_ticket_go_out_in_order
+            outbox::tickets_do_not_wait_for_each_other
+            outbox::a_message_is_put_once
+            outbox::a_message_given_up_is_buried_and_the_next_one_goes_out
+            outbox::messages_and_their_attempts_survive_a_crash
+        }
+    };
+    ($store:ty; $($module:ident :: $name:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                $crate::adapters::behaviour::$module::$name::<$store>().await;
+            }
+        )*
+    };
+}
+
+pub(super) use behaviours;

@@ -1,0 +1,359 @@
+//! The ledger: intents, outcomes, verifications, and conclusions that are whole or not at all.
+
+use jiff::Timestamp;
+
+use super::{Entry, Given, Store, at, tenant};
+use crate::domain::case::{Case, Outcome};
+use crate::domain::facts::Facts;
+use crate::domain::finding::testing::{self, CONTOSO, WOODGROVE, noon};
+use crate::domain::id::StepId;
+use crate::domain::plan::{Circumstances, History, PastStep, Plan, Step, StepState, plan};
+use crate::domain::policy::Mode;
+use crate::domain::record::{Record, RecordEvent, Signals, link, record_id};
+use crate::domain::ticket::{Message, messages};
+use crate::ports::{Conclusion, DueVerification, Ledger as _, Outbox as _, Proof};
+
+/// When the outcome of what is intended at noon is to be known.
+const CHECK: i64 = 300;
+
+/// Two steps about one partner, and the case they belong to.
+pub(in crate::adapters) fn planned() -> Plan {
+    let given = testing::Case::new()
+        .with_policy("respond: {role-not-allowed: {do: revoke, ticket: security}}")
+        .with_policy("tickets: {security: {kind: webhook, url: https://tickets.example/in}}")
+        .member("Megan", "Global Administrator")
+        .foreign_group("A", "Reports Reader")
+        .foreign_group("B", "Search Editor");
+    let policy = given.policy();
+    let tenant = &policy.roster.tenants[0];
+    let history = History::default();
+    let about =
+        Circumstances { policy: &policy, tenant, history: &history, own_apps: &[], now: noon() };
+    plan(&given.facts, about)
+}
+
+pub(in crate::adapters) fn steps() -> [Step; 2] {
+    planned().cases.remove(0).steps.try_into().unwrap()
+}
+
+/// The case after a look in which every step ended so.
+pub(in crate::adapters) fn case(state: StepState) -> Case {
+    let planned = planned();
+    let part = planned.cases[0].clone();
+    let mut case = Case::open(planned.tenant, "Woodgrove", part.partner.clone(), Mode::Enforce);
+    case.look(part, &Facts::default(), noon(), |_| outcome(state, 0));
+    case
+}
+
+pub(in crate::adapters) fn outcome(state: StepState, seconds: i64) -> Outcome {
+    Outcome {
+        state,
+        detail: Some(format!("it was {}", state.as_str())),
+        request_id: Some("r-1".to_owned()),
+        acted_at: Some(at(seconds)),
+    }
+}
+
+fn record(case: &Case, seconds: i64) -> Record {
+    let event = RecordEvent::Looked;
+    Record {
+        id: record_id(case.tenant, &case.partner.key(), event, at(seconds)),
+        at: at(seconds),
+        event,
+        policy: crate::domain::id::Sha256Hex::of(b"policy"),
+        mode: case.mode,
+        signals: Signals::default(),
+        read_at: Some(at(seconds)),
+        gaps: Vec::new(),
+        case: case.clone(),
+    }
+}
+
+/// What a look some seconds after noon leaves behind of a case.
+pub(in crate::adapters) fn conclusion(mut case: Case, seconds: i64) -> Conclusion {
+    let messages: Vec<Message> = messages(&mut case, "rec-1", at(seconds));
+    let record = record(&case, seconds);
+    Conclusion { cases: vec![(case, Some(record), messages)] }
+}
+
+pub(in crate::adapters) fn nothing() -> Conclusion {
+    Conclusion { cases: Vec::new() }
+}
+
+impl<S: Store> Given<S> {
+    async fn intend(&self, step: &Step, seconds: i64) {
+        let cases = [case(StepState::Intended)];
+        self.store.intend(&[step], &cases, at(seconds), at(seconds + CHECK)).await.unwrap();
+    }
+
+    async fn settle(&self, step: &Step, state: StepState, seconds: i64) {
+        let outcome = outcome(state, seconds);
+        self.store.settle(tenant(WOODGROVE), step, &outcome).await.unwrap();
+    }
+
+    async fn state(&self, step: &Step) -> Option<StepState> {
+        let history = self.store.history(tenant(WOODGROVE), noon()).await.unwrap();
+        history.steps.get(&step.grant.key()).map(|past| past.state)
+    }
+
+    async fn due_steps(&self, seconds: i64) -> Vec<DueVerification> {
+        self.store.due_verifications(at(seconds)).await.unwrap()
+    }
+
+    /// Seconds after noon at which something is to be read again.
+    async fn next_verification(&self) -> Option<i64> {
+        let due = self.store.next_verification().await.unwrap();
+        due.map(|due| due.as_second() - noon().as_second())
+    }
+
+    async fn verified(&self, step: &Step, proof: Proof) {
+        self.store
+            .verified(tenant(WOODGROVE), &[(step.id.clone(), proof)], nothing())
+            .await
+            .unwrap();
+    }
+}
+
+pub(in crate::adapters) async fn the_history_tells_how_far_each_step_has_come<S: Store>() {
+    let given = Given::<S>::new().await;
+    let [first, second] = steps();
+    assert_eq!(given.store.history(tenant(WOODGROVE), noon()).await.unwrap(), History::default());
+    given.intend(&first, 0).await;
+    given.intend(&second, 0).await;
+    given.settle(&first, StepState::Revoked, 1).await;
+    given.intend(&second, 2).await;
+    let history = given.store.history(tenant(WOODGROVE), noon()).await.unwrap();
+    let expect = [
+        (first.grant.key(), PastStep { episode: 0, state: StepState::Revoked, at: at(0) }),
+        (second.grant.key(), PastStep { episode: 0, state: StepState::Intended, at: at(2) }),
+    ];
+    assert_eq!(history, History { steps: expect.into(), revocations: 1 });
+    let elsewhere = given.store.history(tenant(CONTOSO), noon()).await.unwrap();
+    assert_eq!(elsewhere, History::default());
+    given.settle(&second, StepState::Refused, 1).await;
+    assert_eq!(given.state(&second).await, Some(StepState::Refused));
+    assert_eq!(given.after_a_crash().await.state(&first).await, Some(StepState::Revoked));
+}
+
+pub(in crate::adapters) async fn of_several_episodes_the_last_counts<S: Store>() {
+    let given = Given::<S>::new().await;
+    let [first, _] = steps();
+    given.intend(&first, 0).await;
+    given.settle(&first, StepState::Revoked, 0).await;
+    given.verified(&first, Proof::Gone).await;
+    let id = crate::domain::id::Sha256Hex::of(b"another");
+    let again = Step { id: StepId(id), episode: 1, ..first.clone() };
+    given.intend(&again, 60).await;
+    let history = given.store.history(tenant(WOODGROVE), noon()).await.unwrap();
+    let past = PastStep { episode: 1, state: StepState::Intended, at: at(60) };
+    assert_eq!(history.steps[&first.grant.key()], past);
+}
+
+pub(in crate::adapters) async fn a_step_is_begun_again_only_while_nothing_has_come_of_it<
+    S: Store,
+>() {
+    async fn check<S: Store>(state: StepState, expect: StepState) {
+        let given = Given::<S>::new().await;
+        let [step, _] = steps();
+        given.intend(&step, 0).await;
+        match state {
+            StepState::Intended => {}
+            StepState::Verified => given.verified(&step, Proof::Gone).await,
+            StepState::Unverified => given.verified(&step, Proof::StillThere).await,
+            StepState::Described
+            | StepState::AwaitingApproval
+            | StepState::Held
+            | StepState::Revoked
+            | StepState::Refused => given.settle(&step, state, 1).await,
+        }
+        given.intend(&step, 60).await;
+        assert_eq!(given.state(&step).await, Some(expect), "{state:?}");
+        let again = (expect == StepState::Intended).then_some(60 + CHECK);
+        let due = given.next_verification().await.filter(|due| *due > 0);
+        assert_eq!(due, again, "{state:?}");
+    }
+    check::<S>(StepState::Intended, StepState::Intended).await;
+    check::<S>(StepState::Refused, StepState::Intended).await;
+    check::<S>(StepState::Revoked, StepState::Revoked).await;
+    check::<S>(StepState::Verified, StepState::Verified).await;
+    check::<S>(StepState::Unverified, StepState::Unverified).await;
+}
+
+pub(in crate::adapters) async fn what_graph_took_is_read_again_at_once<S: Store>() {
+    let given = Given::<S>::new().await;
+    let [first, second] = steps();
+    given.intend(&first, 0).await;
+    given.intend(&second, 0).await;
+    assert_eq!(given.due_steps(CHECK - 1).await, []);
+    assert_eq!(given.next_verification().await, Some(CHECK));
+    given.settle(&first, StepState::Revoked, 1).await;
+    let expect =
+        DueVerification { tenant: tenant(WOODGROVE), step: first, attempt: 0, taken: true };
+    assert_eq!(given.due_steps(1).await, [expect]);
+    given.settle(&second, StepState::Refused, 1).await;
+    assert_eq!(given.due_steps(CHECK).await.len(), 1, "what Graph refused stays as it is");
+}
+
+pub(in crate::adapters) async fn a_step_without_an_outcome_is_read_again_when_its_time_is_up<
+    S: Store,
+>() {
+    let given = Given::<S>::new().await;
+    let [step, _] = steps();
+    given.intend(&step, 0).await;
+    let due =
+        |due: Vec<DueVerification>| due.into_iter().map(|due| due.step.id).collect::<Vec<_>>();
+    assert_eq!(due(given.due_steps(CHECK - 1).await), []);
+    assert_eq!(due(given.due_steps(CHECK).await), [step.id]);
+}
+
+pub(in crate::adapters) async fn the_case_of_what_is_intended_survives_a_crash<S: Store>() {
+    let given = Given::<S>::new().await;
+    let [step, _] = steps();
+    given.intend(&step, 0).await;
+    let cases = given.after_a_crash().await.store.cases(tenant(WOODGROVE)).await.unwrap();
+    assert_eq!(cases, [case(StepState::Intended)]);
+    assert_eq!(given.store.cases(tenant(CONTOSO)).await.unwrap(), []);
+}
+
+pub(in crate::adapters) async fn reading_again_ends_when_access_is_gone_or_patience_is<S: Store>() {
+    let given = Given::<S>::new().await;
+    let [first, second] = steps();
+    for step in [&first, &second] {
+        given.intend(step, 0).await;
+        given.settle(step, StepState::Revoked, 0).await;
+    }
+    given.verified(&first, Proof::Again(at(30))).await;
+    assert_eq!(given.state(&first).await, Some(StepState::Revoked));
+    let due: Vec<(Step, u32)> =
+        given.due_steps(30).await.into_iter().map(|due| (due.step, due.attempt)).collect();
+    assert_eq!(due, [(second.clone(), 0), (first.clone(), 1)], "the longest due first");
+    given.verified(&second, Proof::StillThere).await;
+    assert_eq!(given.state(&second).await, Some(StepState::Unverified));
+    assert_eq!(given.next_verification().await, Some(30));
+    assert_eq!(given.due_steps(29).await, []);
+    given.verified(&first, Proof::Gone).await;
+    assert_eq!(given.state(&first).await, Some(StepState::Verified));
+    assert_eq!((given.due_steps(9999).await, given.next_verification().await), (vec![], None));
+}
+
+pub(in crate::adapters) async fn revocations_that_came_about_within_the_window_are_counted<
+    S: Store,
+>() {
+    let given = Given::<S>::new().await;
+    let [first, second] = steps();
+    let since = async |seconds: i64| {
+        let history = given.store.history(tenant(WOODGROVE), at(seconds)).await.unwrap();
+        history.revocations
+    };
+    given.intend(&first, 0).await;
+    assert_eq!(since(0).await, 0, "it is only intended");
+    given.settle(&first, StepState::Refused, 10).await;
+    assert_eq!(since(0).await, 0, "it was refused");
+    given.settle(&first, StepState::Revoked, 10).await;
+    given.intend(&second, 20).await;
+    given.settle(&second, StepState::Revoked, 20).await;
+    given.verified(&second, Proof::Gone).await;
+    assert_eq!([since(0).await, since(10).await, since(11).await, since(21).await], [2, 2, 1, 0]);
+}
+
+pub(in crate::adapters) async fn a_revocation_whose_answer_was_lost_is_counted_once_it_is_seen<
+    S: Store,
+>() {
+    let given = Given::<S>::new().await;
+    let [step, _] = steps();
+    given.intend(&step, 10).await;
+    given.verified(&step, Proof::Gone).await;
+    let since = async |seconds: i64| {
+        let history = given.store.history(tenant(WOODGROVE), at(seconds)).await.unwrap();
+        history.revocations
+    };
+    assert_eq!([since(0).await, since(10).await, since(11).await], [1, 1, 0]);
+}
+
+pub(in crate::adapters) async fn what_graph_never_took_is_as_good_as_not_begun<S: Store>() {
+    let given = Given::<S>::new().await;
+    let [step, _] = steps();
+    given.intend(&step, 0).await;
+    assert_eq!(given.due_steps(CHECK).await.first().map(|due| due.taken), Some(false));
+    given.verified(&step, Proof::NotDone).await;
+    assert_eq!((given.state(&step).await, given.next_verification().await), (None, None));
+}
+
+pub(in crate::adapters) async fn a_conclusion_is_kept_whole<S: Store>() {
+    let given = Given::<S>::new().await;
+    let concluded = conclusion(case(StepState::Revoked), 0);
+    let (case, record, messages) = concluded.cases[0].clone();
+    given.store.conclude(concluded).await.unwrap();
+    let given = given.after_a_crash().await;
+    assert_eq!(given.store.cases(tenant(WOODGROVE)).await.unwrap(), [case]);
+    let chain = given.at_hand.records(tenant(WOODGROVE)).await;
+    assert_eq!(chain.len(), 1);
+    assert_eq!(serde_json::from_str::<Record>(&chain[0].record).unwrap(), record.unwrap());
+    let sent = given.store.due(at(0)).await.unwrap();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].id, messages[0].id);
+}
+
+pub(in crate::adapters) async fn what_a_look_no_longer_finds_is_not_read_again<S: Store>() {
+    let given = Given::<S>::new().await;
+    let [first, second] = steps();
+    for step in [&first, &second] {
+        given.intend(step, 0).await;
+        given.settle(step, StepState::Revoked, 0).await;
+    }
+    let mut case = case(StepState::Revoked);
+    case.verified(&first.id, at(5));
+    given.store.conclude(conclusion(case, 5)).await.unwrap();
+    assert_eq!(given.state(&first).await, Some(StepState::Verified));
+    assert_eq!(given.state(&second).await, Some(StepState::Revoked));
+    let due: Vec<Step> = given.due_steps(5).await.into_iter().map(|due| due.step).collect();
+    assert_eq!(due, [second]);
+}
+
+pub(in crate::adapters) async fn what_was_never_intended_is_not_made_up<S: Store>() {
+    let given = Given::<S>::new().await;
+    let [step, _] = steps();
+    given.settle(&step, StepState::Revoked, 1).await;
+    given.verified(&step, Proof::Gone).await;
+    let history = given.store.history(tenant(WOODGROVE), noon()).await.unwrap();
+    assert_eq!(history, History::default());
+    assert_eq!(given.store.cases(tenant(WOODGROVE)).await.unwrap(), []);
+    given.store.intend(&[&step], &[], at(0), at(CHECK)).await.unwrap();
+    assert_eq!(given.next_verification().await, None, "a step without a case is none");
+}
+
+/// The first record whose link does not follow from what is before it.
+fn broken(chain: &[Entry]) -> Option<usize> {
+    let mut previous = "";
+    chain.iter().position(|here| {
+        let follows =
+            here.previous == previous && here.link == link(previous, &here.record).as_str();
+        previous = &here.link;
+        !follows
+    })
+}
+
+pub(in crate::adapters) async fn every_record_is_linked_to_the_one_before_it<S: Store>() {
+    let given = Given::<S>::new().await;
+    for seconds in 0..4 {
+        let concluded = conclusion(case(StepState::Revoked), seconds);
+        given.store.conclude(concluded).await.unwrap();
+    }
+    let chain = given.at_hand.records(tenant(WOODGROVE)).await;
+    assert_eq!((chain.len(), broken(&chain)), (4, None));
+    assert_eq!(chain[0].previous, "");
+    let moments: Vec<Timestamp> =
+        chain.iter().map(|l| serde_json::from_str::<Record>(&l.record).unwrap().at).collect();
+    assert_eq!(moments, [at(0), at(1), at(2), at(3)]);
+    for number in 0..4 {
+        let mut forged = chain.clone();
+        forged[number].record = forged[number].record.replace("Woodgrove", "Woodgrave");
+        assert_eq!(broken(&forged), Some(number));
+        // Whoever makes its own link fit breaks the next one.
+        forged[number].link = link(&forged[number].previous, &forged[number].record).to_string();
+        assert_eq!(broken(&forged), (number < 3).then_some(number + 1));
+    }
+    let mut shortened = chain.clone();
+    shortened.remove(1);
+    assert_eq!(broken(&shortened), Some(1));
+}

@@ -1,0 +1,270 @@
+//! What a process is put together from, the same for one process and for a Lambda function.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::SignedDuration;
+use rustls_pki_types::TrustAnchor;
+
+use crate::adapters::clock::SystemClock;
+use crate::adapters::graph::{AuditLogs, Credential, Graph};
+use crate::adapters::http::{Http, Patience};
+use crate::adapters::key_set::PublishedKeys;
+use crate::adapters::management::Management;
+use crate::adapters::partner_center::PublishedCertificates;
+use crate::adapters::recorder::Recorder;
+use crate::adapters::webhook::Webhooks;
+use crate::config::{Config, Settings};
+use crate::domain::policy::{Mode, Sink};
+use crate::http::Front;
+use crate::http::replays::Replays;
+use crate::pipeline::deliver::Desk;
+use crate::pipeline::{READ_AGAIN, World};
+use crate::ports::{
+    Enqueue, Ledger, Marks, Outbox, ReadHeard, RevokeRoleAssignment, SenderCertificates,
+    SigningKeys,
+};
+use crate::sweep::{Gates, Subscribing, Sweep, Times};
+use crate::wire::standard_webhooks::WebhookSecret;
+
+/// How patient a run is. The demo and tests are less so than the default.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    /// With Graph and the sign-in.
+    pub patience: Patience,
+    /// When the effect of a step is read again, counted from the step.
+    pub read_again: Vec<SignedDuration>,
+    /// The pause before a look is tried again; each further one is twice as long.
+    pub retry_pause: SignedDuration,
+    /// The pauses before a message is sent again; after the last it is given up.
+    pub deliver_again: Vec<SignedDuration>,
+    /// The time between two requests for one tenant's audit log: Graph allows 5 in 10 seconds.
+    pub audits_apart: SignedDuration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let hours = |hours| SignedDuration::from_hours(hours);
+        Self {
+            patience: Patience::default(),
+            read_again: READ_AGAIN.to_vec(),
+            retry_pause: SignedDuration::from_secs(30),
+            // The schedule that Standard Webhooks recommends.
+            deliver_again: vec![
+                SignedDuration::from_secs(5),
+                SignedDuration::from_mins(5),
+                SignedDuration::from_mins(30),
+                hours(2),
+                hours(5),
+                hours(10),
+                hours(14),
+                hours(20),
+                hours(24),
+            ],
+            audits_apart: SignedDuration::from_secs(2),
+        }
+    }
+}
+
+/// Why a part cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PartsError {
+    /// No HTTP client can be made.
+    #[error("no HTTP client can be made; are the system's certificates installed?")]
+    Client(#[source] reqwest::Error),
+    /// No url can be made from the sign-in's origin.
+    #[error("WARDEN_LOGIN_URL is no base for urls")]
+    Login(#[source] url::ParseError),
+    /// The part of the program that runs holds no credential.
+    #[error("this part of the program has nothing to sign in with")]
+    NoCredential,
+}
+
+/// The client for Graph, the sign-in and ticket sinks.
+///
+/// # Errors
+/// [`PartsError::Client`].
+pub fn http(patience: Patience) -> Result<Http, PartsError> {
+    Http::new(patience).map_err(PartsError::Client)
+}
+
+/// The roots that Partner Center's certificates must lead to, if not those of this machine.
+type Roots = Option<Arc<[TrustAnchor<'static>]>>;
+
+/// What outlives a door that is made anew because a secret has changed: keys and certificates that
+/// were fetched, and the messages that were taken in of late.
+pub struct Lasting {
+    signing_keys: Arc<dyn SigningKeys>,
+    certificates: Mutex<Option<(Roots, Arc<dyn SenderCertificates>)>>,
+    replays: Arc<Mutex<Replays>>,
+}
+
+impl Lasting {
+    /// Nothing fetched and nothing taken in yet.
+    ///
+    /// # Errors
+    /// [`PartsError::Login`].
+    pub fn new(settings: &Settings) -> Result<Self, PartsError> {
+        let keys = PublishedKeys::new(hurried(), &settings.login_url, Arc::new(SystemClock));
+        Ok(Self {
+            signing_keys: Arc::new(keys.map_err(PartsError::Login)?),
+            certificates: Mutex::default(),
+            replays: Arc::default(),
+        })
+    }
+
+    /// The certificates in hand, unless they were to lead to other roots.
+    fn certificates(&self, roots: &Roots) -> Arc<dyn SenderCertificates> {
+        let mut held = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, certificates)) = held.as_ref().filter(|(former, _)| former == roots) {
+            return Arc::clone(certificates);
+        }
+        let clock = Arc::new(SystemClock);
+        let new: Arc<dyn SenderCertificates> =
+            Arc::new(PublishedCertificates::new(hurried(), clock, roots.clone()));
+        *held = Some((roots.clone(), Arc::clone(&new)));
+        new
+    }
+}
+
+/// Graph counts an answer after 3 s as slow, so there is no time to try twice.
+fn hurried() -> Patience {
+    Patience {
+        connect: std::time::Duration::from_secs(1),
+        total: std::time::Duration::from_secs(2),
+        ..Patience::default()
+    }
+}
+
+/// What the router needs, with signals going to `enqueue`.
+pub fn front(config: &Config, lasting: &Lasting, enqueue: Arc<dyn Enqueue>) -> Front {
+    let audit = config.secrets.rotated("auditWebhookSecret");
+    let settings = &config.settings;
+    Front {
+        clock: Arc::new(SystemClock),
+        notification_keys: config.notification_keys.clone(),
+        signing_keys: Arc::clone(&lasting.signing_keys),
+        audiences: vec![settings.client_id.clone(), format!("api://{}", settings.client_id)],
+        login: settings.login_url.clone(),
+        management: settings.management_url.clone(),
+        own_apps: settings.own_apps(),
+        policy: config.policy.clone(),
+        client_state_keys: config.secrets.rotated("clientStateKey"),
+        // Checked when the configuration was read.
+        audit_keys: audit.iter().filter_map(|key| WebhookSecret::parse(key).ok()).collect(),
+        o365_auth_ids: config.secrets.rotated("o365AuthId"),
+        sender_roles: settings.sender_roles.clone(),
+        certificate_origins: settings.partner_center_origins.clone(),
+        certificates: lasting.certificates(&config.partner_center_roots),
+        enqueue,
+        replays: Arc::clone(&lasting.replays),
+    }
+}
+
+fn reader(config: &Config) -> Result<Credential, PartsError> {
+    config.credential.clone().ok_or(PartsError::NoCredential)
+}
+
+/// Graph, as the reader signs in to it.
+///
+/// # Errors
+/// [`PartsError::NoCredential`].
+pub fn graph(config: &Config, http: &Http) -> Result<Graph, PartsError> {
+    let settings = &config.settings;
+    let (graph_url, login_url) = (settings.graph_url.clone(), settings.login_url.clone());
+    let clock = Arc::new(SystemClock);
+    Ok(Graph::new(http.clone(), graph_url, login_url, reader(config)?, clock))
+}
+
+fn management(config: &Config, http: &Http) -> Result<Management, PartsError> {
+    let settings = &config.settings;
+    let (origin, login_url) = (settings.management_url.clone(), settings.login_url.clone());
+    let clock = Arc::new(SystemClock);
+    Ok(Management::new(http.clone(), origin, login_url, reader(config)?, clock))
+}
+
+/// The sweep, with `marks` for its memory.
+pub fn sweep(
+    config: &Config,
+    graph: &Graph,
+    marks: Arc<dyn Marks>,
+    heard: Arc<dyn ReadHeard>,
+    enqueue: Arc<dyn Enqueue>,
+    timing: &Timing,
+) -> Sweep {
+    let settings = &config.settings;
+    let key = config.secrets.secret("clientStateKey").cloned();
+    let subscribing = settings.notification_url().zip(key).map(|(url, key)| Subscribing {
+        read: Arc::new(graph.clone()),
+        write: Arc::new(graph.subscriber()),
+        url,
+        key,
+    });
+    Sweep {
+        clock: Arc::new(SystemClock),
+        policy: config.policy.clone(),
+        own_apps: settings.own_apps(),
+        marks,
+        heard,
+        enqueue,
+        audits: Arc::new(AuditLogs::new(graph.clone(), timing.audits_apart)),
+        subscribing,
+        times: Times::new(settings.sweep_every, settings.poll_every),
+        gates: Gates::default(),
+    }
+}
+
+/// The world of the pipeline, with `ledger` for its memory. The writer that reaches Graph is made
+/// in `enforce` only.
+///
+/// # Errors
+/// [`PartsError::NoCredential`].
+pub fn world(
+    config: &Config,
+    http: &Http,
+    graph: Graph,
+    ledger: Arc<dyn Ledger>,
+    timing: &Timing,
+) -> Result<World, PartsError> {
+    let graph = Arc::new(graph);
+    let revoke: Arc<dyn RevokeRoleAssignment> = match (config.policy.mode, &config.write_credential)
+    {
+        (Mode::Enforce, Some(writer)) => Arc::new(graph.revoker_as(writer.clone())),
+        (Mode::Enforce, None) => Arc::new(graph.revoker()),
+        (Mode::Observe | Mode::Approve, _) => Arc::new(Recorder),
+    };
+    Ok(World {
+        clock: Arc::new(SystemClock),
+        roles: graph.clone(),
+        objects: graph.clone(),
+        guests: graph.clone(),
+        partner_entries: graph.clone(),
+        service_principals: Arc::new(graph.service_principals()),
+        audit_content: Arc::new(management(config, http)?),
+        tenant_names: graph,
+        revoke,
+        ledger,
+        policy: config.policy.clone(),
+        own_apps: config.settings.own_apps(),
+        read_again: timing.read_again.clone(),
+    })
+}
+
+/// The desk of the courier: from `outbox` to the sinks of the policy.
+pub fn desk(config: &Config, http: &Http, outbox: Arc<dyn Outbox>, timing: Timing) -> Desk {
+    Desk {
+        outbox,
+        tickets: Arc::new(webhooks(config, http)),
+        clock: Arc::new(SystemClock),
+        again: timing.deliver_again,
+    }
+}
+
+fn webhooks(config: &Config, http: &Http) -> Webhooks {
+    let sinks = config.policy.tickets.iter().filter_map(|(name, sink)| {
+        let Sink::Webhook { url } = sink;
+        let key = config.secrets.sink_key(name)?;
+        Some((name.clone(), (url.clone(), key)))
+    });
+    Webhooks::new(http.clone(), sinks.collect::<BTreeMap<_, _>>())
+}
