@@ -365,14 +365,17 @@ pub trait Ledger: Send + Sync {
         step: &Step,
         outcome: &Outcome,
     ) -> Result<(), PortError>;
-    /// Writes down what a look leaves behind: all of it or nothing.
+    /// Writes down what a look leaves behind: all of it or nothing. Where a store cannot hold that
+    /// much together, each case is whole with its record and its messages, and the look, which is
+    /// made again after an error, leaves the rest behind.
     async fn conclude(&self, conclusion: Conclusion) -> Result<(), PortError>;
     /// Steps whose effect is due to be read again, the longest due first; 100 at the most.
     async fn due_verifications(&self, now: Timestamp) -> Result<Vec<DueVerification>, PortError>;
     /// When the next verification will be due, if any waits.
     async fn next_verification(&self) -> Result<Option<Timestamp>, PortError>;
     /// Writes down how verifications of a tenant ended, with the cases they changed: all of it or
-    /// nothing.
+    /// nothing. Where a store cannot hold that much together, the cases go first; a step whose
+    /// proof is missing is read again, which changes no case.
     async fn verified(
         &self,
         tenant: TenantId,

@@ -43,12 +43,15 @@ pub(crate) async fn deploy(town: &Town) -> Stack {
         .iter()
         .map(|(variable, parameter)| (*parameter, town.variable(variable).to_owned()))
         .collect();
-    // In the package, as far as the functions know.
-    parameters.push(("PolicyKey", town.variable("WARDEN_POLICY").to_owned()));
-    // As short as a batch may take, since killed work comes again after it.
-    parameters.push(("WorkerTimeout", "15".to_owned()));
-    parameters.push(("WorkVisibility", "15".to_owned()));
-    Stack::deploy(emulator, Deployment { door, graph, parameters, throttled: town.throttled }).await
+    let policy = std::fs::read(town.variable("WARDEN_POLICY")).unwrap();
+    // Short, since killed work comes again after it; and longer than the lease of who was killed.
+    parameters.push(("WorkerTimeout", "20".to_owned()));
+    parameters.push(("WorkVisibility", "25".to_owned()));
+    Stack::deploy(
+        emulator,
+        Deployment { policy, door, graph, parameters, throttled: town.throttled },
+    )
+    .await
 }
 
 /// The table, as the tests look into it.

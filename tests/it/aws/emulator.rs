@@ -190,17 +190,6 @@ impl Emulator {
         serde_json::from_slice(&answer.body).unwrap_or_default()
     }
 
-    /// Turns the taking of messages from a queue on or off.
-    pub(crate) async fn source_enabled(&self, arn: &str, enabled: bool) {
-        let place = "/2015-03-31/event-source-mappings/";
-        let listed = self.send("lambda", "GET", place, &[], Vec::new()).await;
-        let listed: Value = serde_json::from_slice(&listed.body).unwrap();
-        let mut all = listed["EventSourceMappings"].as_array().unwrap().iter();
-        let id = all.find(|it| it["EventSourceArn"] == arn).unwrap()["UUID"].as_str().unwrap();
-        let body = serde_json::json!({"Enabled": enabled}).to_string().into_bytes();
-        self.send("lambda", "PUT", &format!("{place}{id}"), &[], body).await;
-    }
-
     /// The processes that run a function now.
     pub(crate) fn processes(&self, function: &str) -> Vec<u32> {
         let name = format!("AWS_LAMBDA_FUNCTION_NAME={function}");

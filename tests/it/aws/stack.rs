@@ -12,6 +12,8 @@ pub(crate) const STACK: &str = "warden";
 
 /// What a deployment is told beside the template.
 pub(crate) struct Deployment<'a> {
+    /// The policy file.
+    pub(crate) policy: Vec<u8>,
     /// The secret of the door.
     pub(crate) door: Value,
     /// The secret of what reads Graph.
@@ -56,7 +58,10 @@ impl Stack {
             Some(proxy) => format!("http://{}", proxy.address),
             None => emulator.url(),
         };
+        emulator.put("/code/policies/woodgrove.yaml", how.policy).await;
         let mut parameters = how.parameters;
+        parameters.push(("PolicyBucket", "code".to_owned()));
+        parameters.push(("PolicyKey", "policies/woodgrove.yaml".to_owned()));
         parameters.push(("Architecture", "x86_64".to_owned()));
         parameters.push(("EndpointUrl", endpoint));
         let names: Vec<(String, String)> = (1..=parameters.len())
@@ -153,11 +158,6 @@ impl Stack {
     /// How many requests to the table are still to be throttled.
     pub(crate) fn left_to_throttle(&self) -> u32 {
         self.proxy.as_ref().map_or(0, |proxy| proxy.left.load(std::sync::atomic::Ordering::SeqCst))
-    }
-
-    /// Turns the worker's taking from a queue on or off.
-    pub(crate) async fn source_enabled(&self, queue: &str, enabled: bool) {
-        self.emulator.source_enabled(self.output(&format!("{queue}Arn")), enabled).await;
     }
 
     /// Puts a message into the work queue.

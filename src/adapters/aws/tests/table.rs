@@ -383,6 +383,28 @@ async fn a_message_is_handed_to_one_courier_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_message_that_waits_for_another_is_not_met_again_and_again() {
+    let (between, given) = watched().await;
+    let first = conclusion(case(StepState::Held), 0);
+    let mut second = first.cases[0].2.clone();
+    second[0].id = format!("{}-2", second[0].data.key);
+    given.store.conclude(first).await.unwrap();
+    let cases = vec![(case(StepState::Held), None, second)];
+    given.store.conclude(Conclusion { cases }).await.unwrap();
+    let message = given.store.due(at(0)).await.unwrap().remove(0);
+    given.store.failed(&message, Some(at(3600)), "503").await.unwrap();
+    assert_eq!(given.store.due(at(10)).await.unwrap(), []);
+    between.instead(|_, _| None);
+    assert_eq!(given.store.due(at(11)).await.unwrap(), []);
+    assert_eq!(between.count("Query"), 4, "the index shows nothing, and no ticket is asked about");
+    let again = given.store.due(at(3600)).await.unwrap().remove(0);
+    assert_eq!((&again.id, again.attempts), (&message.id, 1));
+    given.store.delivered(&again).await.unwrap();
+    let next = given.store.due(at(3600)).await.unwrap().remove(0);
+    assert!(next.id.ends_with("-2"), "{}", next.id);
+}
+
+#[tokio::test]
 async fn tenants_with_something_due_are_found() {
     let given = Given::new().await;
     let due = async |seconds: i64| {
