@@ -6,12 +6,17 @@
 
 NEXTEST := $(shell command -v cargo-nextest || echo .tools/bin/cargo-nextest)
 DENY := $(shell command -v cargo-deny || echo .tools/bin/cargo-deny)
+FUZZ := $(shell command -v cargo-fuzz || echo .tools/bin/cargo-fuzz)
 
-.PHONY: help demo test check fmt doc bless test-aws \
+# How long each fuzz target runs; FUZZ_TARGETS="audit graph" runs some of them.
+FUZZ_SECONDS ?= 10
+FUZZ_TARGETS ?= $(shell $(FUZZ) list)
+
+.PHONY: help demo test check fmt doc bless fuzz fuzz-lock test-forwarders forwarder-tools test-aws \
 	lint-infra test-lambda build-lambda deploy invoke redrive logs destroy aws-demo
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Run the demo against a simulated Microsoft 365, on this machine alone
 	cargo run --locked -- demo
@@ -26,6 +31,7 @@ test-aws: $(NEXTEST) .tools/emulator/done ## Run the tests of the AWS adapters, 
 
 check: $(DENY) ## Check the format, the lints, the dependencies and the documentation
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo clippy --all-targets --features aws --locked -- -D warnings
 	cargo clippy --lib --no-default-features --locked -- -D warnings
@@ -36,12 +42,47 @@ check: $(DENY) ## Check the format, the lints, the dependencies and the document
 
 fmt: ## Format the code
 	cargo fmt
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 doc: ## Build the documentation into target/doc
 	cargo doc --no-deps --locked
 
 bless: $(NEXTEST) ## Write docs/receiver-checks.md anew from the tests
 	WARDEN_BLESS=1 $(NEXTEST) nextest run --locked -E 'test(the_page_says_what_the_tests_do)'
+
+# Without a sanitizer, which needs an unstable compiler: there is no unsafe code of ours to watch.
+fuzz: $(FUZZ) ## Throw bytes at the receivers, FUZZ_SECONDS=10 for each fuzz target
+	@cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null \
+		|| { echo 'fuzz/Cargo.lock lags behind: run make fuzz-lock and commit it'; exit 1; }
+	$(FUZZ) build --sanitizer none --codegen-units 16
+	@for target in $(FUZZ_TARGETS); do \
+		mkdir -p fuzz/corpus/$$target; \
+		printf '\n== %s\n' "$$target"; \
+		$(FUZZ) run --sanitizer none --codegen-units 16 $$target \
+			fuzz/corpus/$$target events $$(ls -d fuzz/seeds/$$target 2>/dev/null) \
+			-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -max_len=16384 \
+			-dict=fuzz/words.dict -print_final_stats=1 -verbosity=0 $(FUZZ_ARGS) || exit 1; \
+	done
+
+fuzz-lock: ## Give the fuzz targets the versions of Cargo.lock
+	cp Cargo.lock fuzz/Cargo.lock
+	cargo metadata --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
+
+FORWARDER := infra/forwarders/event-hub-function
+
+test-forwarders: forwarder-tools $(FORWARDER)/node_modules/.package-lock.json ## Run the forwarders of docs/forwarders.md against Partner Warden
+	cargo build --locked
+	node --test infra/forwarders/tests/
+
+$(FORWARDER)/node_modules/.package-lock.json: $(FORWARDER)/package-lock.json | forwarder-tools
+	npm ci --prefix $(FORWARDER) --no-audit --no-fund
+	@touch $@
+
+forwarder-tools:
+	@for tool in node npm bash curl openssl; do command -v $$tool >/dev/null \
+		|| { echo "make test-forwarders needs $$tool, which is not on the PATH"; exit 1; }; done
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' \
+		|| { echo "make test-forwarders needs Node.js 20 or later; this is $$(node --version)"; exit 1; }
 
 # --- AWS: docs/aws.md
 
@@ -103,3 +144,6 @@ aws-demo: .tools/emulator/done .tools/infra/done ## Deploy to an emulator on thi
 
 .tools/bin/cargo-deny:
 	cargo install --locked --root .tools --version 0.20.2 cargo-deny
+
+.tools/bin/cargo-fuzz:
+	cargo install --locked --root .tools --version 0.13.2 cargo-fuzz

@@ -25,8 +25,9 @@ const CONTENTS_MAX: usize = 20;
 /// How many of them are fetched at once.
 const CONTENTS_AT_ONCE: usize = 4;
 
-/// How long all of this may take. Whatever is not known by then is a reason.
-const WITHIN: Duration = Duration::from_mins(1);
+/// How long all of this may take. Whatever is not known by then is a reason, and whoever was given
+/// access meanwhile must not have it for long because of what this waits for.
+const WITHIN: Duration = Duration::from_secs(5);
 
 /// What waits, as far as the queue can tell.
 #[derive(Debug, PartialEq, Eq)]

@@ -503,8 +503,11 @@ async fn both_keys_open_the_door_while_they_are_changed() {
         town.looked(times).await;
     }
     let content = include_str!("../../events/o365/notifications.json");
+    // What is announced there is not to be had, which is a reason to look all the same.
+    let content = content.replace("https://manage.office.com/", town.sim.origin().as_str());
     for (id, times) in [(O365_AUTH_ID, 5), ("the next auth id", 6)] {
-        let request = post("/hooks/o365", content).headers([("webhook-authid", id.to_owned())]);
+        let request =
+            post("/hooks/o365", content.as_str()).headers([("webhook-authid", id.to_owned())]);
         assert_eq!(request.send(&warden).await.status, 200);
         town.looked(times).await;
     }

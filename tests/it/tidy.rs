@@ -23,7 +23,7 @@ enum Fault {
 use Fault::{Shape, Word, WordAnywhere};
 
 /// Where there is Rust.
-const RUST: &[&str] = &["src/", "tests/", "benches/"];
+const RUST: &[&str] = &["src/", "tests/", "benches/", "fuzz/src/", "fuzz/fuzz_targets/"];
 
 /// What decides, and what faces strangers.
 const PURE: &[&str] = &["src/domain", "src/wire"];
@@ -215,6 +215,30 @@ fn every_payload_is_named_by_some_code() {
     assert!(payloads.len() >= 18, "only {} payloads were found", payloads.len());
     let unnamed = unnamed(&payloads, &rust());
     assert!(unnamed.is_empty(), "nothing uses\n{}\n", unnamed.join("\n"));
+}
+
+#[test]
+fn the_fuzz_targets_are_built_with_the_versions_of_the_package() {
+    /// What only the fuzz targets need.
+    const OWN: [&str; 3] = ["arbitrary", "libfuzzer-sys", "partner-warden-fuzz"];
+    let locked = |path: &str| -> Vec<(String, String)> {
+        let text = read(path.to_owned()).text;
+        let packages = text.split("[[package]]").skip(1).map(|package| {
+            let field = |name: &str| {
+                let line = package.lines().find_map(|line| line.strip_prefix(name));
+                line.unwrap().trim_matches('"').to_owned()
+            };
+            (field("name = "), field("version = "))
+        });
+        packages.collect()
+    };
+    let (ours, theirs) = (locked("Cargo.lock"), locked("fuzz/Cargo.lock"));
+    assert!(theirs.len() > 100, "only {} packages were found", theirs.len());
+    let strange: Vec<_> = theirs
+        .iter()
+        .filter(|package| !OWN.contains(&package.0.as_str()) && !ours.contains(package))
+        .collect();
+    assert!(strange.is_empty(), "make fuzz-lock gives these their versions: {strange:?}");
 }
 
 #[test]

@@ -133,7 +133,7 @@ async fn content_that_cannot_be_read_or_understood_is_a_reason_to_look() {
     let broken = Rule::new(FEED, Then::status(503)).forever();
     let busy = town(Scenario::woodgrove().fault(broken)).await;
     let uri = busy.sim.publish(WOODGROVE, NO_ACCESS);
-    looked_instead(&busy, &[uri], "the Management Activity API answered 503").await;
+    looked_instead(&busy, &[uri], "what happened could not be read in time").await;
 
     let page = Rule::new(FEED, Then::Html200);
     let gateway = town(Scenario::woodgrove().fault(page)).await;
