@@ -268,3 +268,65 @@ fn webhooks(config: &Config, http: &Http) -> Webhooks {
     });
     Webhooks::new(http.clone(), sinks.collect::<BTreeMap<_, _>>())
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::{Part, Secrets};
+    use crate::domain::id::Sha256Hex;
+    use crate::domain::signal::Signal;
+    use crate::ports::PortError;
+    use crate::wire::Verified;
+
+    struct Nowhere;
+
+    #[async_trait]
+    impl Enqueue for Nowhere {
+        async fn enqueue(&self, _: Vec<Verified<Signal>>) -> Result<(), PortError> {
+            Ok(())
+        }
+    }
+
+    fn config(secrets: &Value) -> Config {
+        let settings = Settings::read(|name| match name {
+            "WARDEN_POLICY" => Some("policy.yaml".to_owned()),
+            "WARDEN_SECRETS" => Some("file:secrets.json".to_owned()),
+            "WARDEN_CLIENT_ID" => Some("client".to_owned()),
+            "WARDEN_STORE" if cfg!(not(feature = "sqlite")) => Some("aws:table".to_owned()),
+            _ => None,
+        });
+        let secrets = Secrets::parse(&secrets.to_string()).unwrap();
+        Config::of(settings.unwrap(), "version: 1\ntenants: []\n", secrets, Part::Door).unwrap()
+    }
+
+    #[test]
+    fn a_door_made_anew_knows_what_was_fetched_and_taken_in_before() {
+        let before = config(&json!({"o365AuthId": "the former"}));
+        let lasting = Lasting::new(&before.settings).unwrap();
+        let first = front(&before, &lasting, Arc::new(Nowhere));
+        let (message, now) = (Sha256Hex::of(b"message"), first.clock.now());
+        first.replays.lock().unwrap().remember(message.clone(), now);
+
+        let second = front(&config(&json!({"o365AuthId": "new"})), &lasting, Arc::new(Nowhere));
+        assert_ne!(first.o365_auth_ids, second.o365_auth_ids);
+        assert!(second.replays.lock().unwrap().knows(&message, now));
+        assert!(Arc::ptr_eq(&first.signing_keys, &second.signing_keys));
+        assert!(Arc::ptr_eq(&first.certificates, &second.certificates));
+
+        // What led to other roots is not believed any more.
+        let vectors = include_str!("../tests/data/partner-center-openssl.json");
+        let vectors: Value = serde_json::from_str(vectors).unwrap();
+        let roots = json!({"partnerCenterRootsPem": vectors["rootPem"]});
+        let third = front(&config(&roots), &lasting, Arc::new(Nowhere));
+        assert!(!Arc::ptr_eq(&first.certificates, &third.certificates));
+    }
+
+    #[test]
+    fn the_router_alone_has_nothing_to_sign_in_with() {
+        let graph = graph(&config(&json!({})), &http(Patience::default()).unwrap());
+        assert!(matches!(graph.err(), Some(PartsError::NoCredential)));
+    }
+}

@@ -299,6 +299,44 @@ fn the_door_needs_neither_the_credential_nor_a_sinks_key() {
 }
 
 #[test]
+fn the_sweep_needs_the_reader_alone_and_nobody_but_an_enforcing_whole_the_writer() {
+    let policy = |mode: &str| {
+        format!(
+            "version: 1\nmode: {mode}\ntenants: [{{id: 11111111-1111-1111-1111-111111111111, \
+             name: A}}]\ntickets: {{security: {{kind: webhook, url: https://tickets.example/in}}}}\n"
+        )
+    };
+    let settings = given().set("WARDEN_WRITE_CLIENT_ID", "writer").load().unwrap().settings;
+    let of = |mode: &str, secrets: &str, part| {
+        let secrets = Secrets::parse(secrets).unwrap();
+        let config = Config::of(settings.clone(), &policy(mode), secrets, part);
+        let config = config.map_err(|error| error.to_string())?;
+        Ok::<_, String>((config.credential.is_some(), config.write_credential.is_some()))
+    };
+    let reader = r#"{"graphClientSecret": "g"}"#;
+    assert_eq!(of("enforce", reader, Part::Sweep), Ok((true, false)));
+    assert_eq!(of("enforce", "{}", Part::Door), Ok((false, false)));
+    let none = of("enforce", "{}", Part::Sweep).unwrap_err();
+    assert!(none.contains("graphClientSecret is missing"), "{none}");
+    assert!(!none.contains("tickets.security.secret"), "{none}");
+    let sink = r#""tickets.security.secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD""#;
+    let both = format!(r#"{{"graphClientSecret": "g", "graphWriteClientSecret": "w", {sink}}}"#);
+    assert_eq!(of("enforce", &both, Part::Whole), Ok((true, true)));
+    assert_eq!(of("observe", &both, Part::Whole), Ok((true, false)));
+    let only = of("enforce", &format!(r#"{{"graphClientSecret": "g", {sink}}}"#), Part::Whole);
+    assert!(only.unwrap_err().contains("graphWriteClientSecret is missing"));
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn federation_with_aws_needs_no_secret_of_the_application() {
+    let given = with_secrets(&json!({"graphClientSecret": null}));
+    let given = given.set("WARDEN_CREDENTIAL", "aws-federation");
+    let reader = "Federated { client_id: \"client\", .. }".to_owned();
+    assert_eq!(signs_in_with(&given), (reader, None));
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named_with_its_variable() {
     given().set("WARDEN_POLICY", "/nowhere/policy.yaml").fails(
         "cannot read /nowhere/policy.yaml (named by WARDEN_POLICY): No such file or \

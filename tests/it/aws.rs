@@ -5,6 +5,7 @@ mod failures;
 mod proxy;
 mod roles;
 pub(crate) mod stack;
+mod sweep;
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use partner_warden::adapters::aws::table::DynamoDb;
@@ -44,6 +45,8 @@ pub(crate) async fn deploy(town: &Town) -> Stack {
         .map(|(variable, parameter)| (*parameter, town.variable(variable).to_owned()))
         .collect();
     let policy = std::fs::read(town.variable("WARDEN_POLICY")).unwrap();
+    let public = town.variables().find(|(name, _)| *name == "WARDEN_PUBLIC_URL");
+    parameters.extend(public.map(|(_, url)| ("PublicUrl", url.to_owned())));
     // Short, since killed work comes again after it; and longer than the lease of who was killed.
     parameters.push(("WorkerTimeout", "20".to_owned()));
     parameters.push(("WorkVisibility", "25".to_owned()));

@@ -29,7 +29,7 @@ fn now() -> Timestamp {
 }
 
 /// A tenant in which nothing is wrong yet.
-fn calm() -> Scenario {
+pub(crate) fn calm() -> Scenario {
     let tenant = Tenant::new(WOODGROVE, "Woodgrove")
         .partner(CONTOSO, "Contoso Reseller")
         .partner_group("AdminAgents", CONTOSO, None)
@@ -38,7 +38,7 @@ fn calm() -> Scenario {
 }
 
 /// Gives the partner's group a role, and writes the event into the audit log.
-fn role_added(sim: &Sim, ago: Duration, visible_in: Duration) -> String {
+pub(crate) fn role_added(sim: &Sim, ago: Duration, visible_in: Duration) -> String {
     let group = sim.principal_id(WOODGROVE, "AdminAgents").unwrap();
     sim.grant(WOODGROVE, "AdminAgents", "Global Administrator").unwrap();
     let event: Value = serde_json::from_str(&role_given_to(&group)).unwrap();
@@ -69,7 +69,7 @@ fn reachable(town: Town) -> Town {
     town.set("WARDEN_LISTEN", &origin).set("WARDEN_PUBLIC_URL", &format!("http://{origin}"))
 }
 
-async fn subscribed(
+pub(crate) async fn subscribed(
     town: &Town,
     what: &str,
     enough: impl Fn(&[Subscribed]) -> bool,
@@ -86,7 +86,7 @@ fn state(key: &str) -> String {
 }
 
 /// One subscription of each kind, all with this key.
-fn both(all: &[Subscribed], key: &str) -> bool {
+pub(crate) fn both(all: &[Subscribed], key: &str) -> bool {
     let mut resources: Vec<&str> = all.iter().map(|it| it.resource.as_str()).collect();
     resources.sort_unstable();
     resources == ["groups", "users"] && all.iter().all(|it| it.client_state == Some(state(key)))
@@ -112,7 +112,7 @@ async fn a_tenant_whose_events_nobody_forwards_is_guarded_by_its_audit_log() {
     assert_eq!((first.sender.name(), first.what.as_str()), ("audit-log", "Add member to role"));
 }
 
-fn polls_of(town: &Town) -> usize {
+pub(crate) fn polls_of(town: &Town) -> usize {
     town.sim.count("GET", AUDITS)
 }
 
