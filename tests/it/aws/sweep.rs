@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{StatusCode, Uri};
 use partner_warden::adapters::http::{Http, Patience};
 use partner_warden::domain::signal::Sender;
@@ -35,6 +36,8 @@ async fn what_nobody_forwards_is_found_by_polling_the_audit_log() {
         (polls_of(&town) > 0).then_some(())
     })
     .await;
+    town.looked(1).await;
+    town.stack().idle().await;
     role_added(&town.sim, Duration::ZERO, Duration::ZERO);
     until("a poll that finds it", async || {
         tick(&town).await;
@@ -87,13 +90,17 @@ impl Relay {
         let pass_on = move |uri: Uri, body: Bytes| {
             let (http, stack) = (http.clone(), stack.get().cloned());
             async move {
-                let Some(stack) = stack else { return (StatusCode::BAD_GATEWAY, Bytes::new()) };
+                let plain = [(CONTENT_TYPE, "text/plain")];
+                let Some(stack) = stack else {
+                    return (StatusCode::BAD_GATEWAY, plain, Bytes::new());
+                };
                 let url = format!("http://{}{uri}", stack.emulator.address);
                 let post = http.once("the functions", |client| {
                     client.post(&url).header("host", stack.host()).body(body.clone())
                 });
                 let answer = post.await.unwrap();
-                (StatusCode::from_u16(answer.status.as_u16()).unwrap(), answer.body)
+                let status = StatusCode::from_u16(answer.status.as_u16()).unwrap();
+                (status, plain, answer.body)
             }
         };
         let mut serving = JoinSet::new();
