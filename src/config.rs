@@ -317,7 +317,11 @@ impl Settings {
         let login_url = reader.origin("WARDEN_LOGIN_URL", "https://login.microsoftonline.com");
         let management_url = reader.origin("WARDEN_MANAGEMENT_URL", "https://manage.office.com");
         let sweep_every = reader.duration("WARDEN_SWEEP_EVERY", SignedDuration::from_mins(15));
-        let poll_every = reader.duration("WARDEN_POLL_EVERY", SignedDuration::from_mins(5));
+        // Whoever wants nothing done by itself need not know of every such thing there is.
+        let poll_every = match (sweep_every, (reader.variable)("WARDEN_POLL_EVERY")) {
+            (None, None) => None,
+            _ => reader.duration("WARDEN_POLL_EVERY", SignedDuration::from_mins(5)),
+        };
         let public_url = reader.public_url();
         let settle_after = reader.duration("WARDEN_SETTLE_AFTER", SignedDuration::from_mins(2));
         let sender_roles = reader.sender_roles();

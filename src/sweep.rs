@@ -123,6 +123,9 @@ pub struct Report {
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Turns {
+    /// When the tenant was met, if its first turns come one interval after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    met: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     looked: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,6 +147,22 @@ struct Telling {
 }
 
 impl Sweep {
+    /// Lets a tenant that is new have its first look and its first poll one interval from now, not
+    /// at once: a process that a person has just started listens before it looks by itself.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn meet(&self, tenant: &Tenant) -> Result<(), PortError> {
+        let now = self.clock.now();
+        self.done(tenant.id, |turns| {
+            let known = [turns.met, turns.looked, turns.polled].iter().any(Option::is_some);
+            if !known {
+                turns.met = Some(now);
+            }
+        })
+        .await
+    }
+
     /// Does what is due for a tenant. What cannot be done now is told and done at its next turn.
     ///
     /// # Errors
@@ -204,7 +223,10 @@ impl Sweep {
                 ("tend", self.times.tend_every, turns.tended)
             }
         };
-        let due = phase::due(tenant, name, every, last, now);
+        let due = match (last, turns.met, duty) {
+            (None, Some(met), Duty::Look | Duty::Poll) => met + every,
+            _ => phase::due(tenant, name, every, last, now),
+        };
         match (duty, turns.half_way) {
             (Duty::Poll, Some(at)) => Some(due.min(at + GO_ON_AFTER)),
             _ => Some(due),

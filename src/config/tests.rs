@@ -609,6 +609,11 @@ fn pkcs1(pkcs8: &str) -> String {
 fn where_graph_reaches_us_is_a_url_of_ours_and_how_often_to_poll_a_duration() {
     let settings = given().load().unwrap().settings;
     assert_eq!(settings.poll_every, Some(SignedDuration::from_mins(5)));
+    let off = given().set("WARDEN_SWEEP_EVERY", "off");
+    assert_eq!(off.load().unwrap().settings.poll_every, None);
+    let alone = given().set("WARDEN_SWEEP_EVERY", "off").set("WARDEN_POLL_EVERY", "PT1M");
+    let minute = SignedDuration::from_mins(1);
+    assert_eq!(alone.load().unwrap().settings.poll_every, Some(minute));
     assert_eq!((settings.public_url.as_ref(), settings.notification_url()), (None, None));
     for (url, expect) in [
         ("https://warden.example", "https://warden.example/hooks/graph"),

@@ -31,6 +31,11 @@ pub(super) struct Schedule {
 impl Schedule {
     pub(super) async fn run(&self, stopping: &CancellationToken) {
         let tenants = &self.sweep.policy.roster.tenants;
+        for tenant in tenants {
+            if let Err(error) = self.sweep.meet(tenant).await {
+                error!(tenant.name, "its first turn comes at once: {}", chain(&error));
+            }
+        }
         // A tenant without an entry has no turn, now or ever.
         let start = self.sweep.clock.now();
         let mut turns: BTreeMap<TenantId, Timestamp> =

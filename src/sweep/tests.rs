@@ -289,6 +289,26 @@ async fn a_poll_that_stopped_half_way_goes_on_soon_and_others_wait_their_turn() 
 }
 
 #[tokio::test]
+async fn a_tenant_that_was_met_has_its_first_turns_one_interval_later() {
+    let mut given = Given::new();
+    given.sweep.subscribing = None;
+    let turns = async |minutes: i64| {
+        given.put(minutes);
+        // As at every start of the process.
+        given.sweep.meet(given.tenant()).await.unwrap();
+        let report = given.sweep.sweep(given.tenant()).await.unwrap();
+        (report.look, report.polled.is_some(), report.next)
+    };
+    let at = |minutes| Some(noon() + SignedDuration::from_mins(minutes));
+    assert_eq!(turns(0).await, (false, false, at(5)));
+    assert_eq!(turns(4).await, (false, false, at(5)), "a restart does not put it off");
+    let (look, polled, _) = turns(5).await;
+    assert_eq!((look, polled), (false, true));
+    assert!(turns(15).await.0);
+    assert!(!turns(15).await.0);
+}
+
+#[tokio::test]
 async fn a_tenant_has_one_look_in_each_interval_and_one_for_all_that_were_missed() {
     let given = Given::new();
     let looks = async |minutes: i64| {
