@@ -16,8 +16,16 @@ use sha2::Sha256;
 fuzz_target!(|input: &[u8]| {
     let text = String::from_utf8_lossy(input);
     if let Ok(secret) = WebhookSecret::parse(&Secret::new(text.as_ref())) {
-        assert!(text.starts_with("whsec_"));
+        assert!(text.trim().starts_with("whsec_"));
         assert_eq!(format!("{secret:?}"), "[redacted]");
+        let (timestamp, signature) =
+            (noon().as_second().to_string(), secret.sign("m", noon(), input));
+        let headers =
+            Headers { id: Some("m"), timestamp: Some(&timestamp), signature: Some(&signature) };
+        assert_eq!(verify(&[secret], headers, input, noon()), Ok(()));
+        // A secret of other bytes does not take it for its own.
+        let own = text.contains(&WEBHOOK_SECRET["whsec_".len()..]);
+        assert!(own || verify(&DOOR.webhook, headers, input, noon()).is_err());
     }
     let Some([id, timestamp, signatures, body]) = lines(input) else { return };
     let right = format!("v1,{}", STANDARD.encode(mac(id, timestamp, body)));

@@ -211,6 +211,7 @@ mod tests {
         let parse = |text: &str| WebhookSecret::parse(&Secret::new(text)).err();
         assert_eq!(parse("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"), None);
         assert_eq!(parse("whsec_MTIzNDU2Nzg5MDEyMzQ1Njc"), None, "padding may be left out");
+        assert_eq!(parse("\n\nwhsec_MTIzNDU2Nzg5MDEyMzQ1Njc=\n"), None, "a file ends with a line");
         for text in ["", "whsec_", "C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "whsec_c2hvcnQ=", "whsec_!"]
         {
             assert_eq!(parse(text), Some(NotASecret), "{text}");

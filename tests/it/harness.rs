@@ -236,7 +236,7 @@ impl Town {
     /// Starts what the backend says and waits until it can be asked.
     #[cfg_attr(
         not(feature = "aws"),
-        expect(clippy::unused_async, reason = "functions are deployed, which takes a while")
+        expect(clippy::unused_async, reason = "only what runs on AWS is waited for")
     )]
     pub(crate) async fn start(&self) -> Warden {
         match self.backend {

@@ -106,7 +106,9 @@ describe('against Partner Warden itself', () => {
     const before = await town.looks();
     const mixed = recorded();
     mixed.records.push({ category: 'SignInLogs', tenantId: 'x', properties: {} });
-    const { log, kept, thrown } = await run([RECORDED, Buffer.from(JSON.stringify(mixed))], `${town.url}/hooks/audit`);
+    const messages = [RECORDED, Buffer.from(JSON.stringify(mixed))];
+    // A vault may have kept the end of a line with the secret, as Partner Warden's document may.
+    const { log, kept, thrown } = await run(messages, `${town.url}/hooks/audit`, `${AUDIT_SECRET}\n`);
     assert.deepEqual([log, kept, thrown], [
       ['information: 4 directory audits in 1 requests; 1 records of other categories'], undefined, undefined,
     ]);

@@ -28,7 +28,7 @@ function settings(env) {
   if (!url || !(url.protocol === 'https:' || (url.protocol === 'http:' && local))) {
     throw new TryAgain('PARTNER_WARDEN_URL is not an https address such as https://warden.example/hooks/audit');
   }
-  const base64 = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(env.PARTNER_WARDEN_SECRET ?? '')?.[1];
+  const base64 = /^\s*whsec_([A-Za-z0-9+/]+={0,2})\s*$/.exec(env.PARTNER_WARDEN_SECRET ?? '')?.[1];
   const key = Buffer.from(base64 ?? '', 'base64');
   if (key.length < 24 || key.length > 64) {
     // What an unresolved Key Vault reference looks like, too.
