@@ -299,7 +299,9 @@ mod tests {
             _ => None,
         });
         let secrets = Secrets::parse(&secrets.to_string()).unwrap();
-        Config::of(settings.unwrap(), "version: 1\ntenants: []\n", secrets, Part::Door).unwrap()
+        let policy =
+            "version: 1\ntenants: [{id: 11111111-1111-1111-1111-111111111111, name: Woodgrove}]\n";
+        Config::of(settings.unwrap(), policy, secrets, Part::Door).unwrap()
     }
 
     #[test]
