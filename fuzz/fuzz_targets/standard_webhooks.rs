@@ -22,7 +22,7 @@ fuzz_target!(|input: &[u8]| {
             (noon().as_second().to_string(), secret.sign("m", noon(), input));
         let headers =
             Headers { id: Some("m"), timestamp: Some(&timestamp), signature: Some(&signature) };
-        assert_eq!(verify(&[secret], headers, input, noon()), Ok(()));
+        assert!(verify(&[secret], headers, input, noon()).is_ok());
         // A secret of other bytes does not take it for its own.
         let own = text.contains(&WEBHOOK_SECRET["whsec_".len()..]);
         assert!(own || verify(&DOOR.webhook, headers, input, noon()).is_err());
