@@ -166,7 +166,11 @@ async fn a_log_of_many_pages_is_read_to_its_end_over_several_polls() {
     let hold = town.sim.hold("GET", "directoryAudits?", When::BeforeEffect);
     let warden = town.serve();
     reached(&hold).await;
-    town.looked(1).await;
+    // Who the holders are is asked last: the look has seen all that it sees.
+    until(&town.sim, "a look that is over", |view| {
+        view.calls().any(|call| call.path.contains("getByIds") && call.status.is_some())
+    })
+    .await;
     role_added(&town.sim, Duration::from_mins(1), NOW);
     hold.release();
     town.closed_ticket().await;
