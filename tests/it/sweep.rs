@@ -53,6 +53,14 @@ async fn until(sim: &Sim, what: &str, mut f: impl FnMut(&View<'_>) -> bool) {
     sim.wait_for(what, LIMIT, |view| f(view).then_some(())).await.unwrap();
 }
 
+/// Waits until a look has seen all that it sees: who the holders are is asked last.
+async fn looked_to_the_end(sim: &Sim) {
+    until(sim, "a look that is over", |view| {
+        view.calls().any(|call| call.path.contains("getByIds") && call.status.is_some())
+    })
+    .await;
+}
+
 /// Waits until a request is held.
 async fn reached(hold: &Hold) {
     tokio::time::timeout(LIMIT, hold.reached()).await.unwrap();
@@ -96,7 +104,7 @@ pub(crate) fn both(all: &[Subscribed], key: &str) -> bool {
 async fn a_tenant_whose_events_nobody_forwards_is_guarded_by_its_audit_log() {
     let town = Town::new(calm(), ENFORCE).await.set("WARDEN_POLL_EVERY", "PT1S");
     let warden = town.serve();
-    town.looked(1).await;
+    looked_to_the_end(&town.sim).await;
     until(&town.sim, "the first poll", |view| polls(view) >= 1).await;
     role_added(&town.sim, NOW, NOW);
     town.closed_ticket().await;
@@ -166,11 +174,7 @@ async fn a_log_of_many_pages_is_read_to_its_end_over_several_polls() {
     let hold = town.sim.hold("GET", "directoryAudits?", When::BeforeEffect);
     let warden = town.serve();
     reached(&hold).await;
-    // Who the holders are is asked last: the look has seen all that it sees.
-    until(&town.sim, "a look that is over", |view| {
-        view.calls().any(|call| call.path.contains("getByIds") && call.status.is_some())
-    })
-    .await;
+    looked_to_the_end(&town.sim).await;
     role_added(&town.sim, Duration::from_mins(1), NOW);
     hold.release();
     town.closed_ticket().await;
