@@ -11,6 +11,7 @@ pub mod policy;
 pub mod facts;
 pub mod grant;
 pub mod finding;
+pub mod scan;
 pub mod plan;
 pub mod case;
 pub mod ticket;
