@@ -22,8 +22,8 @@ pub const TAILSPIN: &str = "55555555-5555-5555-5555-555555555555";
 pub const FABRIKAM: &str = "66666666-6666-6666-6666-666666666666";
 /// Woodgrove Insurance, of the same multi-tenant organisation as Woodgrove.
 pub const WOODGROVE_INSURANCE: &str = "88888888-8888-8888-8888-888888888888";
-/// The tenant that Microsoft's own support comes from
-/// (<https://learn.microsoft.com/microsoft-365/admin/support-contact-info>).
+/// The tenant that Microsoft's own support comes from (Microsoft 365 documentation, "Understanding
+/// Microsoft 365 case creation and data access").
 pub const MICROSOFT_SUPPORT: &str = "b4c546a4-7dac-46a6-a7dd-ed822a11efd3";
 /// The role it holds while a support case is open.
 pub const SUPPORT_ENGINEER: &str = "00cf5c54-4693-4f59-a0ac-ab79ef0a974d";

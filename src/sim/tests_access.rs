@@ -83,6 +83,22 @@ async fn active_instances_are_all_assignments_with_what_is_known_of_them() {
 }
 
 #[tokio::test]
+async fn an_assignment_that_goes_between_two_pages_hides_no_instance() {
+    let tenant = woodgrove()
+        .assignment(Assignment::new("Ann", "Global Reader"))
+        .assignment(Assignment::new("Bob", "Global Reader"))
+        .derived_instance(Assignment::new("Bob", "Directory Readers").through(MemberType::Group));
+    let sim = start(Scenario::default().tenant(tenant).page_size(2)).await;
+    let graph = Client::of(&sim, WOODGROVE).await;
+    let (_, first) = graph.get(ACTIVE).await;
+    assert!(sim.revoke(WOODGROVE, first["value"][0]["id"].as_str().unwrap()).unwrap());
+    let (rest, _) = graph.all(first["@odata.nextLink"].as_str().unwrap()).await;
+    let bob = json!(sim.principal_id(WOODGROVE, "Bob"));
+    let holders: Vec<_> = rest.iter().map(|it| &it["principalId"]).collect();
+    assert_eq!(holders, [&bob, &bob]);
+}
+
+#[tokio::test]
 async fn eligible_instances_have_a_schedule_and_perhaps_an_end() {
     let tenant = woodgrove()
         .partner_group("Second Line", CONTOSO, None)

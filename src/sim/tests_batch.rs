@@ -95,7 +95,7 @@ async fn faults_find_the_requests_in_a_batch() {
     assert_eq!(status, 200);
     let throttled = part(&answer, "1");
     assert_eq!(
-        (&throttled["status"], &throttled["headers"]["retry-after"]),
+        (&throttled["status"], &throttled["headers"]["Retry-After"]),
         (&json!(429), &json!("7"))
     );
     assert_eq!(part(&answer, "2")["status"], 200);
