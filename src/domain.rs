@@ -16,5 +16,6 @@ pub mod plan;
 pub mod case;
 pub mod ticket;
 pub mod record;
+pub mod replay;
 pub mod phase;
 pub mod subscription;
