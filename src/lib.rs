@@ -30,4 +30,6 @@ pub mod sim;
 #[cfg(feature = "sqlite")]
 pub mod demo;
 #[cfg(feature = "sqlite")]
+pub mod scan;
+#[cfg(feature = "sqlite")]
 pub mod cli;
