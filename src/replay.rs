@@ -1,172 +1,127 @@
-//! Exported audit files, read one event at a time: whatever their envelope, compressed or not.
+//! Exported audit logs through a policy: what it would have done, and how another one differs.
 
-#[cfg(test)]
-mod tests;
+pub mod export;
+pub mod told;
 
-use std::fmt;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
-use flate2::bufread::MultiGzDecoder;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Deserializer, Map, Value};
+use jiff::Timestamp;
+use serde::Serialize;
 
-/// The first bytes of a file compressed by gzip (RFC 1952, section 2.3.1).
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+use self::export::ExportError;
+use crate::domain::facts::Facts;
+use crate::domain::id::TenantId;
+use crate::domain::policy::Policy;
+use crate::domain::replay::{Heard, Replayed, replay};
+use crate::domain::roster::Roster;
+use crate::wire::Reject;
+use crate::wire::audit::exported;
 
-/// What Windows puts before a text in UTF-8.
-const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+/// Most events told of that could not be understood.
+const TOLD_MAX: usize = 10;
 
-/// Why an export cannot be read to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// It cannot be opened.
-    #[error("cannot read {}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// What is in it is no JSON, or breaks off.
-    #[error(
-        "{} holds no JSON where line {line}, column {column} of it should be some; export the \
-         audit log as JSON (one event, an array, {{\"value\": […]}}, {{\"records\": […]}} or one event \
-         a line), whole",
-        path.display()
-    )]
-    NotJson {
-        /// Which file.
-        path: PathBuf,
-        /// Where, from 1, within the value that could not be read.
-        line: usize,
-        /// Where, from 1.
-        column: usize,
-        /// What the parser says, which quotes nothing of the file.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// It is empty.
-    #[error("{} is empty; there is nothing to replay in it", path.display())]
-    Empty {
-        /// Which file.
-        path: PathBuf,
-    },
+/// The events of some files, sorted out.
+#[derive(Debug, Default)]
+pub struct Heap {
+    /// What is a reason to look, by tenant, in order of time.
+    heard: BTreeMap<TenantId, Vec<Heard>>,
+    /// How many there were, and what became of those that are not there.
+    pub counts: Counts,
+    /// Some of those that could not be understood: file, place and what is wrong.
+    pub not_understood: Vec<String>,
+    /// The time of the last event.
+    pub until: Option<Timestamp>,
 }
 
-/// Hands every event of a file to `take`, in the order of the file, with its path within the file.
-/// `-` is the standard input.
-///
-/// # Errors
-/// [`ExportError`]; what was handed over before stays so.
-pub fn events(path: &Path, take: &mut dyn FnMut(&str, Value)) -> Result<(), ExportError> {
-    let file = |source| ExportError::File { path: path.to_owned(), source };
-    let input: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(io::stdin().lock())
-    } else {
-        Box::new(std::fs::File::open(path).map_err(file)?)
-    };
-    let mut input = BufReader::new(input);
-    let compressed = input.fill_buf().map_err(file)?.starts_with(&GZIP);
-    if compressed {
-        let mut plain = BufReader::new(MultiGzDecoder::new(input));
-        values(path, &mut plain, take)
-    } else {
-        values(path, &mut input, take)
+/// How many events there were, and what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// All of them.
+    pub events: u64,
+    /// Those that are no reason to look.
+    pub no_reason: u64,
+    /// Those of tenants the policy does not name.
+    pub of_other_tenants: u64,
+    /// Those that say of no tenant that they are its, where there is more than one.
+    pub of_no_tenant: u64,
+    /// Those that could not be understood.
+    pub not_understood: u64,
+}
+
+impl Counts {
+    /// Whether something is missing from what was replayed.
+    pub fn misses_some(self) -> bool {
+        self.of_no_tenant > 0 || self.not_understood > 0
     }
 }
 
-/// One value after the other, as many as there are.
-fn values(
-    path: &Path,
-    input: &mut impl BufRead,
-    take: &mut dyn FnMut(&str, Value),
-) -> Result<(), ExportError> {
-    let file = |source| ExportError::File { path: path.to_owned(), source };
-    if input.fill_buf().map_err(file)?.starts_with(&BYTE_ORDER_MARK) {
-        input.consume(BYTE_ORDER_MARK.len());
-    }
-    let mut number = 0_usize;
-    while skip_to_value(input).map_err(file)? {
-        number += 1;
-        let prefix = if number == 1 { "$".to_owned() } else { format!("${number}") };
-        let mut json = Deserializer::from_reader(&mut *input);
-        let each = Each { prefix: &prefix, take };
-        each.deserialize(&mut json).map_err(|source| ExportError::NotJson {
-            path: path.to_owned(),
-            line: source.line(),
-            column: source.column(),
-            source,
-        })?;
-    }
-    if number == 0 { Err(ExportError::Empty { path: path.to_owned() }) } else { Ok(()) }
-}
-
-/// Goes over white space and what may stand between two values. Says whether a value follows.
-fn skip_to_value(input: &mut impl BufRead) -> io::Result<bool> {
-    loop {
-        let buffer = input.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok(false);
+impl Heap {
+    /// Reads files. Events that name no tenant are those of `tenant`, or of the one tenant there is.
+    ///
+    /// # Errors
+    /// [`ExportError`] of the first file that cannot be read to its end.
+    pub fn read(
+        files: &[PathBuf],
+        roster: &Roster,
+        tenant: Option<TenantId>,
+    ) -> Result<Self, ExportError> {
+        let only = match roster.tenants.as_slice() {
+            [only] => Some(only.id),
+            _ => None,
+        };
+        let mut heap = Self::default();
+        for file in files {
+            export::events(file, &mut |path, event| match exported::heard(path, event) {
+                Ok((named, heard)) => heap.take(named.or(tenant).or(only), heard, roster),
+                Err(reject) => {
+                    heap.counts.events += 1;
+                    heap.not_understand(&file.display().to_string(), &reject);
+                }
+            })?;
         }
-        let blank = buffer.iter().take_while(|byte| b" \t\r\n,\x1e".contains(byte)).count();
-        let all = blank == buffer.len();
-        input.consume(blank);
-        if !all {
-            return Ok(true);
+        for heard in heap.heard.values_mut() {
+            // Exports are newest first as often as not. One that tells no time keeps its place.
+            heard.sort_by_key(|heard| heard.at);
+        }
+        Ok(heap)
+    }
+
+    fn take(&mut self, tenant: Option<TenantId>, heard: Heard, roster: &Roster) {
+        self.counts.events += 1;
+        self.until = self.until.max(heard.at);
+        match tenant {
+            _ if !heard.matters => self.counts.no_reason += 1,
+            None => self.counts.of_no_tenant += 1,
+            Some(id) if roster.tenant(id).is_none() => self.counts.of_other_tenants += 1,
+            Some(id) => self.heard.entry(id).or_default().push(heard),
         }
     }
-}
 
-/// Hands over the events of one value without holding more than one of them.
-struct Each<'a> {
-    prefix: &'a str,
-    take: &'a mut dyn FnMut(&str, Value),
-}
-
-impl<'de> DeserializeSeed<'de> for Each<'_> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        from.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Each<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an audit event or a collection of them")
+    fn not_understand(&mut self, file: &str, reject: &Reject) {
+        self.counts.not_understood += 1;
+        if self.not_understood.len() < TOLD_MAX {
+            self.not_understood.push(format!("{file}: {reject}"));
+        }
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let mut index = 0_usize;
-        while let Some(item) = items.next_element()? {
-            (self.take)(&format!("{}[{index}]", self.prefix), item);
-            index += 1;
-        }
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
-        let mut object = Map::new();
-        let mut collection = false;
-        while let Some(key) = fields.next_key::<String>()? {
-            // The fields of one event; those beside a collection are its envelope's.
-            if key == "value" || key == "records" {
-                let prefix = format!("{}.{key}", self.prefix);
-                fields.next_value_seed(Each { prefix: &prefix, take: &mut *self.take })?;
-                collection = true;
-            } else if collection {
-                fields.next_value::<IgnoredAny>()?;
-            } else {
-                object.insert(key, fields.next_value()?);
-            }
-        }
-        if !collection {
-            (self.take)(self.prefix, Value::Object(object));
-        }
-        Ok(())
+    /// What a policy would have done, tenant by tenant. `now` stands in where no event tells a time.
+    pub fn replay(
+        &self,
+        policy: &Policy,
+        snapshots: &BTreeMap<TenantId, &Facts>,
+        only: &BTreeSet<TenantId>,
+        now: Timestamp,
+    ) -> Vec<Replayed> {
+        let tenants = policy.roster.tenants.iter();
+        let wanted = tenants.filter(|tenant| only.is_empty() || only.contains(&tenant.id));
+        wanted
+            .map(|tenant| {
+                let heard = self.heard.get(&tenant.id).map_or(&[][..], Vec::as_slice);
+                let snapshot = snapshots.get(&tenant.id).copied();
+                replay(snapshot, heard, tenant, policy, self.until.unwrap_or(now))
+            })
+            .collect()
     }
 }

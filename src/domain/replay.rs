@@ -9,6 +9,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -90,6 +91,9 @@ pub struct Replayed {
     pub reasons: u64,
     /// Reasons to look at which nothing new was found.
     pub nothing_new: u64,
+    /// Those among them that name no role, so that nobody knows what a look would have found. None
+    /// with a snapshot, which tells.
+    pub untold: u64,
     /// What would have happened, in order.
     pub happenings: Vec<Happening>,
     /// What was taken for granted, for want of a snapshot; each is a sentence.
@@ -186,6 +190,7 @@ pub fn replay(
         mode: policy.mode,
         reasons: stage.reasons,
         nothing_new: stage.nothing_new,
+        untold: if snapshot.is_some() { 0 } else { stage.untold },
         happenings: stage.happenings,
         assumed: stage.assumed,
     }
@@ -245,6 +250,7 @@ struct Stage<'a> {
     looked: bool,
     reasons: u64,
     nothing_new: u64,
+    untold: u64,
     happenings: Vec<Happening>,
     assumed: BTreeSet<&'static str>,
 }
@@ -271,6 +277,7 @@ impl<'a> Stage<'a> {
             looked: false,
             reasons: 0,
             nothing_new: 0,
+            untold: 0,
             happenings: Vec::new(),
             assumed,
         };
@@ -309,7 +316,9 @@ impl<'a> Stage<'a> {
         if changed {
             self.look(event, at);
         }
-        self.nothing_new += u64::from(self.happenings.len() == before);
+        let nothing_new = self.happenings.len() == before;
+        self.nothing_new += u64::from(nothing_new);
+        self.untold += u64::from(nothing_new && event.change.is_none());
     }
 
     fn look(&mut self, event: &Heard, at: Timestamp) {
@@ -318,7 +327,8 @@ impl<'a> Stage<'a> {
         let recent = self.revoked_at.iter().filter(|revoked| **revoked > since).count();
         self.history.revocations = u32::try_from(recent).unwrap_or(u32::MAX);
         let (policy, tenant) = (self.policy, self.tenant);
-        let about = Circumstances { policy, tenant, history: &self.history, own_apps: &[], now: at };
+        let about =
+            Circumstances { policy, tenant, history: &self.history, own_apps: &[], now: at };
         let plan = plan(&self.facts, about);
         let rows = rows(&plan, self.policy);
         let gone: Vec<Step> = rows
@@ -502,15 +512,15 @@ struct Row<'a> {
 fn rows<'a>(plan: &'a Plan, policy: &Policy) -> Vec<Row<'a>> {
     let mut rows: Vec<Row<'a>> = Vec::new();
     for case in &plan.cases {
-        let mut at: BTreeMap<Sha256Hex, Vec<&Finding>> = BTreeMap::new();
+        let mut at: IndexMap<Sha256Hex, Vec<&Finding>> = IndexMap::new();
         for finding in &case.findings {
             let key = finding.grant.as_ref().map_or_else(|| finding.key(), Grant::key);
             at.entry(key).or_default().push(finding);
         }
         rows.extend(at.into_iter().map(|(key, findings)| {
             let step = case.steps.iter().find(|step| step.grant.key() == key);
-            let effect = step
-                .map_or_else(|| told(&findings, policy), |step| done(&step.verdict, plan.mode));
+            let effect =
+                step.map_or_else(|| told(&findings, policy), |step| done(&step.verdict, plan.mode));
             Row { key, findings, step, effect }
         }));
     }
