@@ -76,8 +76,10 @@ fn the_envelope_makes_no_difference() {
         assert_eq!(json(&["--policy", POLICY, &path])["tenants"], expect);
     }
     // Azure Monitor's envelope and the Management Activity API tell of the same group.
-    for path in ["events/audit/records-azure-monitor.json", "events/o365/content-azure-active-directory.json"]
-    {
+    for path in [
+        "events/audit/records-azure-monitor.json",
+        "events/o365/content-azure-active-directory.json",
+    ] {
         let told = json(&["--policy", POLICY, path]);
         let first = &told["tenants"][0]["happenings"][0];
         assert_eq!(first["role"], "Global Administrator", "{path}");
