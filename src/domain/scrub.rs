@@ -32,7 +32,7 @@ pub struct Scrubbed {
 }
 
 /// Parts whose keys are data: ids, names of accounts, scopes.
-const KEYED: [&str; 10] = [
+const KEYED: [&str; 11] = [
     "accounts",
     "constraints",
     "constraintsSince",
@@ -42,6 +42,7 @@ const KEYED: [&str; 10] = [
     "memberships",
     "objects",
     "roles",
+    "tenantNames",
     "units",
 ];
 
@@ -173,28 +174,20 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn part(&mut self, value: Value) -> Value {
-        match value {
-            Value::Object(fields) if self.part == "tenantNames" => {
-                let fields = fields.into_iter().map(|(id, name)| {
-                    let name = name.as_str().unwrap_or_default();
-                    (self.names.id(&id), Value::String(self.names.name(Kind::Tenant, name)))
-                });
-                Value::Object(fields.collect())
-            }
-            Value::Object(fields) if KEYED.contains(&self.part) => {
-                let fields = fields.into_iter().map(|(key, value)| {
-                    let value = match value {
-                        Value::String(name) if self.part == "units" => {
-                            Value::String(self.names.name(Kind::Unit, &name))
-                        }
-                        value => self.value("", value, Kind::of_part(self.part)),
-                    };
-                    (self.plain(&key), value)
-                });
-                Value::Object(fields.collect())
-            }
-            value => self.value("", value, Kind::of_part(self.part)),
+        let kind = Kind::of_part(self.part);
+        let is_keyed = KEYED.contains(&self.part);
+        let Value::Object(fields) = value else { return self.value("", value, kind) };
+        if !is_keyed {
+            return self.object("", fields, kind);
         }
+        let fields = fields.into_iter().map(|(key, value)| {
+            let names = matches!(self.part, "tenantNames" | "units");
+            // A name stands right under the id it belongs to.
+            let under = if names { "displayName" } else { "" };
+            let value = self.value(under, value, kind);
+            (self.plain(&key), value)
+        });
+        Value::Object(fields.collect())
     }
 
     /// A value that stands under a key, in an object whose names are of a kind.

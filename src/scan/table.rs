@@ -234,7 +234,7 @@ fn how(grant: &GrantView) -> String {
     };
     let mut how = kind.to_owned();
     match (&grant.group, grant.held) {
-        (Some(group), _) => how.push_str(&format!(", through {}", group.name)),
+        (Some(group), _) => how = format!("{how}, through {}", group.name),
         (None, How::AppRole) => how.push_str(", permission"),
         (None, How::Assignment | How::ThroughGroup | How::Eligible | How::Scheduled) => {}
     }
@@ -314,10 +314,10 @@ fn summary<'a, I: Iterator<Item = &'a FindingView>>(
         (false, _) => format!("{name}: {} ({})", count(found().count(), "finding"), by.join(", ")),
     };
     if ignored > 0 {
-        text.push_str(&format!("; {} ignored, as the policy says", count(ignored, "finding")));
+        text = format!("{text}; {} ignored, as the policy says", count(ignored, "finding"));
     }
     if unread > 0 {
-        text.push_str(&format!("; {} could not be read whole", count(unread, "part")));
+        text = format!("{text}; {} could not be read whole", count(unread, "part"));
     }
     text + "."
 }

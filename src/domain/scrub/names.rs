@@ -63,7 +63,8 @@ impl Kind {
             "roles" => Self::Role,
             "conditionalAccess" => Self::Policy,
             "relationships" => Self::Relationship,
-            "governance" => Self::Tenant,
+            "governance" | "tenantNames" => Self::Tenant,
+            "units" => Self::Unit,
             _ => Self::Name,
         }
     }
@@ -84,7 +85,7 @@ impl Kind {
 #[derive(Debug, Default)]
 pub(super) struct Names {
     guids: HashMap<Uuid, String>,
-    names: HashMap<(Kind, String), String>,
+    shown: HashMap<(Kind, String), String>,
     many: HashMap<Kind, usize>,
     opaque: HashMap<String, String>,
     locals: HashMap<String, String>,
@@ -125,7 +126,7 @@ impl Names {
             *many += 1;
             format!("{} {many}", kind.word())
         };
-        self.names.entry(key).or_insert_with(made).clone()
+        self.shown.entry(key).or_insert_with(made).clone()
     }
 
     /// An id that is compared without regard to case.

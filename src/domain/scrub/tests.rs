@@ -63,6 +63,7 @@ fn judged_alike(case: &Case) -> String {
 }
 
 /// A tenant in which there is something of everything, called after `name`.
+#[expect(clippy::too_many_lines, reason = "there is much of it")]
 fn everything(name: &str, domain: &str, id: &str) -> Case {
     let mail = format!("{name}@{domain}");
     let mut case = Case::new()
@@ -193,6 +194,7 @@ fn everything(name: &str, domain: &str, id: &str) -> Case {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "most of them are expected")]
 fn what_the_policy_reads_stays_and_no_name_does() {
     let case =
         everything("Zanzibar", "zanzibar-trading.test", "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d");
