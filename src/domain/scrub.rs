@@ -12,6 +12,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use self::names::{Kind, Names};
 use super::facts::Facts;
@@ -62,17 +63,21 @@ const WORDS: &[&str] = &[
     "guestOrExternalUserTypes",
     "includePlatforms",
     "includeUserActions",
+    "insiderRiskLevels",
     "membershipKind",
     "memberType",
     "mode",
     "objectType",
     "operator",
     "part",
+    "partialEnablementStrategy",
     "policyType",
     "requirementsSatisfied",
+    "servicePrincipalRiskLevels",
     "signInRiskLevels",
     "state",
     "status",
+    "transferMethods",
     "type",
     "userRiskLevels",
     "userType",
@@ -243,7 +248,7 @@ impl Walk<'_> {
             "resourceDisplayName" if APIS.contains(&text) => text.to_owned(),
             "resourceDisplayName" => self.names.name(Kind::Api, text),
             "detail" | "description" | "rule" => "(left out)".to_owned(),
-            "appRoleId" => text.to_owned(),
+            "appRoleId" if Uuid::try_parse(text).is_ok() => text.to_owned(),
             "id" | "roleAssignmentOriginId" if by_assignment => self.names.opaque_exact(text),
             key if WORDS.contains(&key) && is_words(text) => text.to_owned(),
             key if key.ends_with("DateTime") && is_moment(text) => text.to_owned(),
@@ -265,7 +270,11 @@ impl Walk<'_> {
 
 /// `guest`, `b2bCollaborationGuest,internalGuest`, `#microsoft.graph.user`.
 fn is_words(text: &str) -> bool {
-    text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '#' | '.' | ',' | '-' | '_'))
+    let is_id = Uuid::try_parse(text).is_ok();
+    !is_id
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '#' | '.' | ',' | '-' | '_'))
 }
 
 fn is_moment(text: &str) -> bool {
