@@ -13,6 +13,7 @@ pub mod grant;
 pub mod finding;
 pub mod scan;
 pub mod snapshot;
+pub mod scrub;
 pub mod plan;
 pub mod case;
 pub mod ticket;

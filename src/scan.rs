@@ -1,6 +1,8 @@
 //! `scan`: every partner of every tenant judged now, read-only, for people and for programs.
 
 pub mod table;
+#[cfg(test)]
+mod tests;
 pub mod view;
 
 use std::sync::{Mutex, PoisonError};

@@ -60,13 +60,11 @@ pub(super) fn chosen<'a>(
                 };
                 let near = all.iter().min_by_key(distance);
                 let near = near.filter(|tenant| distance(tenant) <= tenant.name.len() / 3);
-                let mend = match near {
-                    Some(tenant) => format!("did you mean `{}`?", tenant.name),
-                    None => {
-                        let names: Vec<&str> = all.iter().map(|it| it.name.as_str()).collect();
-                        format!("it has: {}", names.join(", "))
-                    }
-                };
+                let names = || all.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ");
+                let mend = near.map_or_else(
+                    || format!("it has: {}", names()),
+                    |tenant| format!("did you mean `{}`?", tenant.name),
+                );
                 return Err(WrongInput(format!("the policy names no tenant `{name}`; {mend}")));
             }
         }

@@ -19,7 +19,7 @@ use crate::scan::{table, verdict};
 
 /// What is said below the options.
 pub const HELP: &str = "\
-Examples:
+Example:
   partner-warden scan
   partner-warden scan --tenant Woodgrove --format json --output woodgrove.json
   WARDEN_POLICY=policy.yaml partner-warden scan --facts woodgrove.facts.json

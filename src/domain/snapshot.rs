@@ -96,17 +96,25 @@ impl Snapshot {
         }
         let head: Head = serde_json::from_slice(bytes).map_err(|error| {
             let said = text::foreign(&error.to_string());
-            match error.classify() {
-                serde_json::error::Category::Data => NotASnapshot::SomethingElse { said },
-                _ => NotASnapshot::NotJson { said },
+            if error.is_data() {
+                NotASnapshot::SomethingElse { said }
+            } else {
+                NotASnapshot::NotJson { said }
             }
         })?;
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            let said = "not an object".to_owned();
+            return Err(NotASnapshot::SomethingElse { said });
+        }
         if head.version != u64::from(VERSION) {
             return Err(NotASnapshot::Version { found: head.version });
         }
         let mut json = serde_json::Deserializer::from_slice(bytes);
         let snapshot: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = text::foreign(&error.path().to_string());
+            let path = match error.path().to_string().as_str() {
+                "." => "the snapshot".to_owned(),
+                path => text::foreign(path),
+            };
             NotASnapshot::Field { path, said: text::foreign(&error.into_inner().to_string()) }
         })?;
         match parts().difference(&head.facts.0).next() {
@@ -203,7 +211,19 @@ mod tests {
             refused(&with("\"assignments\"", "\"asignments\"")),
             refused("{\"version\":1,\"tenant\":{\"id\":\"\u{1b}[2J\u{202e}\",\"name\":\"W\"}}"),
         ];
-        insta::assert_snapshot!(told.join("\n"), @"");
+        insta::assert_snapshot!(told.join("\n"), @r"
+        not JSON: EOF while parsing a value at line 1 column 0; if it was cut off on its way, export it again
+        not JSON: expected value at line 1 column 1; if it was cut off on its way, export it again
+        no snapshot of a tenant: not an object; `partner-warden facts export` writes one
+        no snapshot of a tenant: missing field `version` at line 1 column 2; `partner-warden facts export` writes one
+        not JSON: EOF while parsing an object at line 50 column 3; if it was cut off on its way, export it again
+        a snapshot of version 2, and this program reads version 1; export it again with this program, or use the one that wrote it
+        tenant.id: UUID parsing failed: invalid character: found `w` at 0 at line 4 column 49; export it again
+        the snapshot: missing field `readAt` at line 110 column 1; export it again
+        facts.assignments[0]: missing field `principalId` at line 16 column 7; export it again
+        facts.assignments: is left out, and nothing would be known of it; export it again
+        not JSON: control character (\u0000-\u001F) found while parsing a string at line 1 column 29; if it was cut off on its way, export it again
+        ");
     }
 
     #[test]

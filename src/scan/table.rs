@@ -4,6 +4,7 @@ use comfy_table::{
     ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle,
 };
 use jiff::Timestamp;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::view::{
     FindingView, GrantView, How, PartnerView, RelationshipView, Stands, TenantView, View,
@@ -42,6 +43,13 @@ mod sgr {
 }
 
 impl Paper {
+    /// A text as lines of its width, coloured.
+    fn wrapped(self, text: &str, code: &str) -> Vec<String> {
+        let mut table = self.table();
+        table.add_row([text]);
+        lines(&mut table, &[]).iter().map(|line| self.paint(line, code)).collect()
+    }
+
     fn paint(self, text: &str, code: &str) -> String {
         if self.colours && !text.is_empty() {
             format!("\u{1b}[{code}m{text}\u{1b}[0m")
@@ -90,31 +98,29 @@ pub fn text(view: &View, paper: Paper) -> String {
         let name = count(view.tenants.len(), "tenant");
         let findings = || view.tenants.iter().flat_map(|tenant| &tenant.findings);
         out.push(String::new());
-        out.push(paper.paint(&summary(&name, findings), sgr::BOLD));
+        out.extend(paper.wrapped(&summary(&name, findings), sgr::BOLD));
     }
     if !view.rules.is_empty() {
         let hint = "partner-warden policy explain RULE says why it matters and how to mend it.";
-        out.push(paper.paint(hint, sgr::DIM));
+        out.extend(paper.wrapped(hint, sgr::DIM));
     }
     out.push(String::new());
     out.join("\n")
 }
 
 fn of_tenant(tenant: &TenantView, paper: Paper, out: &mut Vec<String>) {
-    out.push(paper.paint(&format!("{} ({})", tenant.name, tenant.id), sgr::BOLD));
+    out.extend(paper.wrapped(&format!("{} ({})", tenant.name, tenant.id), sgr::BOLD));
     let whose = match tenant.side {
         Side::Customer => "its partners",
         Side::Partner => "a partner's own tenant, its customers",
     };
     let (read, judged) = (minute(tenant.read_at), minute(tenant.judged_at));
-    out.push(paper.paint(
-        &if read == judged {
-            format!("{whose}, read {read}")
-        } else {
-            format!("{whose}, read {read}, judged as of {judged}")
-        },
-        sgr::DIM,
-    ));
+    let when = if read == judged {
+        format!("{whose}, read {read}")
+    } else {
+        format!("{whose}, read {read}, judged as of {judged}")
+    };
+    out.extend(paper.wrapped(&when, sgr::DIM));
     if tenant.gaps.iter().any(|gap| gap.cause == GapCause::SignInRefused) {
         out.push(String::new());
         out.push(paper.paint("Who holds power is not known.", sgr::LOUD));
@@ -130,7 +136,9 @@ fn of_tenant(tenant: &TenantView, paper: Paper, out: &mut Vec<String>) {
         }
     }
     for by in &tenant.governed_by {
-        out.push(format!("Governed by {} (tenant {}): {}", by.name, by.id, by.status));
+        let by = format!("Governed by {} (tenant {}): {}", by.name, by.id, by.status);
+        out.push(String::new());
+        out.extend(paper.wrapped(&by, sgr::BOLD));
     }
     let (unread, found): (Vec<_>, Vec<_>) =
         tenant.findings.iter().partition(|it| it.finding == FindingName::Unreadable);
@@ -143,7 +151,7 @@ fn of_tenant(tenant: &TenantView, paper: Paper, out: &mut Vec<String>) {
         (true, false) => sgr::YELLOW,
         (true, true) => sgr::GREEN,
     };
-    out.push(paper.paint(&summary(&tenant.name, findings), code));
+    out.extend(paper.wrapped(&summary(&tenant.name, findings), code));
 }
 
 fn of_partner(partner: &PartnerView, tenant: &TenantView, paper: Paper, out: &mut Vec<String>) {
@@ -169,12 +177,14 @@ fn of_partner(partner: &PartnerView, tenant: &TenantView, paper: Paper, out: &mu
         Some(true) => ": lets this partner administer by the old, unlimited way (DAP)",
         Some(false) | None => "",
     };
-    out.push(paper.paint(&format!("{name}{listed}{holds}{old}"), sgr::BOLD));
+    out.extend(paper.wrapped(&format!("{name}{listed}{holds}{old}"), sgr::BOLD));
     if !partner.grants.is_empty() {
         let mut table = paper.table();
         table.set_header(["Role", "Held by", "How", "Until", "Policy"]);
         table.add_rows(partner.grants.iter().map(row));
-        out.extend(lines(&mut table, &[3, 4]).into_iter().map(|line| coloured(line, paper)));
+        let lines = lines(&mut table, &[3, 4]);
+        let at = lines.first().map_or(0, |header| header.width().saturating_sub("Policy".len()));
+        out.extend(lines.into_iter().map(|line| coloured(line, at, paper)));
     }
     if !partner.relationships.is_empty() {
         let mut table = paper.table();
@@ -184,11 +194,10 @@ fn of_partner(partner: &PartnerView, tenant: &TenantView, paper: Paper, out: &mu
     }
 }
 
-/// The line of a grant with its last word coloured. What the policy says stands last, and it is
-/// the only column that is never broken there.
-fn coloured(line: String, paper: Paper) -> String {
+/// The line of a grant with what the policy says of it coloured, which stands at column `at`.
+fn coloured(line: String, at: usize, paper: Paper) -> String {
     for (end, code) in [("not allowed", sgr::RED), ("allowed", sgr::GREEN)] {
-        if let Some(line) = line.strip_suffix(end) {
+        if let Some(line) = line.strip_suffix(end).filter(|line| line.width() == at) {
             return format!("{line}{}", paper.paint(end, code));
         }
     }
@@ -225,7 +234,7 @@ fn how(grant: &GrantView) -> String {
     };
     let mut how = kind.to_owned();
     match (&grant.group, grant.held) {
-        (Some(group), _) => how.push_str(&format!(", through {}", group.name)),
+        (Some(group), _) => how = format!("{how}, through {}", group.name),
         (None, How::AppRole) => how.push_str(", permission"),
         (None, How::Assignment | How::ThroughGroup | How::Eligible | How::Scheduled) => {}
     }
@@ -238,13 +247,14 @@ fn how(grant: &GrantView) -> String {
 }
 
 fn relationship(relationship: &RelationshipView) -> Vec<String> {
-    let extends = relationship.auto_extends.as_deref().map_or("no", |by| by);
+    // Columns that are never broken; what Graph says there is a word.
+    let word = |text: &str| text.chars().filter(char::is_ascii_graphic).take(16).collect();
     vec![
         relationship.name.clone(),
         relationship.roles.join(", "),
-        relationship.status.clone(),
+        word(&relationship.status),
         until(relationship.ends),
-        extends.to_owned(),
+        word(relationship.auto_extends.as_deref().unwrap_or("no")),
     ]
 }
 
@@ -304,10 +314,10 @@ fn summary<'a, I: Iterator<Item = &'a FindingView>>(
         (false, _) => format!("{name}: {} ({})", count(found().count(), "finding"), by.join(", ")),
     };
     if ignored > 0 {
-        text.push_str(&format!("; {} ignored, as the policy says", count(ignored, "finding")));
+        text = format!("{text}; {} ignored, as the policy says", count(ignored, "finding"));
     }
     if unread > 0 {
-        text.push_str(&format!("; {} could not be read whole", count(unread, "part")));
+        text = format!("{text}; {} could not be read whole", count(unread, "part"));
     }
     text + "."
 }

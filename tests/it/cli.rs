@@ -249,6 +249,8 @@ fn every_command_shows_an_example_of_itself() {
     for command in [
         "demo",
         "serve",
+        "scan",
+        "facts export",
         "sim",
         "policy check",
         "subscriptions list",
@@ -267,7 +269,10 @@ fn every_command_shows_an_example_of_itself() {
     let all = run(&mut warden(&["--help"]), None).out;
     let commands = all.split_once("\nCommands:\n").unwrap().1.split_once("\n\n").unwrap().0;
     let names: Vec<&str> = commands.lines().filter_map(|l| l.split_whitespace().next()).collect();
-    assert_eq!(names, ["demo", "serve", "sim", "policy", "subscriptions", "redrive", "help"]);
+    assert_eq!(
+        names,
+        ["demo", "serve", "scan", "facts", "sim", "policy", "subscriptions", "redrive", "help"]
+    );
 }
 
 #[test]

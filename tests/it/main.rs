@@ -16,6 +16,7 @@ mod metrics;
 mod plan_invariants;
 mod receiver_checks;
 mod replay;
+mod scan;
 mod scenarios;
 mod senders;
 mod storm;
