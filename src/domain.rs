@@ -12,6 +12,7 @@ pub mod conditional_access;
 pub mod facts;
 pub mod grant;
 pub mod finding;
+pub mod scan;
 pub mod plan;
 pub mod case;
 pub mod ticket;

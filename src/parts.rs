@@ -19,6 +19,7 @@ use crate::domain::policy::{Mode, Sink};
 use crate::http::Front;
 use crate::http::replays::Replays;
 use crate::pipeline::deliver::Desk;
+use crate::pipeline::observe::Readers;
 use crate::pipeline::{READ_AGAIN, World};
 use crate::ports::{
     Enqueue, Ledger, Marks, Outbox, ReadHeard, RevokeRoleAssignment, SenderCertificates,
@@ -235,19 +236,26 @@ pub fn world(
     };
     Ok(World {
         clock: Arc::new(SystemClock),
-        roles: graph.clone(),
-        objects: graph.clone(),
-        guests: graph.clone(),
-        partner_entries: graph.clone(),
         service_principals: Arc::new(graph.service_principals()),
+        readers: readers(graph),
         audit_content: Arc::new(management(config, http)?),
-        tenant_names: graph,
         revoke,
         ledger,
         policy: config.policy.clone(),
         own_apps: config.settings.own_apps(),
         read_again: timing.read_again.clone(),
     })
+}
+
+/// What reads tenants: all of it asks Graph.
+fn readers(graph: Arc<Graph>) -> Readers {
+    Readers {
+        roles: graph.clone(),
+        objects: graph.clone(),
+        guests: graph.clone(),
+        partner_entries: graph.clone(),
+        tenant_names: graph,
+    }
 }
 
 /// The desk of the courier: from `outbox` to the sinks of the policy.

@@ -2,7 +2,7 @@
 
 pub mod deliver;
 pub mod look;
-mod observe;
+pub mod observe;
 mod reason;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
+use self::observe::Readers;
 use crate::domain::case::{Case, Outcome, after_look};
 use crate::domain::facts::RoleAssignment;
 use crate::domain::grant::Grant;
@@ -22,8 +23,7 @@ use crate::domain::signal::Signal;
 use crate::domain::ticket::messages;
 use crate::ports::{
     Clock, Conclusion, DueVerification, Ledger, Look, PortError, Proof, ReadAuditContent,
-    ReadGuests, ReadObjects, ReadPartnerEntries, ReadRoles, ReadServicePrincipals, ReadTenantNames,
-    RevokeRoleAssignment, chain,
+    ReadServicePrincipals, RevokeRoleAssignment, chain,
 };
 use crate::telemetry::metric;
 
@@ -43,20 +43,12 @@ const OUTCOME_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 pub struct World {
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Who holds which role.
-    pub roles: Arc<dyn ReadRoles>,
-    /// What principals are.
-    pub objects: Arc<dyn ReadObjects>,
-    /// Which accounts are guests.
-    pub guests: Arc<dyn ReadGuests>,
-    /// Which partners have an entry.
-    pub partner_entries: Arc<dyn ReadPartnerEntries>,
+    /// What reads a tenant.
+    pub readers: Readers,
     /// Which object of a tenant stands for an application.
     pub service_principals: Arc<dyn ReadServicePrincipals>,
     /// The audit records that the Management Activity API has.
     pub audit_content: Arc<dyn ReadAuditContent>,
-    /// What other tenants call themselves.
-    pub tenant_names: Arc<dyn ReadTenantNames>,
     /// The writer: the real one in `enforce`, else one that only describes.
     pub revoke: Arc<dyn RevokeRoleAssignment>,
     /// The memory.
@@ -93,10 +85,11 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
         return Ok(Looked::NoReason);
     }
     let read_at = world.clock.now();
-    let facts = observe::facts(world, tenant).await;
+    let mut facts = observe::facts(&world.readers, tenant).await;
     let now = world.clock.now();
     let window = now - world.policy.guardrails.per;
     let history = world.ledger.history(tenant.id, window).await?;
+    facts.taken_away = history.taken_away();
     let (policy, own_apps) = (&world.policy, world.own_apps.as_slice());
     let about = Circumstances { policy, tenant, history: &history, own_apps, now };
     let plan = plan(&facts, about);
@@ -144,7 +137,8 @@ async fn act(
         if step.verdict != Verdict::CarryOut {
             continue;
         }
-        let outcome = match world.revoke.revoke(step, plan.tenant, &step.grant.assignment).await {
+        let Some(assignment) = step.grant.assignment() else { continue };
+        let outcome = match world.revoke.revoke(step, plan.tenant, assignment).await {
             Ok(outcome) if plan.mode != Mode::Enforce => outcome,
             Ok(outcome) => {
                 world.ledger.settle(plan.tenant, step, &outcome).await?;
@@ -254,7 +248,7 @@ async fn read_again(
         due.iter().map(|due| &due.step.grant.principal).collect();
     let mut held = BTreeMap::new();
     for principal in principals {
-        let read = world.roles.assignments_of(tenant, principal).await;
+        let read = world.readers.roles.assignments_of(tenant, principal).await;
         if let Err(error) = &read {
             warn!(tenant.id = %tenant, "cannot read again: {}", chain(error));
         }
@@ -266,7 +260,7 @@ async fn read_again(
 /// Whether the grant is among the assignments, under its own id or another.
 fn still_held(grant: &Grant, held: &[RoleAssignment]) -> bool {
     held.iter().any(|assignment| {
-        assignment.id == grant.assignment
+        grant.assignment() == Some(&assignment.id)
             || (assignment.role_definition_id.eq_ignore_ascii_case(&grant.role.definition_id)
                 && assignment.directory_scope_id == grant.scope)
     })

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Facts, GapCause, Part, RoleAssignment};
+use super::facts::{Facts, GapCause};
 use super::finding::{Finding, FindingName, Severity};
 use super::grant::Grant;
 use super::id::{Sha256Hex, SinkName, StepId, TenantId};
@@ -272,18 +272,20 @@ impl Row {
         let grant = self.findings.first().and_then(|finding| finding.grant.as_ref());
         let unreadable =
             self.findings.iter().any(|finding| finding.finding == FindingName::Unreadable);
-        let is_it = |held: &RoleAssignment| grant.is_some_and(|grant| held.id == grant.assignment);
         let is_gone = match grant {
-            Some(_) if facts.assignments.iter().any(is_it) => {
+            Some(grant) if grant.is_seen_in(facts) => {
                 return facts.is_complete().then_some(Closing::Allowed);
             }
-            Some(_) => !unread(Part::RoleAssignments),
+            Some(grant) => !unread(grant.held.part()),
             // The part it speaks of was read this time, or its gap would have been found again;
             // unless nobody was let in at all.
             None if unreadable => {
                 !facts.gaps.iter().any(|gap| gap.cause == GapCause::SignInRefused)
             }
-            None => !unread(Part::PartnerEntries),
+            None => {
+                let mut reads = self.findings.iter().flat_map(|found| found.finding.rule().reads);
+                !reads.any(|part| unread(*part))
+            }
         };
         (is_gone || facts.is_complete()).then_some(Closing::Gone)
     }
@@ -354,6 +356,7 @@ fn step_row(step: &Step, outcome: Outcome) -> StepRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::facts::Part;
     use crate::domain::finding::testing::{Case as Given, STRANGER, noon};
     use crate::domain::plan::{Circumstances, History, plan};
 

@@ -2,9 +2,24 @@
 //!
 //! Each finding is one file with its rule, its texts and its tests, listed in `RULES`.
 
+mod allowance_expired;
+mod dap_active;
+mod dedicated_account_drift;
+mod gdap_auto_extend;
+mod gdap_global_administrator;
+mod gdap_role_not_allowed;
+mod gdap_too_long;
 mod guest_with_role;
+mod inbound_trust;
+mod mfa_exempted;
+mod mfa_not_enforced;
+mod partner_app_privileged;
 mod privileged_role;
+mod reappeared;
 mod role_not_allowed;
+mod role_via_group;
+mod standing_access;
+mod support_access_lingering;
 #[cfg(test)]
 pub(crate) mod testing;
 mod unclassified_principal;
@@ -17,7 +32,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::facts::Facts;
+use super::facts::{Facts, Part};
 use super::grant::{Grant, grants};
 use super::id::Sha256Hex;
 use super::policy::Policy;
@@ -29,27 +44,23 @@ const RULES: &[&Rule] = &[
     &role_not_allowed::RULE,
     &unlisted_partner::RULE,
     &guest_with_role::RULE,
+    &role_via_group::RULE,
+    &standing_access::RULE,
+    &dedicated_account_drift::RULE,
+    &mfa_not_enforced::RULE,
+    &mfa_exempted::RULE,
+    &inbound_trust::RULE,
+    &partner_app_privileged::RULE,
+    &allowance_expired::RULE,
+    &support_access_lingering::RULE,
+    &reappeared::RULE,
     &unclassified_principal::RULE,
     &unreadable::RULE,
-];
-
-/// Names a policy may already use, for findings this version does not look for.
-pub const RESERVED: &[&str] = &[
-    "role-via-group",
-    "standing-access",
-    "dedicated-account-drift",
-    "mfa-not-enforced",
-    "mfa-exempted",
-    "inbound-trust",
-    "partner-app-privileged",
-    "allowance-expired",
-    "support-access-lingering",
-    "reappeared",
-    "gdap-global-administrator",
-    "gdap-auto-extend",
-    "gdap-too-long",
-    "gdap-role-not-allowed",
-    "dap-active",
+    &gdap_global_administrator::RULE,
+    &gdap_auto_extend::RULE,
+    &gdap_too_long::RULE,
+    &gdap_role_not_allowed::RULE,
+    &dap_active::RULE,
 ];
 
 /// The name of a finding.
@@ -64,10 +75,40 @@ pub enum FindingName {
     UnlistedPartner,
     /// A partner's guest account holds a role the policy does not allow.
     GuestWithRole,
+    /// A partner's account holds a role by being in a group.
+    RoleViaGroup,
+    /// A partner holds a role without end, or longer than the policy lets it, or all the time where it should have to activate it.
+    StandingAccess,
+    /// An account given to a partner is missing, disabled, or holds more than was agreed.
+    DedicatedAccountDrift,
+    /// Nothing makes a partner's people prove themselves by a second factor.
+    MfaNotEnforced,
+    /// A policy that demands a second factor leaves a partner's people out.
+    MfaExempted,
+    /// A partner's word is taken for the second factor of its people.
+    InboundTrust,
+    /// A partner's application holds a directory role or a powerful permission.
+    PartnerAppPrivileged,
+    /// What the policy once allowed a partner has run out, and it still holds it.
+    AllowanceExpired,
+    /// Microsoft Support still has access long after a support case.
+    SupportAccessLingering,
+    /// Access that was taken away is back.
+    Reappeared,
     /// It cannot be told who holds a role.
     UnclassifiedPrincipal,
     /// A part of the tenant could not be read.
     Unreadable,
+    /// A relationship of this partner gives Global Administrator in a customer's tenant.
+    GdapGlobalAdministrator,
+    /// A relationship of this partner extends itself without anybody deciding.
+    GdapAutoExtend,
+    /// A relationship of this partner lasts longer than the policy lets it.
+    GdapTooLong,
+    /// A relationship of this partner gives a role that the policy does not allow.
+    GdapRoleNotAllowed,
+    /// A customer still lets this partner administer it by the old way, which is unlimited.
+    DapActive,
 }
 
 impl FindingName {
@@ -88,8 +129,23 @@ impl FindingName {
             Self::RoleNotAllowed => &role_not_allowed::RULE,
             Self::UnlistedPartner => &unlisted_partner::RULE,
             Self::GuestWithRole => &guest_with_role::RULE,
+            Self::RoleViaGroup => &role_via_group::RULE,
+            Self::StandingAccess => &standing_access::RULE,
+            Self::DedicatedAccountDrift => &dedicated_account_drift::RULE,
+            Self::MfaNotEnforced => &mfa_not_enforced::RULE,
+            Self::MfaExempted => &mfa_exempted::RULE,
+            Self::InboundTrust => &inbound_trust::RULE,
+            Self::PartnerAppPrivileged => &partner_app_privileged::RULE,
+            Self::AllowanceExpired => &allowance_expired::RULE,
+            Self::SupportAccessLingering => &support_access_lingering::RULE,
+            Self::Reappeared => &reappeared::RULE,
             Self::UnclassifiedPrincipal => &unclassified_principal::RULE,
             Self::Unreadable => &unreadable::RULE,
+            Self::GdapGlobalAdministrator => &gdap_global_administrator::RULE,
+            Self::GdapAutoExtend => &gdap_auto_extend::RULE,
+            Self::GdapTooLong => &gdap_too_long::RULE,
+            Self::GdapRoleNotAllowed => &gdap_role_not_allowed::RULE,
+            Self::DapActive => &dap_active::RULE,
         }
     }
 }
@@ -137,6 +193,8 @@ pub struct Rule {
     name_text: &'static str,
     /// How bad what it finds is.
     pub severity: Severity,
+    /// What has to be read whole before it can be said that there is nothing to find.
+    pub reads: &'static [Part],
     /// Why it matters, in a sentence or two.
     pub why: &'static str,
     /// How to mend it by hand.
@@ -183,6 +241,8 @@ impl Finding {
 struct View<'a> {
     facts: &'a Facts,
     tenant: &'a Tenant,
+    policy: &'a Policy,
+    now: Timestamp,
     /// Every grant of a partner.
     grants: &'a [Grant],
     /// Grants that no allowance and no exception covers.
@@ -195,7 +255,7 @@ struct View<'a> {
 pub fn findings(facts: &Facts, tenant: &Tenant, policy: &Policy, now: Timestamp) -> Vec<Finding> {
     let grants = grants(facts, tenant);
     let open = grants.iter().filter(|grant| !may_stand(grant, tenant, policy, now)).collect();
-    let view = View { facts, tenant, grants: &grants, open };
+    let view = View { facts, tenant, policy, now, grants: &grants, open };
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.check)(&view)).collect();
     findings.sort_by_key(|finding| Reverse(finding.severity));
     findings
@@ -213,12 +273,21 @@ fn is_excepted(grant: &Grant, tenant: &Tenant, policy: &Policy, now: Timestamp) 
     policy.exception(tenant.id, partner, role, now).is_some()
 }
 
+/// Every rule there is, in the order of reports.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    RULES.iter().copied()
+}
+
+/// The findings that may be missing while `part` cannot be read.
+pub fn blinded_by(part: Part) -> impl Iterator<Item = FindingName> {
+    rules().filter(move |rule| rule.reads.contains(&part)).map(|rule| rule.name)
+}
+
 /// The nearest name of a finding, for a name that is none.
 pub fn nearest(text: &str) -> Option<&'static str> {
     RULES
         .iter()
         .map(|rule| rule.name_text)
-        .chain(RESERVED.iter().copied())
         .map(|name| (strsim::damerau_levenshtein(name, text), name))
         .filter(|(distance, name)| *distance <= name.len() / 3)
         .min_by_key(|(distance, _)| *distance)
@@ -250,7 +319,6 @@ mod tests {
             assert_eq!(rule.name.rule().name, rule.name);
             let json = serde_json::to_string(&rule.name).unwrap();
             assert_eq!(json, format!("\"{}\"", rule.name_text));
-            assert!(!RESERVED.contains(&rule.name_text), "{} is no longer reserved", rule.name);
             assert!(rule.why.len() > 40 && rule.mend.len() > 40, "{} says too little", rule.name);
             assert!(rule.page.starts_with("https://learn.microsoft.com/"), "{}", rule.name);
         }

@@ -17,8 +17,9 @@ use super::text;
 pub struct Grant {
     /// The partner it is laid to.
     pub partner: AffectedPartner,
-    /// The assignment.
-    pub assignment: AssignmentId,
+    /// By what it holds the role.
+    #[serde(flatten)]
+    pub held: Held,
     /// Who holds it.
     pub principal: PrincipalId,
     /// What kind of principal that is.
@@ -35,6 +36,74 @@ pub struct Grant {
     pub role: Role,
     /// Where it holds; `/` is the whole directory.
     pub scope: String,
+    /// When it ends by itself; nothing where it has no end or none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Timestamp>,
+    /// Whether its holder was eligible and activated it for a few hours.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub activated: bool,
+}
+
+/// By what a role is held.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub enum Held {
+    /// By being in a group of the tenant's own that holds it, directly or through other groups.
+    ThroughGroup {
+        /// The assignment, or the eligibility, of the group.
+        through: AssignmentId,
+        /// The group.
+        group: PrincipalId,
+        /// Its name, fit to show.
+        group_name: String,
+        /// Whether the group may only activate it.
+        #[serde(default)]
+        eligible: bool,
+    },
+    /// It may be activated.
+    Eligible {
+        /// `unifiedRoleEligibilityScheduleInstance`.
+        eligibility: AssignmentId,
+    },
+    /// By a schedule of Privileged Identity Management that no role assignment shows.
+    Scheduled {
+        /// `unifiedRoleAssignmentScheduleInstance`.
+        schedule: AssignmentId,
+    },
+    /// An application permission, not a directory role.
+    AppRole {
+        /// `appRoleAssignment`.
+        app_role: AssignmentId,
+    },
+    /// By a role assignment of its own.
+    Assignment {
+        /// `unifiedRoleAssignment`.
+        assignment: AssignmentId,
+    },
+}
+
+impl Held {
+    /// The id of what gives the role.
+    pub fn id(&self) -> &AssignmentId {
+        match self {
+            Self::ThroughGroup { through: id, .. }
+            | Self::Eligible { eligibility: id }
+            | Self::Scheduled { schedule: id }
+            | Self::AppRole { app_role: id }
+            | Self::Assignment { assignment: id } => id,
+        }
+    }
+
+    /// The part of the tenant in which it would be seen that this is gone.
+    pub fn part(&self) -> Part {
+        match self {
+            Self::ThroughGroup { .. } => Part::GroupMembers,
+            Self::Eligible { .. } => Part::EligibleSchedules,
+            Self::Scheduled { .. } => Part::ActiveSchedules,
+            Self::AppRole { .. } => Part::PartnerApps,
+            Self::Assignment { .. } => Part::RoleAssignments,
+        }
+    }
 }
 
 /// How a partner's principal stands in the tenant.
@@ -71,11 +140,45 @@ impl Grant {
     /// What stays the same as long as it is the same grant.
     pub fn key(&self) -> Sha256Hex {
         Sha256Hex::of_fields(&[
-            &self.assignment.0,
+            &self.held.id().0,
             self.principal.as_str(),
             &self.role.definition_id.to_ascii_lowercase(),
             &self.scope,
         ])
+    }
+
+    /// The role assignment, where the role is held by one of its own: what a deletion names.
+    pub fn assignment(&self) -> Option<&AssignmentId> {
+        match &self.held {
+            Held::Assignment { assignment } => Some(assignment),
+            Held::ThroughGroup { .. }
+            | Held::Eligible { .. }
+            | Held::Scheduled { .. }
+            | Held::AppRole { .. } => None,
+        }
+    }
+
+    /// Whether `facts` show that it is held.
+    pub fn is_seen_in(&self, facts: &Facts) -> bool {
+        match &self.held {
+            Held::Assignment { assignment } => {
+                facts.assignments.iter().any(|held| held.id == *assignment)
+            }
+            Held::ThroughGroup { through, group, eligible, .. } => {
+                let holds = if *eligible {
+                    facts.eligible.iter().any(|held| held.id == *through)
+                } else {
+                    facts.assignments.iter().any(|held| held.id == *through)
+                };
+                let members = facts.members.get(group);
+                holds && members.is_some_and(|all| all.iter().any(|m| m.id == self.principal))
+            }
+            Held::Eligible { eligibility } => facts.eligible.iter().any(|e| e.id == *eligibility),
+            Held::Scheduled { schedule } => facts.active.iter().any(|held| held.id == *schedule),
+            Held::AppRole { app_role } => {
+                facts.apps.iter().flat_map(|app| &app.app_roles).any(|role| role.id == *app_role)
+            }
+        }
     }
 
     /// `AdminAgents` or `Alice (alice@…)`.
@@ -133,7 +236,7 @@ pub fn grants(facts: &Facts, tenant: &Tenant) -> Vec<Grant> {
             let holder = holder(facts, tenant, assignment)?;
             Some(Grant {
                 partner: holder.partner,
-                assignment: assignment.id.clone(),
+                held: Held::Assignment { assignment: assignment.id.clone() },
                 principal: assignment.principal_id.clone(),
                 kind: holder.kind,
                 principal_name: holder.name,
@@ -141,6 +244,8 @@ pub fn grants(facts: &Facts, tenant: &Tenant) -> Vec<Grant> {
                 app_id: app_id(facts, &assignment.principal_id),
                 role: role_of(facts, &assignment.role_definition_id),
                 scope: assignment.directory_scope_id.clone(),
+                ends: None,
+                activated: false,
             })
         })
         .collect()

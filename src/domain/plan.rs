@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::{Facts, Part};
 use super::finding::{Finding, FindingName, findings, may_stand};
-use super::grant::{Grant, PrincipalKind, keeps_a_global_administrator};
+use super::grant::{Grant, Held, PrincipalKind, keeps_a_global_administrator};
 use super::id::{PartnerId, Sha256Hex, SinkName, StepId, TenantId};
 use super::policy::{Do, Mode, Policy};
 use super::role;
@@ -75,13 +75,36 @@ pub struct Step {
 pub enum Remediation {
     /// `DELETE /roleManagement/directory/roleAssignments/{id}`.
     RevokeRoleAssignment,
+    /// An `adminRemove` request to Privileged Identity Management for what may be activated.
+    RemoveEligibility,
+    /// An `adminRemove` request to Privileged Identity Management for what it has made active.
+    RemoveScheduledAssignment,
+    /// `DELETE /groups/{id}/members/{id}/$ref`.
+    RemoveGroupMember,
+    /// `DELETE /servicePrincipals/{id}/appRoleAssignments/{id}`.
+    RemoveAppRole,
 }
 
 impl Remediation {
+    /// What takes a grant away.
+    pub fn of(held: &Held) -> Self {
+        match held {
+            Held::Assignment { .. } => Self::RevokeRoleAssignment,
+            Held::Eligible { .. } => Self::RemoveEligibility,
+            Held::Scheduled { .. } => Self::RemoveScheduledAssignment,
+            Held::ThroughGroup { .. } => Self::RemoveGroupMember,
+            Held::AppRole { .. } => Self::RemoveAppRole,
+        }
+    }
+
     /// The name as reports write it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RevokeRoleAssignment => "revoke-role-assignment",
+            Self::RemoveEligibility => "remove-eligibility",
+            Self::RemoveScheduledAssignment => "remove-scheduled-assignment",
+            Self::RemoveGroupMember => "remove-group-member",
+            Self::RemoveAppRole => "remove-app-role",
         }
     }
 }
@@ -129,6 +152,14 @@ pub struct History {
     pub steps: BTreeMap<Sha256Hex, PastStep>,
     /// Revocations within the guardrail's window.
     pub revocations: u32,
+}
+
+impl History {
+    /// The grants that were taken away and seen to be gone, with how often.
+    pub fn taken_away(&self) -> BTreeMap<Sha256Hex, u32> {
+        let gone = self.steps.iter().filter(|(_, past)| past.state == StepState::Verified);
+        gone.map(|(grant, past)| (grant.clone(), past.episode + 1)).collect()
+    }
 }
 
 /// The last step for a grant.
@@ -258,7 +289,7 @@ impl Guard<'_> {
             },
         };
         self.revocations += begun.max(u32::from(verdict == Verdict::CarryOut));
-        let remediation = Remediation::RevokeRoleAssignment;
+        let remediation = Remediation::of(&grant.held);
         Step {
             id: self.step_id(grant, remediation, episode),
             episode,
@@ -291,6 +322,8 @@ impl Guard<'_> {
             guardrails.protected.iter().any(|account| account.means(&grant.principal, upn));
         if grant.kind == PrincipalKind::Unclassified {
             Some("it is not known whose this principal is".to_owned())
+        } else if grant.assignment().is_none() {
+            Some("only role assignments are taken away by this version; do it by hand".to_owned())
         } else if grant.partner.id.is_none_or(|id| id.tenant() == self.about.tenant.id) {
             Some("this principal is the tenant's own".to_owned())
         } else if is_own_app {
@@ -333,36 +366,58 @@ impl Guard<'_> {
 impl Step {
     /// `revoke Global Administrator from AdminAgents`.
     pub fn summary(&self) -> String {
-        match self.remediation {
-            Remediation::RevokeRoleAssignment => format!(
-                "revoke {} from {}{}",
-                self.grant.role.name,
-                self.grant.holder(),
-                self.grant.scope_note()
-            ),
+        let (role, holder) = (&self.grant.role.name, self.grant.holder());
+        let scope = self.grant.scope_note();
+        match &self.grant.held {
+            Held::Assignment { .. } | Held::Scheduled { .. } => {
+                format!("revoke {role} from {holder}{scope}")
+            }
+            Held::Eligible { .. } => format!("revoke eligibility for {role} from {holder}{scope}"),
+            Held::ThroughGroup { group_name, .. } => {
+                format!("take {holder} out of {group_name}, which holds {role}{scope}")
+            }
+            Held::AppRole { .. } => format!("revoke the permission {role} from {holder}"),
         }
     }
 
     /// How a person does the same, click by click.
     ///
     /// Source: Microsoft Learn, "Remove a partner's delegated admin privileges"; the portal is
-    /// the one documented way for a customer to end delegated administration.
+    /// the one documented way for a customer to end delegated administration. "Assign Microsoft
+    /// Entra roles in Privileged Identity Management", "Review permissions granted to enterprise
+    /// applications".
     pub fn by_hand(&self) -> String {
-        match self.grant.kind {
-            PrincipalKind::ForeignGroup => format!(
+        let (role, holder) = (&self.grant.role.name, self.grant.holder());
+        match &self.grant.held {
+            Held::Assignment { .. } if self.grant.kind == PrincipalKind::ForeignGroup => format!(
                 "Open https://admin.microsoft.com/AdminPortal/Home#/partners as Global \
                  Administrator (Microsoft 365 admin center > Settings > Partner relationships), \
                  choose {}, choose Remove roles, then Yes.",
                 self.grant.partner.name
             ),
-            PrincipalKind::Guest
-            | PrincipalKind::DedicatedAccount
-            | PrincipalKind::App
-            | PrincipalKind::Unclassified => format!(
+            Held::Assignment { .. } => format!(
                 "Open https://entra.microsoft.com as Privileged Role Administrator, choose Roles \
-                 & admins > {} > Assignments, tick {}, choose Remove assignments.",
-                self.grant.role.name,
-                self.grant.holder()
+                 & admins > {role} > Assignments, tick {holder}, choose Remove assignments."
+            ),
+            Held::Eligible { .. } | Held::Scheduled { .. } => {
+                let tab = match self.grant.held {
+                    Held::Eligible { .. } => "Eligible assignments",
+                    _ => "Active assignments",
+                };
+                format!(
+                    "Open https://entra.microsoft.com as Privileged Role Administrator, choose ID \
+                     Governance > Privileged Identity Management > Microsoft Entra roles > Roles > \
+                     {role} > {tab}, and choose Remove beside {holder}."
+                )
+            }
+            Held::ThroughGroup { group_name, .. } => format!(
+                "Open https://entra.microsoft.com as Privileged Role Administrator, choose Groups \
+                 > All groups > {group_name} > Members (and the groups among them), tick {holder}, \
+                 choose Remove."
+            ),
+            Held::AppRole { .. } => format!(
+                "Open https://entra.microsoft.com as Cloud Application Administrator, choose \
+                 Enterprise apps > {holder} > Permissions, choose {role}, then Revoke permission."
             ),
         }
     }

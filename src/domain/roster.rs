@@ -1,5 +1,6 @@
 //! The tenants and partners the policy knows.
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::id::{PartnerId, PrincipalId, TenantId};
@@ -19,13 +20,26 @@ pub struct Tenant {
     pub id: TenantId,
     /// The name people know it by.
     pub name: String,
-    /// The partners it has dealings with.
+    /// Whose side it is on.
+    pub side: Side,
+    /// The partners it has dealings with; where it is a partner's own tenant, the customers.
     pub partners: Vec<Partner>,
     /// What any other partner may hold.
     pub unlisted: Allowance,
 }
 
-/// A partner the policy names.
+/// Whose tenant a guarded tenant is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// A customer's: what partners may do in it is guarded.
+    #[default]
+    Customer,
+    /// A partner's own: what it may do in the tenants of its customers is guarded.
+    Partner,
+}
+
+/// A partner the policy names; where the tenant is a partner's own, a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partner {
     /// Its own tenant.
@@ -38,6 +52,20 @@ pub struct Partner {
     pub accounts: Vec<AccountName>,
     /// What it may hold.
     pub allow: Allowance,
+    /// What is demanded of the way it holds it.
+    pub require: Requirement,
+}
+
+/// What is demanded of the way in which a partner holds what it holds. Nothing, unless the policy
+/// says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Requirement {
+    /// A conditional access policy must demand multifactor authentication of its people.
+    pub mfa: bool,
+    /// No grant without an end, and no end further away than this.
+    pub max_duration: Option<SignedDuration>,
+    /// Roles may only be activated for a time, not held.
+    pub eligible: bool,
 }
 
 /// An account as a policy names it: by user principal name or by object id.
@@ -118,12 +146,14 @@ mod tests {
         Tenant {
             id: "11111111-1111-1111-1111-111111111111".parse().unwrap(),
             name: "Woodgrove".into(),
+            side: Side::Customer,
             partners: vec![Partner {
                 id: "22222222-2222-2222-2222-222222222222".parse().unwrap(),
                 name: "Contoso Reseller".into(),
                 domains: vec!["contoso-reseller.example".into()],
                 accounts: vec![AccountName::new("Svc-Contoso@Woodgrove.example")],
                 allow: Allowance::nothing(),
+                require: Requirement::default(),
             }],
             unlisted: Allowance::nothing(),
         }

@@ -1,23 +1,42 @@
 //! One snapshot of a tenant, with what could not be read kept as Gaps.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use tracing::warn;
 
-use super::World;
 use crate::domain::facts::{Facts, Gap, GapCause, Part};
 use crate::domain::id::PrincipalId;
 use crate::domain::roster::Tenant;
-use crate::ports::{Failure, Listed, PortError, chain};
+use crate::ports::{
+    Failure, Listed, PortError, ReadGuests, ReadObjects, ReadPartnerEntries, ReadRoles,
+    ReadTenantNames, chain,
+};
+
+/// What reads a tenant: one port for each permission, none of which can change anything.
+#[derive(Clone)]
+pub struct Readers {
+    /// Who holds which role.
+    pub roles: Arc<dyn ReadRoles>,
+    /// What principals are.
+    pub objects: Arc<dyn ReadObjects>,
+    /// Which accounts are guests.
+    pub guests: Arc<dyn ReadGuests>,
+    /// Which partners have an entry.
+    pub partner_entries: Arc<dyn ReadPartnerEntries>,
+    /// What other tenants call themselves.
+    pub tenant_names: Arc<dyn ReadTenantNames>,
+}
 
 /// Reads everything the findings need.
-pub(super) async fn facts(world: &World, tenant: &Tenant) -> Facts {
+pub async fn facts(readers: &Readers, tenant: &Tenant) -> Facts {
     let id = tenant.id;
     let mut facts = Facts::default();
     let (assignments, definitions, guests, partner_entries) = tokio::join!(
-        world.roles.assignments(id),
-        world.roles.definitions(id),
-        world.guests.guests(id),
-        world.partner_entries.partner_entries(id),
+        readers.roles.assignments(id),
+        readers.roles.definitions(id),
+        readers.guests.guests(id),
+        readers.partner_entries.partner_entries(id),
     );
     let mut gaps = Vec::new();
     let mut take = |part, failure| gaps.extend(gap(tenant, part, failure));
@@ -32,14 +51,14 @@ pub(super) async fn facts(world: &World, tenant: &Tenant) -> Facts {
     holders.sort_unstable();
     holders.dedup();
     if !holders.is_empty() {
-        let objects = world.objects.objects(id, &holders).await;
+        let objects = readers.objects.objects(id, &holders).await;
         facts.objects = taken(objects, Part::Principals, &mut take).into_iter().collect();
     }
     facts.gaps = gaps;
 
     let strangers = facts.foreign_tenants(id).into_iter().filter(|p| tenant.partner(*p).is_none());
     let names = strangers.map(|partner| async move {
-        Some((partner, world.tenant_names.tenant_name(id, partner).await?))
+        Some((partner, readers.tenant_names.tenant_name(id, partner).await?))
     });
     facts.tenant_names = join_all(names).await.into_iter().flatten().collect();
     facts

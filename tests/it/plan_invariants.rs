@@ -259,6 +259,7 @@ impl World {
                 .map(|id| PartnerEntry {
                     tenant_id: (*id).to_owned(),
                     is_service_provider: Some(true),
+                    ..PartnerEntry::default()
                 })
                 .collect(),
             ..Facts::default()
@@ -328,7 +329,7 @@ impl World {
 
     /// What the assignment of a step was made from.
     fn held_by(&self, step: &Step) -> Held {
-        let is_it = |held: &&Held| held.assignment().id == step.grant.assignment;
+        let is_it = |held: &&Held| Some(&held.assignment().id) == step.grant.assignment();
         *self.held.iter().find(is_it).unwrap()
     }
 
@@ -409,7 +410,7 @@ proptest! {
     #[test]
     fn each_grant_has_one_step_at_the_most(world in world()) {
         let plan = world.plan();
-        let mut ids: Vec<_> = steps(&plan).into_iter().map(|step| &step.grant.assignment).collect();
+        let mut ids: Vec<_> = steps(&plan).into_iter().map(|step| step.grant.assignment()).collect();
         let all = ids.len();
         ids.sort();
         ids.dedup();

@@ -1,12 +1,14 @@
 //! `guest-with-role`: a guest account of a partner's people holds a directory role.
 
 use super::{Finding, FindingName, Rule, Severity, View, about_grant};
+use crate::domain::facts::Part;
 use crate::domain::grant::PrincipalKind;
 
 pub(super) const RULE: Rule = Rule {
     name: FindingName::GuestWithRole,
     name_text: "guest-with-role",
     severity: Severity::High,
+    reads: &[Part::RoleAssignments, Part::Principals, Part::Guests],
     why: "A guest account is a second way in beside delegated administration: it has no end, does not show under Partner relationships, and stays when the relationship ends.",
     mend: "Microsoft Entra admin center > Roles & admins > the role > Assignments: remove the guest. If the partner needs the role, let it ask for it by delegated administration, or give it an account of your own that your MFA rules cover.",
     page: "https://learn.microsoft.com/entra/external-id/user-properties",

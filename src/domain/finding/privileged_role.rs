@@ -1,12 +1,14 @@
 //! `privileged-role`: a partner holds a privileged role that the policy does not allow it.
 
 use super::{Finding, FindingName, Rule, Severity, View, about_grant};
+use crate::domain::facts::Part;
 use crate::domain::grant::PrincipalKind;
 
 pub(super) const RULE: Rule = Rule {
     name: FindingName::PrivilegedRole,
     name_text: "privileged-role",
     severity: Severity::Critical,
+    reads: &[Part::RoleAssignments, Part::Principals, Part::Guests, Part::RoleDefinitions],
     why: "A privileged role lets its holder take over accounts or the whole tenant. Held by a partner it works outside your own conditional access, so whoever breaks into the partner is inside your tenant; NOBELIUM used exactly that.",
     mend: "Give the partner only the roles its work needs (Microsoft lists them by task), for a limited time. To take this one away: Microsoft 365 admin center > Settings > Partner relationships > the partner > Remove roles; for a guest or an account of your own: Microsoft Entra admin center > Roles & admins > the role > Assignments > Remove.",
     page: "https://learn.microsoft.com/entra/identity/role-based-access-control/privileged-roles-permissions",

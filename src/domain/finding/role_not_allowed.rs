@@ -1,12 +1,14 @@
 //! `role-not-allowed`: a partner holds a role outside what the policy allows it.
 
 use super::{Finding, FindingName, Rule, Severity, View, about_grant};
+use crate::domain::facts::Part;
 use crate::domain::grant::PrincipalKind;
 
 pub(super) const RULE: Rule = Rule {
     name: FindingName::RoleNotAllowed,
     name_text: "role-not-allowed",
     severity: Severity::High,
+    reads: &[Part::RoleAssignments, Part::Principals, Part::Guests],
     why: "Every role beyond those agreed is access nobody asked for and nobody watches. Partners collect such roles over the years, often by default templates.",
     mend: "Take the role away (Microsoft 365 admin center > Settings > Partner relationships > the partner; or Microsoft Entra admin center > Roles & admins > the role), or, if it is needed, add it to the partner's `allow.roles` in the policy with an end.",
     page: "https://learn.microsoft.com/partner-center/customers/gdap-least-privileged-roles-by-task",

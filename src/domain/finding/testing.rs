@@ -161,6 +161,7 @@ impl Case {
             )),
             mail: mail.map(str::to_owned),
             user_type: None,
+            account_enabled: None,
         };
         self.facts.objects.insert(principal.clone(), DirectoryObject::User(user.clone()));
         let listed = User { user_type: Some("Guest".to_owned()), ..user };
@@ -193,6 +194,7 @@ impl Case {
             user_principal_name: Some(format!("{}@woodgrove.example", name.to_lowercase())),
             mail: None,
             user_type: Some("Member".to_owned()),
+            account_enabled: None,
         };
         self.facts.objects.insert(principal.clone(), DirectoryObject::User(user));
         self.assign(&principal, role, "/", home)
@@ -206,6 +208,7 @@ impl Case {
             user_principal_name: Some(upn.to_uppercase().to_lowercase()),
             mail: None,
             user_type: Some("Member".to_owned()),
+            account_enabled: None,
         };
         self.facts.objects.insert(principal.clone(), DirectoryObject::User(user));
         self.assign(&principal, role, "/", None)
@@ -283,6 +286,7 @@ impl Case {
         self.facts.partner_entries.push(PartnerEntry {
             tenant_id: tenant.to_owned(),
             is_service_provider: Some(is_service_provider),
+            ..PartnerEntry::default()
         });
         self
     }

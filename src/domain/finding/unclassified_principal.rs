@@ -1,12 +1,14 @@
 //! `unclassified-principal`: it cannot be told whose the holder of a role is.
 
 use super::{Finding, FindingName, Rule, Severity, View, about_grant};
+use crate::domain::facts::Part;
 use crate::domain::grant::PrincipalKind;
 
 pub(super) const RULE: Rule = Rule {
     name: FindingName::UnclassifiedPrincipal,
     name_text: "unclassified-principal",
     severity: Severity::High,
+    reads: &[Part::RoleAssignments, Part::Principals],
     why: "Microsoft Graph names a holder of this role but will not say who it is, or says two \
           things that do not agree. Principals of partners look like this; posture tools drop \
           them.",

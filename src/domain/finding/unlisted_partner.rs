@@ -1,6 +1,7 @@
 //! `unlisted-partner`: a partner that the policy does not name has power or a relationship.
 
 use super::{Finding, FindingName, Rule, Severity, View, about_grant};
+use crate::domain::facts::Part;
 use crate::domain::grant::{PrincipalKind, named};
 use crate::domain::id::PartnerId;
 
@@ -8,6 +9,7 @@ pub(super) const RULE: Rule = Rule {
     name: FindingName::UnlistedPartner,
     name_text: "unlisted-partner",
     severity: Severity::High,
+    reads: &[Part::RoleAssignments, Part::Principals, Part::PartnerEntries, Part::Governance],
     why: "A partner nobody listed may be a forgotten reseller or an invitation somebody was \
           talked into accepting. Either way no one has agreed what it may do.",
     mend: "Ask who accepted the relationship. If nobody did, end it: Microsoft 365 admin center > \

@@ -1,6 +1,6 @@
 //! `unreadable`: a part of the tenant could not be read, so nothing is known of it.
 
-use super::{Finding, FindingName, Rule, Severity, View};
+use super::{Finding, FindingName, Rule, Severity, View, blinded_by};
 use crate::domain::facts::{Gap, GapCause};
 use crate::domain::roster::AffectedPartner;
 
@@ -8,6 +8,7 @@ pub(super) const RULE: Rule = Rule {
     name: FindingName::Unreadable,
     name_text: "unreadable",
     severity: Severity::High,
+    reads: &[],
     why: "What cannot be read cannot be called safe. As long as this lasts, a partner may hold power that no finding speaks of.",
     mend: "If the sign-in was refused, do what the finding says. If access was denied, grant the named application permission to the app registration and give admin consent (Microsoft Entra admin center > App registrations > API permissions). If Graph was busy or out of reach, nothing needs doing: it is read again by itself, and this closes when it was read whole.",
     page: "https://learn.microsoft.com/graph/permissions-reference",
@@ -30,7 +31,11 @@ fn check(view: &View<'_>) -> Vec<Finding> {
         } else {
             String::new()
         };
-        let blinds = gap.part.blinds();
+        let blinds: Vec<&str> = blinded_by(gap.part).map(FindingName::as_str).collect();
+        let blinds = match blinds.as_slice() {
+            [] => "names only".to_owned(),
+            names => names.join(", "),
+        };
         let text = format!("Unknown, because {gap}.{permission} Unknown with it: {blinds}.");
         finding(gap.part.noun(), text)
     };

@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
 use super::{Do, Mode};
+use crate::domain::roster::Side;
 
 pub(super) type Text = Spanned<String>;
 
@@ -35,16 +36,8 @@ pub(super) struct RawTenant {
     pub(super) side: Side,
     #[serde(default)]
     pub(super) partners: Vec<RawPartner>,
-    pub(super) customers: Option<IgnoredAny>,
+    pub(super) customers: Option<Spanned<Vec<RawPartner>>>,
     pub(super) unlisted: Option<RawUnlisted>,
-}
-
-#[derive(Deserialize, Default, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Side {
-    #[default]
-    Customer,
-    Partner,
 }
 
 #[derive(Deserialize)]

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::raw::{
     RawAllowance, RawException, RawGuardrails, RawPartner, RawPolicy, RawRequire, RawResponse,
-    RawSink, RawTenant, Side, Text,
+    RawSink, RawTenant, Text,
 };
 use super::{
     Allowance, Checked, Do, Exception, Guardrails, Policy, Problem, Response, Sink, duration,
@@ -20,7 +20,7 @@ use super::{
 use crate::domain::finding::{self, FindingName};
 use crate::domain::id::{PartnerId, Sha256Hex, SinkName, TenantId};
 use crate::domain::role::{self, RoleTemplateId};
-use crate::domain::roster::{AccountName, Partner, Roster, Tenant};
+use crate::domain::roster::{AccountName, Partner, Requirement, Roster, Side, Tenant};
 
 /// Collects what is wrong while the rest is still read, so that one run tells all of it.
 #[derive(Default)]
@@ -118,16 +118,11 @@ impl Reader {
     fn tenant(&mut self, raw: Spanned<RawTenant>) -> Option<Tenant> {
         let at = raw.referenced;
         let raw = raw.value;
-        if raw.side == Side::Partner || raw.customers.is_some() {
-            self.wrong(
-                at,
-                "`side: partner` is not guarded by this version; only `side: customer` is",
-            );
-        }
+        let partners_raw = self.other_parties(raw.side, raw.partners, raw.customers, at);
         let name = self.name(&raw.name);
         let id = self.guid::<TenantId>(&raw.id, "tenant id");
         let mut partners: Vec<Partner> = Vec::new();
-        for partner in raw.partners {
+        for partner in partners_raw {
             let at = partner.id.referenced;
             let Some(partner) = self.partner(partner) else { continue };
             if id.is_some_and(|id| PartnerId::from(id) == partner.id) {
@@ -142,7 +137,47 @@ impl Reader {
             partners.push(partner);
         }
         let unlisted = raw.unlisted.map_or_else(Allowance::nothing, |u| self.allowance(u.allow));
-        Some(Tenant { id: id?, name, partners, unlisted })
+        Some(Tenant { id: id?, name, side: raw.side, partners, unlisted })
+    }
+
+    /// The partners of a customer's tenant, or the customers of a partner's.
+    fn other_parties(
+        &mut self,
+        side: Side,
+        partners: Vec<RawPartner>,
+        customers: Option<Spanned<Vec<RawPartner>>>,
+        at: Location,
+    ) -> Vec<RawPartner> {
+        match (side, customers) {
+            (Side::Customer, None) => partners,
+            (Side::Customer, Some(customers)) => {
+                self.wrong(
+                    customers.referenced,
+                    "`customers` belongs to a tenant with `side: partner`; a customer's tenant \
+                     lists its `partners`",
+                );
+                partners
+            }
+            (Side::Partner, customers) => {
+                if !partners.is_empty() {
+                    self.wrong(
+                        at,
+                        "a tenant with `side: partner` lists its `customers`, not `partners`",
+                    );
+                }
+                let customers = customers.map(|customers| customers.value).unwrap_or_default();
+                for customer in &customers {
+                    if let Some(text) = customer.domains.first().or(customer.accounts.first()) {
+                        self.wrong(
+                            text.referenced,
+                            "a customer has neither `domains` nor `accounts`; those attribute \
+                             accounts to partners",
+                        );
+                    }
+                }
+                customers
+            }
+        }
     }
 
     fn partner(&mut self, raw: RawPartner) -> Option<Partner> {
@@ -151,28 +186,15 @@ impl Reader {
         let domains = raw.domains.into_iter().filter_map(|domain| self.domain(&domain)).collect();
         let accounts = raw.accounts.into_iter().filter_map(|a| self.account(&a)).collect();
         let allow = self.allowance(raw.allow);
-        if let Some(require) = raw.require {
-            self.require(&require);
-        }
-        Some(Partner { id: id?, name, domains, accounts, allow })
+        let require = raw.require.map(|raw| self.require(&raw.value)).unwrap_or_default();
+        Some(Partner { id: id?, name, domains, accounts, allow, require })
     }
 
-    fn require(&mut self, raw: &Spanned<RawRequire>) {
-        if let Some(text) = &raw.value.max_duration
-            && duration(&text.value).is_none()
-        {
-            self.wrong(text.referenced, not_a_duration(&text.value));
-        }
-        let named = [
-            ("mfa", raw.value.mfa == Some(true)),
-            ("maxDuration", raw.value.max_duration.is_some()),
-            ("eligible", raw.value.eligible == Some(true)),
-        ];
-        for (name, _) in named.into_iter().filter(|(_, asked)| *asked) {
-            self.warn(
-                raw.referenced,
-                format!("`require.{name}` is not checked by this version; no finding speaks of it"),
-            );
+    fn require(&mut self, raw: &RawRequire) -> Requirement {
+        Requirement {
+            mfa: raw.mfa == Some(true),
+            max_duration: raw.max_duration.as_ref().map(|text| self.duration(text)),
+            eligible: raw.eligible == Some(true),
         }
     }
 
@@ -199,8 +221,6 @@ impl Reader {
             }
             if let Some(finding) = FindingName::from_text(&name) {
                 responses.insert(finding, response);
-            } else if finding::RESERVED.contains(&name.as_str()) {
-                self.warn(at, format!("`{name}` is not looked for by this version"));
             } else {
                 let hint = did_you_mean(finding::nearest(&name));
                 self.wrong(at, format!("`{name}` is not the name of a finding{hint}"));
