@@ -2,7 +2,7 @@
 //! multifactor authentication (MFA).
 //!
 //! All enabled policies that apply to a sign-in must be satisfied, so one that demands MFA is
-//! enough. Each policy is judged by itself ([`judge`]): a condition, a control or a member that is
+//! enough. Each policy is judged by itself (`judge`): a condition, a control or a member that is
 //! not understood never counts as protecting. Where nothing protects for certain and something
 //! might, the verdict is that it cannot be shown.
 //!
@@ -15,9 +15,13 @@
 
 mod conditions;
 mod controls;
+mod coverage;
 mod judge;
 mod policy;
 mod scope;
+mod trust;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -26,11 +30,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::coverage::{Access, Coverage, coverage};
 use self::judge::{Judged, judge, together};
 pub use self::policy::{
     Applications, AuthenticationStrength, ConditionSet, ConditionalAccessPolicy, ExternalTenants,
     GrantControls, GuestsOrExternalUsers, Locations, Platforms, Read, Users,
 };
+pub use self::trust::{Trust, entry, trust};
 use super::id::{PartnerId, PrincipalId};
 use super::role::RoleTemplateId;
 
@@ -148,6 +154,23 @@ pub enum Mfa {
         /// What leaves it open.
         why: Vec<Reason>,
     },
+}
+
+impl fmt::Display for Mfa {
+    /// `enforced by A, B`, or what else it is and why.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (verdict, reasons) = match self {
+            Self::Enforced { by } => return write!(f, "enforced by {}", by.join(", ")),
+            Self::Exempted { by } => ("exempted", by),
+            Self::NotEnforced { near_misses } => ("not enforced", near_misses),
+            Self::CannotBeShown { why } => ("cannot be shown", why),
+        };
+        f.write_str(verdict)?;
+        for (n, reason) in reasons.iter().enumerate() {
+            write!(f, "{} {reason}", if n == 0 { ":" } else { ";" })?;
+        }
+        Ok(())
+    }
 }
 
 /// Why a policy does not count, or why a verdict is open. Fit to show.

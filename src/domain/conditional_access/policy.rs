@@ -58,6 +58,20 @@ pub struct ConditionalAccessPolicy {
 }
 
 impl ConditionalAccessPolicy {
+    /// A policy as Graph gives it. What has another form altogether is a policy of which nothing
+    /// is understood.
+    pub fn of(value: &Value) -> Self {
+        Self::deserialize(value).unwrap_or_else(|_| {
+            let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+            Self {
+                id: text("id").unwrap_or_default(),
+                display_name: text("displayName"),
+                grant_controls: Some(Read::Other(value.clone())),
+                ..Self::default()
+            }
+        })
+    }
+
     /// Whether it is in force.
     pub fn is_enabled(&self) -> bool {
         self.state.as_ref().and_then(Read::known).is_some_and(|state| state == "enabled")
@@ -66,7 +80,12 @@ impl ConditionalAccessPolicy {
     /// Its name, fit to show.
     pub fn name(&self) -> String {
         let name = foreign(self.display_name.as_deref().unwrap_or_default());
-        if name.is_empty() { format!("policy {}", foreign(&self.id)) } else { name }
+        let id = foreign(&self.id);
+        match (name.as_str(), id.as_str()) {
+            ("", "") => "a policy without a name".to_owned(),
+            ("", id) => format!("policy {id}"),
+            (_, _) => name,
+        }
     }
 }
 
