@@ -222,7 +222,8 @@ pub fn mfa(policies: &Policies<'_>, who: &SignInIdentity<'_>) -> Mfa {
     let mut by: Vec<String> =
         judged.iter().filter(|one| one.enforces()).map(Judged::name).collect();
     if by.is_empty() {
-        by = together(&judged);
+        let clear = judged.iter().filter(|one| one.is_clear());
+        by = together(clear).into_iter().map(Judged::name).collect();
     }
     if !by.is_empty() {
         by.sort();
@@ -233,6 +234,7 @@ pub fn mfa(policies: &Policies<'_>, who: &SignInIdentity<'_>) -> Mfa {
         return verdict;
     }
     let mut open: Vec<Reason> = judged.iter().filter_map(Judged::open).collect();
+    open.extend(together(judged.iter()).into_iter().map(Judged::reason));
     let exempt: Vec<Reason> = judged.iter().filter_map(Judged::exempts).collect();
     if !policies.complete {
         open.push(general("not all conditional access policies could be read"));

@@ -168,49 +168,56 @@ impl Judged<'_> {
         Reason { policy: Some(self.name()), why: words.collect::<Vec<_>>().join(" and ") }
     }
 
-    /// The part of a dimension it covers, if it protects but for that.
+    /// The part of a dimension it covers, if that is all it lacks.
     fn part(&self) -> Option<&Part> {
         match self.lacks.as_slice() {
-            [Lack::Narrowed(_, part)] if self.unclear.is_empty() => part.as_ref(),
+            [Lack::Narrowed(_, part)] => part.as_ref(),
             _ => None,
         }
     }
+
+    pub(super) fn is_clear(&self) -> bool {
+        self.unclear.is_empty()
+    }
 }
 
-/// Policies that cover everything together, each protecting but for one dimension, which is the
-/// same: all applications but some, and those; browsers, and modern clients.
-pub(super) fn together(judged: &[Judged<'_>]) -> Vec<String> {
-    let parts: Vec<(String, &Part)> =
-        judged.iter().filter_map(|one| Some((one.name(), one.part()?))).collect();
+/// Policies that cover everything together, each lacking but one dimension, which is the same: all
+/// applications but some, and those; browsers, and modern clients.
+pub(super) fn together<'j, 'a>(
+    judged: impl Iterator<Item = &'j Judged<'a>>,
+) -> Vec<&'j Judged<'a>> {
+    let parts: Vec<(&Judged<'_>, &Part)> =
+        judged.filter_map(|one| Some((one, one.part()?))).collect();
     let clients: BTreeSet<&str> = ["browser", "mobileappsanddesktopclients"].into_iter().collect();
-    if let Some(names) = covered(&parts, Dimension::ClientAppTypes, &clients) {
-        return names;
+    if let Some(all) = covered(&parts, Dimension::ClientAppTypes, &clients) {
+        return all;
     }
-    for (name, whole) in parts.iter().filter(|(_, part)| part.all) {
+    for (one, whole) in parts.iter().filter(|(_, part)| part.all) {
         let left: BTreeSet<&str> = whole.excluded.iter().map(String::as_str).collect();
-        if let Some(mut names) = covered(&parts, whole.dimension, &left) {
-            names.push(name.clone());
-            return names;
+        if let Some(mut all) = covered(&parts, whole.dimension, &left) {
+            all.push(one);
+            return all;
         }
     }
     Vec::new()
 }
 
-/// The policies that cover all of `wanted` by name.
-fn covered(
-    parts: &[(String, &Part)],
+/// The policies that cover all of `wanted` by name. A part that leaves something out is not used:
+/// what is left out may overlap with what is wanted under another name.
+fn covered<'j, 'a>(
+    parts: &[(&'j Judged<'a>, &'j Part)],
     dimension: Dimension,
     wanted: &BTreeSet<&str>,
-) -> Option<Vec<String>> {
+) -> Option<Vec<&'j Judged<'a>>> {
     let usable = |part: &Part| part.dimension == dimension && !part.all && part.excluded.is_empty();
     let mut left = wanted.clone();
-    let mut names = Vec::new();
-    for (name, part) in parts.iter().filter(|(_, part)| usable(part)) {
+    let mut used = Vec::new();
+    for (one, part) in parts.iter().filter(|(_, part)| usable(part)) {
         let before = left.len();
-        left.retain(|one| !part.included.contains(*one));
+        left.retain(|name| !part.included.contains(*name));
         if left.len() < before {
-            names.push(name.clone());
+            used.push(*one);
         }
     }
-    left.is_empty().then_some(names)
+    left.is_empty().then_some(used)
 }

@@ -725,6 +725,14 @@ fn several_policies_may_cover_everything_together() {
         &technician(),
         "not enforced: “Azure” only applies to certain applications; “Most” leaves out certain applications",
     );
+    // The rest is covered, but for something that is not understood.
+    let mut strange = apps("Strange", json!(["Office365", AZURE]), json!([]));
+    lay(&mut strange, json!({"conditions": {"moonPhases": ["full"]}}));
+    check_all(
+        &[most.clone(), strange],
+        &technician(),
+        "cannot be shown: “Strange” only applies to certain applications and has the condition “moonPhases”, which is not understood; “Most” leaves out certain applications",
+    );
     // The rest is covered, but only at a risk.
     let mut risky = apps("Risky", json!(["Office365", AZURE]), json!([]));
     lay(&mut risky, json!({"conditions": {"signInRiskLevels": ["high"]}}));
@@ -748,6 +756,16 @@ fn several_policies_may_cover_everything_together() {
     let away =
         places("Away", json!({"includeLocations": ["All"], "excludeLocations": ["AllTrusted"]}));
     let here = places("Here", json!({"includeLocations": ["AllTrusted"]}));
+    let most_here = places(
+        "Here but Hq",
+        json!({"includeLocations": ["AllTrusted"], "excludeLocations": ["hq"]}),
+    );
+    let strange_here =
+        places("Strange", json!({"includeLocations": ["AllTrusted"], "includeNetworks": ["x"]}));
+    for not_all in [most_here, strange_here] {
+        let verdict = told(&self::verdict(&[away.clone(), not_all], Some(false), &technician()));
+        assert!(!verdict.starts_with("enforced"), "{verdict}");
+    }
     let here_not = places("Hq", json!({"includeLocations": ["All"], "excludeLocations": ["hq"]}));
     check_all(&[away.clone(), here], &technician(), "enforced by Away, Here");
     // Two that each leave a place out do not make up for each other: the places may overlap.

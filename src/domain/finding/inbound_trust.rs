@@ -135,7 +135,7 @@ mod tests {
     fn tells_what_is_taken_on_whose_word_and_which_setting_says_so() {
         check(
             "inbound-trust",
-            provider(Some(trusting(YES, NO, NO)), None),
+            provider(Some(trusting(YES, NO, NO)), Some(trusting(YES, YES, YES))),
             &[
                 "The word of Contoso Reseller is taken for the multifactor authentication of its people: its entry in the cross-tenant access settings says so.",
             ],
