@@ -29,3 +29,5 @@ pub mod telemetry;
 pub mod sim;
 #[cfg(feature = "sqlite")]
 pub mod demo;
+#[cfg(feature = "sqlite")]
+pub mod cli;
