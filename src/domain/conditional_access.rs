@@ -36,7 +36,7 @@ pub use self::policy::{
     Applications, AuthenticationStrength, ConditionSet, ConditionalAccessPolicy, ExternalTenants,
     GrantControls, GuestsOrExternalUsers, Locations, Platforms, Read, Users,
 };
-pub use self::trust::{Trust, entry, trust};
+pub use self::trust::{Trust, partner_entry, trust};
 use super::id::{PartnerId, PrincipalId};
 use super::role::RoleTemplateId;
 
@@ -85,6 +85,10 @@ pub struct DirectoryUser<'a> {
     /// known. Roles within an administrative unit and custom roles are not looked at by
     /// conditional access.
     pub roles: Option<&'a BTreeSet<RoleTemplateId>>,
+    /// Built-in roles it may activate for the whole directory; nothing where that is not known.
+    /// Conditional access looks at them once they are active: a policy that leaves their holders
+    /// out then lets the account off, and one that includes them came too late.
+    pub may_activate: Option<&'a BTreeSet<RoleTemplateId>>,
 }
 
 /// The kinds of users, by where they sign in and what they are here.

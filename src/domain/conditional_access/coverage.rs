@@ -66,7 +66,7 @@ impl Coverage {
         })
     }
 
-    /// Who they are, in words.
+    /// Who they are, in words that a verb may follow: a single person's description ends in a comma.
     pub fn who(&self) -> String {
         let partner = &self.partner.name;
         match &self.access {
@@ -109,6 +109,7 @@ pub fn coverage(facts: &Facts, tenant: &Tenant, grants: &[Grant]) -> Vec<Coverag
             security_defaults: facts.security_defaults,
         },
         roles: read(Part::RoleAssignments) && read(Part::GroupMembers),
+        may_activate: read(Part::EligibleSchedules) && read(Part::GroupMembers),
         groups: read(Part::Memberships),
     };
     people.values().flat_map(|people| known.covered(people)).collect()
@@ -133,6 +134,7 @@ struct Person<'a> {
     is_guest: bool,
     user: Option<&'a User>,
     roles: BTreeSet<RoleTemplateId>,
+    may_activate: BTreeSet<RoleTemplateId>,
 }
 
 fn people<'a>(
@@ -173,8 +175,10 @@ fn people<'a>(
             is_guest,
             user: user(facts, &grant.principal),
             roles: BTreeSet::new(),
+            may_activate: BTreeSet::new(),
         });
-        person.roles.extend(counted(grant));
+        person.roles.extend(counted(grant).filter(|_| !is_eligible(grant)));
+        person.may_activate.extend(counted(grant).filter(|_| is_eligible(grant)));
     }
     for account in facts.accounts.values() {
         let GivenAccount::Present { id, user } = account else { continue };
@@ -187,6 +191,7 @@ fn people<'a>(
             is_guest: false,
             user: None,
             roles: BTreeSet::new(),
+            may_activate: BTreeSet::new(),
         });
         person.user = Some(user);
     }
@@ -219,15 +224,19 @@ fn user<'a>(facts: &'a Facts, id: &PrincipalId) -> Option<&'a User> {
     })
 }
 
-/// The role, if conditional access looks at it: built in, held actively, for the whole directory.
+/// The role, if conditional access looks at it: built in, and for the whole directory.
 fn counted(grant: &Grant) -> Option<RoleTemplateId> {
-    let active = match &grant.held {
-        Held::Assignment { .. } | Held::Scheduled { .. } => true,
-        Held::ThroughGroup { eligible, .. } => !eligible,
-        Held::Eligible { .. } | Held::AppRole { .. } => false,
-    };
     let template = grant.role.template_id.filter(|id| role::by_id(*id).is_some());
-    template.filter(|_| active && grant.scope == "/")
+    template.filter(|_| grant.scope == "/" && !matches!(grant.held, Held::AppRole { .. }))
+}
+
+/// Whether it has to be activated before it is held.
+fn is_eligible(grant: &Grant) -> bool {
+    match &grant.held {
+        Held::Eligible { .. } => true,
+        Held::ThroughGroup { eligible, .. } => *eligible,
+        Held::Assignment { .. } | Held::Scheduled { .. } | Held::AppRole { .. } => false,
+    }
 }
 
 /// What is known of everybody.
@@ -235,6 +244,7 @@ struct Known<'a> {
     facts: &'a Facts,
     policies: Policies<'a>,
     roles: bool,
+    may_activate: bool,
     groups: bool,
 }
 
@@ -301,6 +311,7 @@ impl Known<'_> {
                 home: person.is_guest.then_some(partner),
                 groups: self.facts.memberships.get(id).filter(|_| self.groups),
                 roles: self.roles.then_some(&person.roles),
+                may_activate: self.may_activate.then_some(&person.may_activate),
             }),
         )
     }

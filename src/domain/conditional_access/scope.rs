@@ -81,7 +81,8 @@ pub(super) fn excludes(users: &Users, who: &SignInIdentity<'_>) -> Match {
     };
     let unknown =
         unknown(&users.rest).map(|_| Match::maybe("people named in a way that is not understood"));
-    Match::any(std::iter::once(side.concerns(who)).chain(unknown))
+    let parts = [side.concerns(who), activated(side.roles, who)];
+    Match::any(parts.into_iter().chain(unknown))
 }
 
 impl Side<'_> {
@@ -158,13 +159,39 @@ fn roles(ids: &[String], who: &SignInIdentity<'_>) -> Match {
         return Match::maybe("roles named in a way that is not understood");
     };
     let Some(role) = ids.iter().find(|id| held.contains(id)) else { return Match::No };
-    let name = crate::domain::role::by_id(*role).map_or("a certain role", |role| role.name);
+    let name = name_of(*role);
     match who {
         SignInIdentity::User(_) => Match::Yes(format!("holders of the role {name}")),
         SignInIdentity::ServiceProvider(_) => Match::Maybe(format!(
             "holders of the role {name}, and Microsoft does not say whether a partner's technicians count"
         )),
     }
+}
+
+/// Whether somebody may come to hold one of these roles by activating it.
+fn activated(ids: &[String], who: &SignInIdentity<'_>) -> Match {
+    let SignInIdentity::User(user) = who else { return Match::No };
+    match user.may_activate {
+        _ if ids.is_empty() => Match::No,
+        None => {
+            Match::maybe("holders of certain roles, and which roles may be activated is not known")
+        }
+        Some(roles) => {
+            let named = |role: &&RoleTemplateId| {
+                ids.iter().any(|id| RoleTemplateId::from_str(id.trim()) == Ok(**role))
+            };
+            roles.iter().find(named).map_or(Match::No, |role| {
+                Match::Maybe(format!(
+                    "holders of the role {}, which the account may activate",
+                    name_of(*role)
+                ))
+            })
+        }
+    }
+}
+
+fn name_of(role: RoleTemplateId) -> &'static str {
+    crate::domain::role::by_id(role).map_or("a certain role", |role| role.name)
 }
 
 /// Members of `conditionalAccessGuestOrExternalUserTypes`: what the portal calls all guests and

@@ -1,4 +1,5 @@
 //! What makes somebody use MFA, and what only looks like it.
+#![expect(clippy::needless_pass_by_value, reason = "a case is built where it is used")]
 
 use std::collections::BTreeSet;
 
@@ -42,6 +43,7 @@ struct Who {
     home: Option<PartnerId>,
     groups: Option<BTreeSet<PrincipalId>>,
     roles: Option<BTreeSet<RoleTemplateId>>,
+    may_activate: Option<BTreeSet<RoleTemplateId>>,
 }
 
 fn technician() -> Who {
@@ -55,6 +57,7 @@ fn guest() -> Who {
         home: Some(CONTOSO.parse().unwrap()),
         groups: Some(BTreeSet::new()),
         roles: Some(BTreeSet::new()),
+        may_activate: Some(BTreeSet::new()),
         ..Who::default()
     }
 }
@@ -75,6 +78,12 @@ impl Who {
         self
     }
 
+    fn eligible_for(mut self, name: &str) -> Self {
+        let role = role::by_name(name).unwrap().template_id;
+        self.may_activate.get_or_insert_default().insert(role);
+        self
+    }
+
     fn identity(&self) -> SignInIdentity<'_> {
         match &self.user {
             None => SignInIdentity::ServiceProvider(ServiceProvider {
@@ -88,6 +97,7 @@ impl Who {
                 home: self.home,
                 groups: self.groups.as_ref(),
                 roles: self.roles.as_ref(),
+                may_activate: self.may_activate.as_ref(),
             }),
         }
     }
@@ -108,7 +118,6 @@ fn told(mfa: &Mfa) -> String {
 }
 
 #[track_caller]
-#[expect(clippy::needless_pass_by_value, reason = "a case is built where it is checked")]
 fn check(policy: Value, who: Who, expect: &str) {
     check_all(&[policy], &who, expect);
 }
@@ -656,6 +665,29 @@ fn exclusion_beats_inclusion() {
     ] {
         check(users(exclusion), who, expect);
     }
+}
+
+#[test]
+fn a_role_that_may_be_activated_may_let_its_holder_off_and_protects_nobody_before() {
+    let without = users(json!({"excludeRoles": [role_id("Global Administrator")]}));
+    check(
+        without.clone(),
+        account().eligible_for("Global Administrator"),
+        "cannot be shown: “P” leaves out holders of the role Global Administrator, which the account may activate",
+    );
+    check(without.clone(), account().eligible_for("Reports Reader"), "enforced by P");
+    check(
+        without,
+        Who { may_activate: None, ..account() },
+        "cannot be shown: “P” leaves out holders of certain roles, and which roles may be activated is not known",
+    );
+    let only =
+        users(json!({"includeUsers": [], "includeRoles": [role_id("Global Administrator")]}));
+    check(
+        only,
+        account().eligible_for("Global Administrator"),
+        "not enforced: “P” applies to other people only",
+    );
 }
 
 #[test]

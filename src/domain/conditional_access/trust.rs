@@ -22,7 +22,7 @@ pub struct Trust {
 
 /// What is taken on the word of `partner`.
 pub fn trust(facts: &Facts, partner: PartnerId) -> Trust {
-    let entry = entry(facts, partner);
+    let entry = partner_entry(facts, partner);
     let own = entry.and_then(|entry| entry.inbound_trust).unwrap_or_default();
     let unread = facts.gaps.iter().any(|gap| gap.part == Part::PartnerEntries);
     let default = match entry {
@@ -48,6 +48,6 @@ pub fn trust(facts: &Facts, partner: PartnerId) -> Trust {
 }
 
 /// The partner's entry in the cross-tenant access policy.
-pub fn entry(facts: &Facts, partner: PartnerId) -> Option<&PartnerEntry> {
+pub fn partner_entry(facts: &Facts, partner: PartnerId) -> Option<&PartnerEntry> {
     facts.partner_entries.iter().find(|entry| entry.tenant_id.parse() == Ok(partner))
 }

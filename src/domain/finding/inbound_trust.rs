@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 
 use super::{Finding, FindingName, Rule, Severity, View};
-use crate::domain::conditional_access::{Trust, entry, trust};
+use crate::domain::conditional_access::{Trust, partner_entry, trust};
 use crate::domain::facts::Part;
 use crate::domain::grant::{PrincipalKind, named};
 use crate::domain::id::PartnerId;
@@ -43,7 +43,8 @@ fn check(view: &View<'_>) -> Vec<Finding> {
     with_power(view)
         .into_iter()
         .filter(|(id, _)| {
-            let own = entry(view.facts, *id).and_then(|e| e.is_in_multi_tenant_organization);
+            let own =
+                partner_entry(view.facts, *id).and_then(|e| e.is_in_multi_tenant_organization);
             own != Some(true)
         })
         .filter_map(|(id, partner)| {

@@ -396,6 +396,17 @@ pub(super) mod tests {
         let mut scoped = case.clone();
         scoped.facts.assignments[0].directory_scope_id = "/administrativeUnits/x".to_owned();
         assert!(found(FindingName::MfaNotEnforced, &scoped)[0].certain);
+        let excluding = policy(
+            "All but admins",
+            json!({"conditions": {"users": {"excludeRoles": [role.template_id.to_string()]}}}),
+        );
+        let other = with(
+            Case::new().dedicated_account("svc@woodgrove.example", "Reports Reader"),
+            &[excluding],
+        );
+        check(&other, &[]);
+        let unread = other.gap(Part::EligibleSchedules, GapCause::Denied);
+        assert!(!found(FindingName::MfaNotEnforced, &unread)[0].certain);
         let unread = case.gap(Part::RoleAssignments, GapCause::Unavailable);
         assert!(!found(FindingName::MfaNotEnforced, &unread)[0].certain);
     }
