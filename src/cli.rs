@@ -1,7 +1,12 @@
 //! The commands of the command line, one file each; the program `partner-warden` is the list of them.
 
+pub mod facts;
+mod file;
 pub mod policy;
+mod reading;
 pub mod redrive;
+pub mod replay;
+pub mod scan;
 pub mod sim;
 pub mod subscriptions;
 

@@ -179,6 +179,17 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]; its text says what is wrong, where, and how to mend it.
     pub fn load(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Self::load_for(Part::Whole, variable)
+    }
+
+    /// The same for what of the program is to run.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load_for(
+        part: Part,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
         let settings = Settings::read(variable).map_err(ConfigError::Settings)?;
         let (Source::File(policy), Source::File(secrets)) = (&settings.policy, &settings.secrets)
         else {
@@ -192,7 +203,7 @@ impl Config {
             source: settings.secrets.clone(),
             problems,
         })?;
-        Self::of(settings, &policy, secrets, Part::Whole)
+        Self::of(settings, &policy, secrets, part)
     }
 
     /// Checks what was read, for what of the program is to run.

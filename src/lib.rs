@@ -24,10 +24,14 @@ pub mod parts;
 pub mod serve;
 #[cfg(feature = "aws")]
 pub mod lambda;
+#[cfg(feature = "sqlite")]
+pub mod replay;
 pub mod config;
 pub mod telemetry;
 pub mod sim;
 #[cfg(feature = "sqlite")]
 pub mod demo;
+#[cfg(feature = "sqlite")]
+pub mod scan;
 #[cfg(feature = "sqlite")]
 pub mod cli;

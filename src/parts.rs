@@ -248,7 +248,7 @@ pub fn world(
 }
 
 /// What reads tenants: all of it asks Graph.
-fn readers(graph: Arc<Graph>) -> Readers {
+pub fn readers(graph: Arc<Graph>) -> Readers {
     Readers {
         roles: graph.clone(),
         objects: graph.clone(),

@@ -7,6 +7,7 @@ mod dead_letters;
 mod ledger;
 mod marks;
 mod outbox;
+mod past;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,8 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::ports::{Failure, PortError};
+
+pub use self::past::past;
 
 /// Most requests that share one commit.
 const TOGETHER_MAX: usize = 512;

@@ -5,11 +5,16 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use partner_warden::cli::facts::FactsCommand;
 use partner_warden::cli::policy::PolicyCommand;
 use partner_warden::cli::redrive::Redrive;
+use partner_warden::cli::replay::Replay;
+use partner_warden::cli::scan::Scan;
 use partner_warden::cli::sim::Simulate;
 use partner_warden::cli::subscriptions::Subscriptions;
-use partner_warden::cli::{WrongInput, exit_code, policy, redrive, sim, stopped, subscriptions};
+use partner_warden::cli::{
+    WrongInput, exit_code, facts, policy, redrive, replay, scan, sim, stopped, subscriptions,
+};
 use partner_warden::config::{Config, environment};
 use partner_warden::demo::demo;
 use partner_warden::ports::chain;
@@ -45,6 +50,15 @@ enum Command {
 
 SIGTERM or Ctrl-C finishes what is under way and stops.")]
     Serve,
+    /// Shows what every partner holds now and what breaks the policy. Changes nothing.
+    #[command(after_help = scan::HELP)]
+    Scan(Scan),
+    /// Shows what the policy would have done over exported audit logs. Does nothing.
+    #[command(after_help = replay::HELP)]
+    Replay(Replay),
+    /// Keeps what was read of a tenant as a file.
+    #[command(subcommand)]
+    Facts(FactsCommand),
     /// Runs a simulated Microsoft 365 to try things on: sign-in, Graph and a ticket inbox.
     #[command(after_help = "Example:
   partner-warden sim --listen 127.0.0.1:9090
@@ -75,9 +89,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let filter = environment("WARDEN_LOG");
     let filter = match command {
         // What they say is on standard output; only what goes wrong is added to it.
-        Command::Demo | Command::Subscriptions(_) | Command::Redrive(_) => {
-            filter.or_else(|| Some("error".to_owned()))
-        }
+        Command::Demo
+        | Command::Scan(_)
+        | Command::Facts(_)
+        | Command::Replay(_)
+        | Command::Subscriptions(_)
+        | Command::Redrive(_) => filter.or_else(|| Some("error".to_owned())),
         Command::Serve | Command::Sim(_) | Command::Policy(_) => filter,
     };
     telemetry::start(filter.as_deref())
@@ -94,6 +111,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             serve(&config, listener, Timing::default(), stopped).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Scan(command) => Ok(scan::run(command).await),
+        Command::Replay(command) => Ok(replay::run(&command)),
+        Command::Facts(command) => Ok(facts::run(command).await),
         Command::Sim(command) => sim::run(command).await,
         Command::Policy(command) => policy::run(command),
         Command::Subscriptions(command) => subscriptions::run(command).await,

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Write as _, stdout};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -14,7 +14,8 @@ use crate::sim::{Scenario, Sim};
 /// What is simulated, and where.
 #[derive(Debug, Args)]
 pub struct Simulate {
-    /// A scenario in YAML; without it, the tenant of the demo.
+    /// A scenario in YAML, or one that is built in: woodgrove, everything; without it, the tenant
+    /// of the demo.
     #[arg(long)]
     pub scenario: Option<PathBuf>,
     /// Where to listen.
@@ -25,15 +26,13 @@ pub struct Simulate {
 /// Runs it until it is asked to stop.
 pub async fn run(command: Simulate) -> anyhow::Result<ExitCode> {
     let Simulate { scenario, listen } = command;
-    let scenario = match scenario {
-        None => Scenario::woodgrove(),
-        Some(path) => {
-            let place = path.display();
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| WrongInput(format!("cannot read {place}: {error}")))?;
-            Scenario::from_yaml(&text)
-                .map_err(|error| WrongInput(format!("the scenario {place}: {error}")))?
-        }
+    let built_in = match &scenario {
+        None => Some(Scenario::woodgrove()),
+        Some(path) => path.to_str().and_then(Scenario::built_in),
+    };
+    let scenario = match (built_in, scenario) {
+        (Some(scenario), _) => scenario,
+        (None, path) => from_file(&path.unwrap_or_default())?,
     };
     let client_id = scenario.client_id.clone();
     let secret = match scenario.client_secret.as_str() {
@@ -61,4 +60,11 @@ pub async fn run(command: Simulate) -> anyhow::Result<ExitCode> {
     )?;
     stopped.await;
     Ok(ExitCode::SUCCESS)
+}
+
+fn from_file(path: &Path) -> Result<Scenario, WrongInput> {
+    let place = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| WrongInput(format!("cannot read {place}: {error}")))?;
+    Scenario::from_yaml(&text).map_err(|error| WrongInput(format!("the scenario {place}: {error}")))
 }

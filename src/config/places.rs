@@ -38,7 +38,7 @@ pub enum Part {
     Whole,
     /// The router alone, which may hold neither the application's credential nor a sink's key.
     Door,
-    /// The sweep alone, which reads and subscribes: it may hold neither the writer's credential nor
-    /// a sink's key.
+    /// The sweep alone, which reads and subscribes, or a scan, which reads: they may hold neither the
+    /// writer's credential nor a sink's key.
     Sweep,
 }

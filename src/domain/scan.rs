@@ -20,6 +20,8 @@ pub struct Scanned<'a> {
     pub facts: &'a Facts,
     /// When the reading began.
     pub read_at: Timestamp,
+    /// The moment as of which it is judged.
+    pub judged_at: Timestamp,
     /// Every way in which a partner holds a role.
     pub grants: Vec<Grant>,
     /// What breaks the policy, the most severe first.
@@ -40,6 +42,7 @@ pub fn scanned<'a>(
         tenant,
         facts,
         read_at,
+        judged_at: now,
         grants: grants(facts, tenant),
         findings: findings(facts, tenant, policy, now),
         gaps: facts.gaps.clone(),

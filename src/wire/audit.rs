@@ -3,6 +3,7 @@
 
 mod activity;
 mod directory;
+pub mod exported;
 mod management;
 mod value;
 

@@ -15,6 +15,7 @@ mod partner_center;
 mod metrics;
 mod plan_invariants;
 mod receiver_checks;
+mod replay;
 mod scenarios;
 mod senders;
 mod storm;

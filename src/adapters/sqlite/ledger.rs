@@ -161,7 +161,7 @@ fn verified(db: &Connection, step: &StepId, proof: Proof) -> rusqlite::Result<()
     .map(drop)
 }
 
-fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Result<History> {
+pub(super) fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Result<History> {
     let mut statement = db.prepare_cached(
         "SELECT grant_key, MAX(episode), state, intended_at FROM steps
          WHERE tenant = ?1 GROUP BY grant_key",
