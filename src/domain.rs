@@ -8,6 +8,7 @@ pub mod work;
 pub mod role;
 pub mod roster;
 pub mod policy;
+pub mod conditional_access;
 pub mod facts;
 pub mod grant;
 pub mod finding;
