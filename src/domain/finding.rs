@@ -22,6 +22,8 @@ mod standing_access;
 mod support_access_lingering;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests_together;
 mod unclassified_principal;
 mod unlisted_partner;
 mod unreadable;
@@ -239,16 +241,17 @@ impl Finding {
     /// The parts that a finding about no grant is made of: once they were read whole and it was
     /// not found again, it is gone.
     pub fn rests_on(&self) -> &'static [Part] {
-        match self.finding {
-            FindingName::UnlistedPartner if self.subject == unlisted_partner::GOVERNANCE => {
-                &[Part::Governance]
-            }
-            FindingName::UnlistedPartner => &[Part::PartnerEntries],
-            FindingName::DedicatedAccountDrift => &[Part::Accounts],
-            FindingName::SupportAccessLingering => {
-                &[Part::PartnerEntries, Part::ServiceProviderConstraints, Part::RoleAssignments]
-            }
-            other => other.rule().reads,
+        let is = |name| self.finding == name;
+        if is(FindingName::UnlistedPartner) && self.subject == unlisted_partner::GOVERNANCE {
+            &[Part::Governance]
+        } else if is(FindingName::UnlistedPartner) {
+            &[Part::PartnerEntries]
+        } else if is(FindingName::DedicatedAccountDrift) {
+            &[Part::Accounts]
+        } else if is(FindingName::SupportAccessLingering) {
+            &[Part::PartnerEntries, Part::ServiceProviderConstraints, Part::RoleAssignments]
+        } else {
+            self.finding.rule().reads
         }
     }
 }

@@ -46,21 +46,19 @@ fn check(view: &View<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = strangers
         .map(|grant| {
             let verb = if grant.held.must_be_activated() { "may activate" } else { "holds" };
-            let what = match grant.held {
-                Held::AppRole { .. } => "the application permission ",
-                _ => "",
-            };
-            let within = match &grant.held {
-                Held::ThroughGroup { group_name, .. } => format!(", which is in {group_name}"),
-                _ => String::new(),
-            };
-            let text = format!(
-                "{}, a partner the policy does not name, {verb} {what}{}{} through {}{within}.",
+            let is_permission = matches!(grant.held, Held::AppRole { .. });
+            let what = if is_permission { "the application permission " } else { "" };
+            let mut text = format!(
+                "{}, a partner the policy does not name, {verb} {what}{}{} through {}",
                 grant.partner.name,
                 grant.role.name,
                 grant.scope_note(),
                 grant.holder(),
             );
+            if let Held::ThroughGroup { group_name, .. } = &grant.held {
+                text = format!("{text}, which is in {group_name}");
+            }
+            text.push('.');
             about_grant(&RULE, grant, text)
         })
         .collect();
@@ -104,9 +102,9 @@ fn governing(view: &View<'_>) -> Vec<Finding> {
             let what = "governs this tenant by a tenant governance relationship";
             let mut found = relationship(partner, GOVERNANCE.to_owned(), what);
             if !is_known {
-                found.text = "A tenant governance relationship is active, and it does not say \
-                              which tenant governs this one."
-                    .to_owned();
+                let text = "A tenant governance relationship is active, and it does not say which \
+                            tenant governs this one.";
+                text.clone_into(&mut found.text);
                 found.certain = false;
             }
             found

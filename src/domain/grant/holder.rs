@@ -95,11 +95,10 @@ impl<'a> Known<'a> {
 
     /// A member of one of the tenant's own groups.
     pub(super) fn of_member(&self, id: &PrincipalId, object: &DirectoryObject) -> Option<Holder> {
-        match object {
-            // Devices and contacts, which hold no roles.
-            DirectoryObject::Other => None,
-            _ => self.holder(id, Some(object), self.home(self.homes.get(id).copied())),
-        }
+        // Devices and contacts hold no roles.
+        let may_hold = !matches!(object, DirectoryObject::Other);
+        let home = self.home(self.homes.get(id).copied());
+        if may_hold { self.holder(id, Some(object), home) } else { None }
     }
 
     /// The application, if a partner registered it.

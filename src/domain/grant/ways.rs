@@ -44,9 +44,10 @@ pub fn grants(facts: &Facts, tenant: &Tenant) -> Vec<Grant> {
         groups.extend(own_group(facts, &schedule.id, at, term, eligible));
         let Some(holder) = known.of_principal(at.principal) else { continue };
         let id = schedule.id.clone();
-        let held = match eligible {
-            true => Held::Eligible { eligibility: id },
-            false => Held::Scheduled { schedule: id },
+        let held = if eligible {
+            Held::Eligible { eligibility: id }
+        } else {
+            Held::Scheduled { schedule: id }
         };
         let to = if is_derived(schedule) { &mut derived } else { &mut found };
         to.push(grant(facts, at, holder, held, term));
@@ -317,5 +318,141 @@ fn lower(text: &str) -> Cow<'_, str> {
         Cow::Owned(text.to_ascii_lowercase())
     } else {
         Cow::Borrowed(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::facts::PartnerReference;
+    use crate::domain::finding::testing::{CONTOSO, Case, noon};
+
+    const SVC: &str = "svc-contoso@woodgrove.example";
+    const ROLE: &str = "Reports Reader";
+
+    fn grants_of(case: &Case) -> Vec<Grant> {
+        let policy = case.policy();
+        grants(&case.facts, &policy.roster.tenants[0])
+    }
+
+    /// The holder and what it may do, one line for each grant.
+    fn told(case: &Case) -> Vec<String> {
+        let grants = grants_of(case);
+        grants.iter().map(|grant| format!("{} {}", grant.holder(), grant.deed(""))).collect()
+    }
+
+    #[test]
+    fn a_schedule_belongs_to_the_assignment_it_names() {
+        let mut case = Case::new()
+            .dedicated_account(SVC, ROLE)
+            .holds_too(SVC, "Directory Readers")
+            .activated(SVC, ROLE, "2026-11-23T20:00:00Z");
+        let grants = grants_of(&case);
+        let terms = |grants: &[Grant]| -> Vec<(Option<Timestamp>, bool)> {
+            grants.iter().map(|grant| (grant.ends, grant.activated)).collect()
+        };
+        let ends = "2026-11-23T20:00:00Z".parse().ok();
+        assert_eq!(terms(&grants), [(ends, true), (None, false)], "by what it is about");
+        case.facts.active[0].role_definition_id.make_ascii_uppercase();
+        assert_eq!(terms(&grants_of(&case)), terms(&grants), "however it is written");
+        let second = case.facts.assignments[1].id.clone();
+        case.facts.active[0].role_assignment_origin_id = Some(second);
+        assert_eq!(terms(&grants_of(&case)), [(None, false), (ends, true)], "by what it names");
+        case.facts.active[0].role_assignment_origin_id = Some(AssignmentId("gone".to_owned()));
+        assert_eq!(terms(&grants_of(&case)), terms(&grants), "where that leads nowhere");
+    }
+
+    #[test]
+    fn a_members_schedule_is_no_term_of_the_groups_assignment() {
+        let mut case = Case::new()
+            .own_group("Admins", ROLE)
+            .guest_in("Admins", "Alice", "alice@contoso-reseller.example")
+            .shadow("Alice", ROLE);
+        let active = &mut case.facts.active[0];
+        active.role_assignment_origin_id = Some(case.facts.assignments[0].id.clone());
+        active.assignment_type = Some("Activated".to_owned());
+        active.end_date_time = Some(noon());
+        let grants = grants_of(&case);
+        assert_eq!(grants.len(), 1, "{grants:#?}");
+        assert_eq!((grants[0].ends, grants[0].activated), (None, false));
+    }
+
+    #[test]
+    fn a_schedule_that_no_assignment_shows_is_a_grant_of_its_own() {
+        let case = Case::new().account(SVC).active(SVC, ROLE, Some("2026-12-01T00:00:00Z"));
+        let grants = grants_of(&case);
+        assert!(matches!(grants[0].held, Held::Scheduled { .. }));
+        assert_eq!(grants[0].ends, "2026-12-01T00:00:00Z".parse().ok());
+        let own = Case::new().member("Megan", "User Administrator").active("Megan", ROLE, None);
+        assert_eq!(grants_of(&own), []);
+    }
+
+    #[test]
+    fn the_shadow_of_a_wider_scope_is_not_told_twice() {
+        let mut case = Case::new().account(SVC).eligible(SVC, ROLE, None).eligible(SVC, ROLE, None);
+        let inherited = &mut case.facts.eligible[1];
+        inherited.id = AssignmentId("inherited".to_owned());
+        inherited.member_type = Some("Inherited".to_owned());
+        inherited.directory_scope_id = "/administrativeUnits/au-1".to_owned();
+        assert_eq!(told(&case), [format!("{SVC} may activate {ROLE}")]);
+        case.facts.eligible.remove(0);
+        assert_eq!(
+            told(&case),
+            [format!("{SVC} may activate {ROLE} (scope /administrativeUnits/au-1)")]
+        );
+    }
+
+    #[test]
+    fn a_principal_of_which_only_an_assignment_tells_the_home_is_known_by_it_elsewhere() {
+        let id = "dddddddd-0000-0000-0000-000000000001";
+        let mut case = Case::new().unresolvable_from(id, CONTOSO, ROLE);
+        let mut eligible = Case::new().eligible("x", "Directory Readers", None).facts.eligible;
+        eligible[0].principal_id = PrincipalId::new(id);
+        case.facts.eligible = eligible;
+        let grants = grants_of(&case);
+        assert_eq!(grants.len(), 2);
+        assert!(grants.iter().all(|grant| grant.partner.name == "Contoso Reseller"), "{grants:#?}");
+    }
+
+    #[test]
+    fn a_partners_own_group_within_a_group_is_the_partners() {
+        let mut case = Case::new().own_group("Admins", ROLE).member_in("Admins", "Megan");
+        let group = case.facts.assignments[0].principal_id.clone();
+        let members = case.facts.members.get_mut(&group).unwrap();
+        members[0].object = DirectoryObject::PartnerReference(PartnerReference {
+            display_name: Some("Agents".to_owned()),
+            external_partner_tenant_id: Some(CONTOSO.to_owned()),
+            object_type: Some("Group".to_owned()),
+        });
+        assert_eq!(told(&case), ["Agents holds Reports Reader by being in Admins"]);
+        case.facts.members.get_mut(&group).unwrap()[0].object = DirectoryObject::Other;
+        assert_eq!(told(&case), [""; 0]);
+    }
+
+    #[test]
+    fn an_administrative_unit_is_called_by_its_name_if_that_was_read() {
+        let scope = "/administrativeUnits/AU-1";
+        let mut case = Case::new().scoped("Agents", ROLE, scope);
+        assert_eq!(told(&case), [format!("Agents holds {ROLE} (scope {scope})")]);
+        case.facts.units.insert(scope.to_lowercase(), "Berlin\u{202e}\n office".to_owned());
+        assert_eq!(
+            told(&case),
+            [format!("Agents holds {ROLE} (in the administrative unit Berlin office)")]
+        );
+    }
+
+    #[test]
+    fn who_cannot_sign_in_keeps_no_tenant() {
+        let mut case = Case::new().member("Megan", "Global Administrator");
+        let keeps = |case: &Case| {
+            keeps_a_global_administrator(&case.facts, &case.policy().roster.tenants[0])
+        };
+        assert!(keeps(&case));
+        for object in case.facts.objects.values_mut() {
+            if let DirectoryObject::User(user) = object {
+                user.account_enabled = Some(false);
+            }
+        }
+        assert!(!keeps(&case));
     }
 }

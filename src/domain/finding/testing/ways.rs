@@ -3,9 +3,10 @@
 use super::{Case, id_of};
 use crate::domain::facts::{
     AppRoleAssignment, DirectoryObject, GivenAccount, GovernanceRelationship, Member, Named,
-    PartnerApp, ScheduleInstance, ServicePrincipal, User,
+    PartnerApp, PartnerEntry, ScheduleInstance, ServicePrincipal, User,
 };
 use crate::domain::finding::testing::{CONTOSO, STRANGER};
+use crate::domain::grant::{Grant, grants};
 use crate::domain::id::{AssignmentId, PrincipalId};
 use crate::domain::role;
 
@@ -104,7 +105,7 @@ impl Case {
 
     pub(crate) fn guest_in(self, group: &str, name: &str, mail: &str) -> Self {
         let user = guest(name, mail);
-        let mut case = self.is_in(group, name, DirectoryObject::User(user.clone()));
+        let mut case = self.put_in(group, name, DirectoryObject::User(user.clone()));
         case.facts.guests.insert(id_of(name), user);
         case
     }
@@ -119,23 +120,23 @@ impl Case {
 
     pub(crate) fn member_in(self, group: &str, name: &str) -> Self {
         let upn = format!("{}@woodgrove.example", name.to_lowercase());
-        self.is_in(group, name, DirectoryObject::User(account(name, &upn)))
+        self.put_in(group, name, DirectoryObject::User(account(name, &upn)))
     }
 
     pub(crate) fn dedicated_in(mut self, group: &str, upn: &str) -> Self {
         self.accounts.push(upn.to_owned());
-        self.is_in(group, upn, DirectoryObject::User(account(upn, upn)))
+        self.put_in(group, upn, DirectoryObject::User(account(upn, upn)))
     }
 
     pub(crate) fn partner_app_in(self, group: &str, name: &str) -> Self {
-        self.is_in(group, name, DirectoryObject::ServicePrincipal(app(name, CONTOSO)))
+        self.put_in(group, name, DirectoryObject::ServicePrincipal(app(name, CONTOSO)))
     }
 
     pub(crate) fn stranger_in(self, group: &str, name: &str) -> Self {
-        self.is_in(group, name, DirectoryObject::ServicePrincipal(app(name, STRANGER)))
+        self.put_in(group, name, DirectoryObject::ServicePrincipal(app(name, STRANGER)))
     }
 
-    fn is_in(mut self, group: &str, name: &str, object: DirectoryObject) -> Self {
+    fn put_in(mut self, group: &str, name: &str, object: DirectoryObject) -> Self {
         let member = Member { id: id_of(name), object };
         self.facts.members.entry(id_of(group)).or_default().push(member);
         self
@@ -160,6 +161,17 @@ impl Case {
         self
     }
 
+    /// A tenant of one multi-tenant organisation with this one.
+    pub(crate) fn own_organisation(mut self, tenant: &str) -> Self {
+        self.facts.partner_entries.push(PartnerEntry {
+            tenant_id: tenant.to_owned(),
+            is_service_provider: Some(false),
+            is_in_multi_tenant_organization: Some(true),
+            inbound_trust: None,
+        });
+        self
+    }
+
     pub(crate) fn governed_by(mut self, tenant: &str, name: &str, status: Option<&str>) -> Self {
         self.facts.governance.push(GovernanceRelationship {
             id: "governance".to_owned(),
@@ -179,8 +191,8 @@ impl Case {
     /// A role that was taken away so many times.
     pub(crate) fn taken_away(mut self, role: &str, often: u32) -> Self {
         let policy = self.policy();
-        let grants = crate::domain::grant::grants(&self.facts, &policy.roster.tenants[0]);
-        let keys = grants.iter().filter(|grant| grant.role.name == role).map(|grant| grant.key());
+        let grants = grants(&self.facts, &policy.roster.tenants[0]);
+        let keys = grants.iter().filter(|grant| grant.role.name == role).map(Grant::key);
         self.facts.taken_away.extend(keys.map(|key| (key, often)));
         self
     }
