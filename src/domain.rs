@@ -6,6 +6,7 @@ pub mod secret;
 pub mod signal;
 pub mod work;
 pub mod role;
+pub mod app_role;
 pub mod roster;
 pub mod policy;
 pub mod conditional_access;

@@ -276,15 +276,15 @@ impl Row {
             Some(grant) if grant.is_seen_in(facts) => {
                 return facts.is_complete().then_some(Closing::Allowed);
             }
-            Some(grant) => !unread(grant.held.part()),
+            Some(grant) => !grant.held.parts().iter().any(|part| unread(*part)),
             // The part it speaks of was read this time, or its gap would have been found again;
             // unless nobody was let in at all.
             None if unreadable => {
                 !facts.gaps.iter().any(|gap| gap.cause == GapCause::SignInRefused)
             }
             None => {
-                let mut reads = self.findings.iter().flat_map(|found| found.finding.rule().reads);
-                !reads.any(|part| unread(*part))
+                let mut parts = self.findings.iter().flat_map(Finding::rests_on);
+                !parts.any(|part| unread(*part))
             }
         };
         (is_gone || facts.is_complete()).then_some(Closing::Gone)
@@ -434,6 +434,39 @@ mod tests {
         let unread = |part| Given::new().gap(part, GapCause::Unavailable);
         assert!(!after(&found, &unread(Part::Guests)).is_open());
         assert!(after(&found, &unread(Part::PartnerEntries)).is_open());
+        let governed = Given::new().governed_by(STRANGER, "Fabrikam", Some("active"));
+        assert!(!after(&governed, &unread(Part::PartnerEntries)).is_open());
+        assert!(after(&governed, &unread(Part::Governance)).is_open());
+    }
+
+    #[test]
+    fn a_way_through_a_group_is_gone_only_when_the_group_and_its_role_were_read() {
+        let found = Given::new().own_group("Admins", "Reports Reader").guest_in(
+            "Admins",
+            "Alice",
+            "alice@contoso-reseller.example",
+        );
+        let unread = |part| Given::new().gap(part, GapCause::Unavailable);
+        for part in [Part::GroupMembers, Part::RoleAssignments, Part::ActiveSchedules] {
+            assert!(after(&found, &unread(part)).is_open(), "{part:?}");
+        }
+        assert!(!after(&found, &unread(Part::EligibleSchedules)).is_open());
+        let may = Given::new().eligible_group("Admins", "Reports Reader").guest_in(
+            "Admins",
+            "Alice",
+            "alice@contoso-reseller.example",
+        );
+        assert!(after(&may, &unread(Part::EligibleSchedules)).is_open());
+        assert!(!after(&may, &unread(Part::RoleAssignments)).is_open());
+        // Seen, though the members of another group were not.
+        let scheduled = Given::new().scheduled_group("Admins", "Reports Reader").guest_in(
+            "Admins",
+            "Alice",
+            "alice@contoso-reseller.example",
+        );
+        let allowed = scheduled.clone().allow(&["Reports Reader"]);
+        let unsure = allowed.gap(Part::Guests, GapCause::Denied);
+        assert!(after(&scheduled, &unsure).is_open(), "held still, and not read whole");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod relationships;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -53,6 +54,9 @@ pub struct Facts {
     pub default_trust: Option<InboundTrust>,
     /// The roles a service provider may be given, by template id, where that could be read.
     pub constraints: BTreeMap<PartnerId, Vec<String>>,
+    /// Since when a service provider may be given those roles (`lastModifiedDateTime`), where that
+    /// could be read.
+    pub constraints_since: BTreeMap<PartnerId, Timestamp>,
     /// Tenant governance relationships.
     pub governance: Vec<GovernanceRelationship>,
     /// Conditional access policies, as Graph gives them.

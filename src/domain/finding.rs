@@ -22,6 +22,8 @@ mod standing_access;
 mod support_access_lingering;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests_together;
 mod unclassified_principal;
 mod unlisted_partner;
 mod unreadable;
@@ -33,7 +35,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Facts, Part};
-use super::grant::{Grant, grants};
+use super::grant::{Grant, Held, PrincipalKind, grants};
 use super::id::Sha256Hex;
 use super::policy::Policy;
 use super::roster::{AffectedPartner, Tenant};
@@ -235,6 +237,23 @@ impl Finding {
         let about = grant.as_ref().map_or(self.subject.as_str(), Sha256Hex::as_str);
         Sha256Hex::of_fields(&[self.finding.as_str(), &self.partner.key(), about])
     }
+
+    /// The parts that a finding about no grant is made of: once they were read whole and it was
+    /// not found again, it is gone.
+    pub fn rests_on(&self) -> &'static [Part] {
+        let is = |name| self.finding == name;
+        if is(FindingName::UnlistedPartner) && self.subject == unlisted_partner::GOVERNANCE {
+            &[Part::Governance]
+        } else if is(FindingName::UnlistedPartner) {
+            &[Part::PartnerEntries]
+        } else if is(FindingName::DedicatedAccountDrift) {
+            &[Part::Accounts]
+        } else if is(FindingName::SupportAccessLingering) {
+            &[Part::PartnerEntries, Part::ServiceProviderConstraints, Part::RoleAssignments]
+        } else {
+            self.finding.rule().reads
+        }
+    }
 }
 
 /// What the rules look at: the facts of one tenant with everything derived from them once.
@@ -292,6 +311,32 @@ pub fn nearest(text: &str) -> Option<&'static str> {
         .filter(|(distance, name)| *distance <= name.len() / 3)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
+}
+
+/// What has to be read whole before it is known who holds which role.
+const HOLDERS: &[Part] = &[
+    Part::RoleAssignments,
+    Part::ActiveSchedules,
+    Part::EligibleSchedules,
+    Part::Principals,
+    Part::GroupMembers,
+    Part::Guests,
+    Part::PartnerEntries,
+    Part::Governance,
+];
+
+impl<'a> View<'a> {
+    /// Directory roles of known holders that no allowance and no exception covers.
+    fn open_roles(&self) -> impl Iterator<Item = &'a Grant> {
+        self.open.iter().copied().filter(|grant| {
+            grant.kind != PrincipalKind::Unclassified && !matches!(grant.held, Held::AppRole { .. })
+        })
+    }
+}
+
+/// A moment as people read it: `2027-03-31 00:00 UTC`.
+fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// A finding about a grant.

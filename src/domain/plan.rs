@@ -400,10 +400,8 @@ impl Step {
                  & admins > {role} > Assignments, tick {holder}, choose Remove assignments."
             ),
             Held::Eligible { .. } | Held::Scheduled { .. } => {
-                let tab = match self.grant.held {
-                    Held::Eligible { .. } => "Eligible assignments",
-                    _ => "Active assignments",
-                };
+                let may = matches!(self.grant.held, Held::Eligible { .. });
+                let tab = if may { "Eligible assignments" } else { "Active assignments" };
                 format!(
                     "Open https://entra.microsoft.com as Privileged Role Administrator, choose ID \
                      Governance > Privileged Identity Management > Microsoft Entra roles > Roles > \

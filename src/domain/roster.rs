@@ -1,5 +1,8 @@
 //! The tenants and partners the policy knows.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +88,7 @@ impl AccountName {
 
     /// Whether it means the principal with this id and, if it has one, user principal name.
     pub fn means(&self, id: &PrincipalId, user_principal_name: Option<&str>) -> bool {
-        self.0 == id.as_str() || user_principal_name.is_some_and(|upn| upn.to_lowercase() == self.0)
+        self.0 == id.as_str() || user_principal_name.is_some_and(|upn| lower(upn) == self.0)
     }
 }
 
@@ -125,21 +128,56 @@ impl Tenant {
     pub fn partner(&self, id: PartnerId) -> Option<&Partner> {
         self.partners.iter().find(|partner| partner.id == id)
     }
+}
 
-    /// The partner that owns `domain` or a domain above it.
-    pub fn partner_of_domain(&self, domain: &str) -> Option<&Partner> {
-        let domain = domain.trim_end_matches('.').to_lowercase();
-        self.partners.iter().find(|partner| {
-            partner.domains.iter().any(|own| {
-                domain == *own
-                    || domain.strip_suffix(own.as_str()).is_some_and(|rest| rest.ends_with('.'))
-            })
-        })
+/// Where the policy's domains and accounts lead, to be asked about many principals.
+#[derive(Debug)]
+pub struct Attribution<'a> {
+    domains: HashMap<&'a str, &'a Partner>,
+    accounts: HashMap<&'a str, &'a Partner>,
+}
+
+impl<'a> Attribution<'a> {
+    /// What the policy says of one tenant. Where it says two things, the first counts.
+    pub fn of(tenant: &'a Tenant) -> Self {
+        let mut domains = HashMap::new();
+        let mut accounts = HashMap::new();
+        for partner in &tenant.partners {
+            for domain in &partner.domains {
+                domains.entry(domain.as_str()).or_insert(partner);
+            }
+            for account in &partner.accounts {
+                accounts.entry(account.as_str()).or_insert(partner);
+            }
+        }
+        Self { domains, accounts }
+    }
+
+    /// The partner that owns `domain`, or the nearest domain above it.
+    pub fn of_domain(&self, domain: &str) -> Option<&'a Partner> {
+        let domain = lower(domain.trim_end_matches('.'));
+        let mut rest: &str = &domain;
+        loop {
+            if let Some(partner) = self.domains.get(rest) {
+                return Some(partner);
+            }
+            rest = rest.split_once('.')?.1;
+        }
     }
 
     /// The partner to whom this account of the tenant was given.
-    pub fn partner_of_account(&self, id: &PrincipalId, upn: Option<&str>) -> Option<&Partner> {
-        self.partners.iter().find(|p| p.accounts.iter().any(|account| account.means(id, upn)))
+    pub fn of_account(&self, id: &PrincipalId, upn: Option<&str>) -> Option<&'a Partner> {
+        let by_upn = || self.accounts.get(lower(upn?).as_ref());
+        self.accounts.get(id.as_str()).or_else(by_upn).copied()
+    }
+}
+
+/// `text` in lower case.
+fn lower(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
+        Cow::Owned(text.to_lowercase())
+    } else {
+        Cow::Borrowed(text)
     }
 }
 
@@ -175,16 +213,21 @@ mod tests {
             ("example", false),
             ("", false),
         ] {
-            assert_eq!(tenant().partner_of_domain(domain).is_some(), belongs, "{domain}");
+            let tenant = tenant();
+            let known = Attribution::of(&tenant);
+            assert_eq!(known.of_domain(domain).is_some(), belongs, "{domain}");
         }
     }
 
     #[test]
     fn an_account_is_named_by_upn_or_id() {
         let id = PrincipalId::new("ABC");
-        assert!(tenant().partner_of_account(&id, Some("svc-contoso@woodgrove.example")).is_some());
-        assert!(tenant().partner_of_account(&id, Some("svc-contoso2@woodgrove.example")).is_none());
-        assert!(tenant().partner_of_account(&id, None).is_none());
+        let tenant = tenant();
+        let known = Attribution::of(&tenant);
+        assert!(known.of_account(&id, Some("svc-contoso@woodgrove.example")).is_some());
+        assert!(known.of_account(&id, Some("SVC-Contoso@Woodgrove.Example")).is_some());
+        assert!(known.of_account(&id, Some("svc-contoso2@woodgrove.example")).is_none());
+        assert!(known.of_account(&id, None).is_none());
         assert!(AccountName::new("aBc").means(&id, None));
     }
 }

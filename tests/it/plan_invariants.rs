@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use partner_warden::domain::facts::{
-    DirectoryObject, Facts, Gap, GapCause, Named, Part, PartnerEntry, PartnerReference,
-    RoleAssignment, ServicePrincipal, User,
+    self, AppRoleAssignment, DirectoryObject, Facts, Gap, GapCause, Member, Named, Part,
+    PartnerEntry, PartnerReference, RoleAssignment, ScheduleInstance, ServicePrincipal, User,
 };
 use partner_warden::domain::finding::{Finding, FindingName, findings};
-use partner_warden::domain::grant::grants;
+use partner_warden::domain::grant::{Grant, grants};
 use partner_warden::domain::id::{AssignmentId, PrincipalId};
 use partner_warden::domain::plan::{
     Circumstances, History, PastStep, Plan, Step, StepState, Verdict, plan,
@@ -32,11 +32,17 @@ const ROLES: [&str; 6] = [
     "Directory Readers",
     "99999999-9999-9999-9999-999999999999",
 ];
-const FINDINGS: [&str; 6] = [
+const FINDINGS: [&str; 12] = [
     "privileged-role",
     "role-not-allowed",
     "unlisted-partner",
     "guest-with-role",
+    "role-via-group",
+    "standing-access",
+    "dedicated-account-drift",
+    "partner-app-privileged",
+    "allowance-expired",
+    "reappeared",
     "unclassified-principal",
     "unreadable",
 ];
@@ -82,9 +88,37 @@ const KINDS: [Kind; 12] = [
     Garbled,
 ];
 
+/// By what a role is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Assigned,
+    Eligible,
+    /// Active by a schedule that no assignment shows.
+    Scheduled,
+    /// In a group of the tenant's own that holds the role.
+    InGroup,
+    /// In one that may activate it.
+    InEligibleGroup,
+    /// An application permission instead of a role.
+    Permitted,
+}
+
+const WAYS: [Way; 6] = [
+    Way::Assigned,
+    Way::Eligible,
+    Way::Scheduled,
+    Way::InGroup,
+    Way::InEligibleGroup,
+    Way::Permitted,
+];
+
+/// `RoleManagement.ReadWrite.Directory`.
+const PERMISSION: &str = "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8";
+
 /// One role held by somebody.
 #[derive(Debug, Clone, Copy)]
 struct Held {
+    way: Way,
     kind: Kind,
     number: u8,
     role: &'static str,
@@ -147,9 +181,102 @@ impl Held {
         })
     }
 
+    fn definition(self) -> String {
+        let built_in = role::by_name(self.role).map(|role| role.template_id.to_string());
+        built_in.unwrap_or_else(|| self.role.to_owned())
+    }
+
+    fn scope(self) -> &'static str {
+        if self.in_unit { "/administrativeUnits/au-1" } else { "/" }
+    }
+
+    /// The group through which it is held.
+    fn group(self) -> PrincipalId {
+        let way = WAYS.iter().position(|way| *way == self.way).unwrap();
+        let role = ROLES.iter().position(|role| *role == self.role).unwrap();
+        PrincipalId::new(&format!(
+            "99999999-{way:04x}-4000-8000-{role:04x}{:08x}",
+            u8::from(self.in_unit)
+        ))
+    }
+
+    /// The id of the assignment, eligibility, schedule or permission.
+    fn id(self) -> AssignmentId {
+        let holder = match self.way {
+            Way::InGroup | Way::InEligibleGroup => self.group(),
+            Way::Assigned | Way::Eligible | Way::Scheduled | Way::Permitted => self.principal(),
+        };
+        let way = match self.way {
+            Way::Assigned | Way::InGroup => "a",
+            Way::Eligible | Way::InEligibleGroup => "e",
+            Way::Scheduled => "s",
+            Way::Permitted => "p",
+        };
+        AssignmentId(format!("{way}-{holder}-{}-{}", self.role, self.in_unit))
+    }
+
+    /// Adds what is held to what a tenant looks like.
+    fn put_into(self, facts: &mut Facts) {
+        let schedule = |principal_id| ScheduleInstance {
+            id: self.id(),
+            principal_id,
+            role_definition_id: self.definition(),
+            directory_scope_id: self.scope().to_owned(),
+            end_date_time: self.in_unit.then(now),
+            member_type: Some("Direct".to_owned()),
+            assignment_type: Some("Assigned".to_owned()),
+            role_assignment_origin_id: None,
+        };
+        match self.way {
+            Way::Assigned => facts.assignments.push(self.assignment()),
+            Way::Eligible => facts.eligible.push(schedule(self.principal())),
+            Way::Scheduled => facts.active.push(schedule(self.principal())),
+            Way::InGroup | Way::InEligibleGroup => {
+                let group = DirectoryObject::Group(Named { display_name: Some("Admins".into()) });
+                let known = facts.objects.insert(self.group(), group).is_some();
+                let object = self.object().unwrap_or(DirectoryObject::Other);
+                let member = Member { id: self.principal(), object };
+                let members = facts.members.entry(self.group()).or_default();
+                if !members.contains(&member) {
+                    members.push(member);
+                }
+                if known {
+                    // Its role is there already.
+                } else if self.way == Way::InGroup {
+                    facts.assignments.push(RoleAssignment {
+                        id: self.id(),
+                        principal_id: self.group(),
+                        principal_organization_id: Some(WOODGROVE.to_owned()),
+                        ..self.assignment()
+                    });
+                } else {
+                    facts.eligible.push(schedule(self.group()));
+                }
+            }
+            Way::Permitted => facts.apps.push(facts::PartnerApp {
+                id: self.principal(),
+                app: ServicePrincipal {
+                    display_name: Some("App".to_owned()),
+                    app_id: None,
+                    app_owner_organization_id: Some(self.partner().unwrap_or(WOODGROVE).to_owned()),
+                },
+                app_roles: vec![AppRoleAssignment {
+                    id: self.id(),
+                    app_role_id: PERMISSION.to_owned(),
+                    resource_display_name: Some("Microsoft Graph".to_owned()),
+                    resource_id: None,
+                }],
+            }),
+        }
+        if let Some(object) = self.object() {
+            facts.objects.insert(self.principal(), object.clone());
+            if let (PartnerGuest | OtherGuest, DirectoryObject::User(user)) = (self.kind, object) {
+                facts.guests.insert(self.principal(), user);
+            }
+        }
+    }
+
     fn assignment(self) -> RoleAssignment {
-        let definition = role::by_name(self.role).map(|role| role.template_id.to_string());
-        let scope = if self.in_unit { "/administrativeUnits/au-1" } else { "/" };
         let home = match self.kind {
             PartnerGroup | StrangerGroup => self.partner(),
             Contradictory => Some(STRANGER),
@@ -158,10 +285,10 @@ impl Held {
             | Unresolvable => None,
         };
         RoleAssignment {
-            id: AssignmentId(format!("{}-{}-{}", self.principal(), self.role, self.in_unit)),
+            id: self.id(),
             principal_id: self.principal(),
-            role_definition_id: definition.unwrap_or_else(|| self.role.to_owned()),
-            directory_scope_id: scope.to_owned(),
+            role_definition_id: self.definition(),
+            directory_scope_id: self.scope().to_owned(),
             principal_organization_id: home.map(str::to_owned),
         }
     }
@@ -176,6 +303,9 @@ struct World {
     allowed: Vec<&'static str>,
     unlisted: Vec<&'static str>,
     excepted: Option<&'static str>,
+    /// Whether the allowance ran out, and whether roles have to be activated and to end.
+    ended: bool,
+    demands: bool,
     responses: Vec<Option<&'static str>>,
     protected: Vec<Held>,
     most: u32,
@@ -188,8 +318,14 @@ fn now() -> Timestamp {
 }
 
 fn held() -> impl Strategy<Value = Held> {
-    let parts = (select(KINDS.to_vec()), 0..2_u8, select(ROLES.to_vec()), any::<bool>());
-    parts.prop_map(|(kind, number, role, in_unit)| Held { kind, number, role, in_unit })
+    let parts = (
+        select(WAYS.to_vec()),
+        select(KINDS.to_vec()),
+        0..2_u8,
+        select(ROLES.to_vec()),
+        any::<bool>(),
+    );
+    parts.prop_map(|(way, kind, number, role, in_unit)| Held { way, kind, number, role, in_unit })
 }
 
 fn some_roles() -> impl Strategy<Value = Vec<&'static str>> {
@@ -211,6 +347,7 @@ fn world() -> impl Strategy<Value = World> {
         some_roles(),
         some_roles(),
         proptest::option::of(select(ROLES.to_vec())),
+        (proptest::bool::weighted(0.2), any::<bool>()),
         vec(proptest::option::weighted(0.8, select(acts.to_vec())), FINDINGS.len()),
         vec(held(), 0..3),
         0..6_u32,
@@ -219,7 +356,7 @@ fn world() -> impl Strategy<Value = World> {
     (tenant, policy, 0..4_u32, past).prop_map(
         |(
             (held, providers),
-            (mode, allowed, unlisted, excepted, responses, protected, most),
+            (mode, allowed, unlisted, excepted, (ended, demands), responses, protected, most),
             done,
             past,
         )| World {
@@ -229,6 +366,8 @@ fn world() -> impl Strategy<Value = World> {
             allowed,
             unlisted,
             excepted,
+            ended,
+            demands,
             responses,
             protected,
             most,
@@ -240,19 +379,7 @@ fn world() -> impl Strategy<Value = World> {
 
 impl World {
     fn facts(&self) -> Facts {
-        let held = self.held.iter();
-        let guest = |held: &&Held| matches!(held.kind, PartnerGuest | OtherGuest);
-        let user = |held: &Held| match held.object() {
-            Some(DirectoryObject::User(user)) => Some((held.principal(), user)),
-            _ => None,
-        };
-        Facts {
-            assignments: held.clone().map(|held| held.assignment()).collect(),
-            objects: held
-                .clone()
-                .filter_map(|held| Some((held.principal(), held.object()?)))
-                .collect(),
-            guests: held.filter(guest).filter_map(user).collect(),
+        let mut facts = Facts {
             partner_entries: self
                 .providers
                 .iter()
@@ -263,7 +390,9 @@ impl World {
                 })
                 .collect(),
             ..Facts::default()
-        }
+        };
+        self.held.iter().for_each(|held| held.put_into(&mut facts));
+        facts
     }
 
     fn policy(&self) -> Policy {
@@ -291,12 +420,14 @@ impl World {
         let text = format!(
             "version: 1\nmode: {}\ntenants:\n  - id: {WOODGROVE}\n    name: Woodgrove\n    \
              partners:\n      - id: {CONTOSO}\n        name: Contoso Reseller\n        domains: \
-             [contoso-reseller.example]\n        accounts: {}\n        allow: {{roles: {}}}\n    \
-             unlisted: {{allow: {{roles: {}}}}}\n{exceptions}respond: {{{}}}\nguardrails: \
+             [contoso-reseller.example]\n        accounts: {}\n        allow: {{roles: {}{}}}\n        require: \
+             {{{}}}\n    unlisted: {{allow: {{roles: {}}}}}\n{exceptions}respond: {{{}}}\nguardrails: \
              {{protected: {}, maxRevocations: {}, per: 1h}}\n",
             self.mode,
             serde_json::to_string(&given).unwrap(),
             list(&self.allowed),
+            if self.ended { ", until: 2026-11-01" } else { "" },
+            if self.demands { "eligible: true, maxDuration: P30D" } else { "" },
             list(&self.unlisted),
             respond.join(", "),
             serde_json::to_string(&protected).unwrap(),
@@ -315,8 +446,9 @@ impl World {
     }
 
     fn plan(&self) -> Plan {
-        let (facts, policy) = (self.facts(), self.policy());
+        let (mut facts, policy) = (self.facts(), self.policy());
         let history = self.history(&facts, &policy);
+        facts.taken_away = history.taken_away();
         let (policy, tenant) = (&policy, &policy.roster.tenants[0]);
         let about = Circumstances { policy, tenant, history: &history, own_apps: &[], now: now() };
         plan(&facts, about)
@@ -327,24 +459,33 @@ impl World {
         findings(facts, &policy.roster.tenants[0], &policy, now())
     }
 
-    /// What the assignment of a step was made from.
-    fn held_by(&self, step: &Step) -> Held {
-        let is_it = |held: &&Held| Some(&held.assignment().id) == step.grant.assignment();
+    /// What a grant was made from.
+    fn held_by(&self, grant: &Grant) -> Held {
+        let is_it =
+            |held: &&Held| held.id() == *grant.held.id() && held.principal() == grant.principal;
         *self.held.iter().find(is_it).unwrap()
+    }
+
+    fn grants(&self) -> Vec<Grant> {
+        grants(&self.facts(), &self.policy().roster.tenants[0])
     }
 
     /// Whether the policy lets the partner hold the role.
     fn allows(&self, held: Held) -> bool {
         match held.partner() {
+            _ if held.way == Way::Permitted => false,
             Some(STRANGER) => self.unlisted.contains(&held.role),
-            Some(_) => self.allowed.contains(&held.role) || self.excepted == Some(held.role),
+            Some(_) => {
+                (self.allowed.contains(&held.role) && !self.ended)
+                    || self.excepted == Some(held.role)
+            }
             None => false,
         }
     }
 }
 
 fn a(kind: Kind) -> Held {
-    Held { kind, number: 0, role: GLOBAL_ADMINISTRATOR, in_unit: false }
+    Held { way: Way::Assigned, kind, number: 0, role: GLOBAL_ADMINISTRATOR, in_unit: false }
 }
 
 fn steps(plan: &Plan) -> Vec<&Step> {
@@ -370,7 +511,51 @@ proptest! {
     fn no_step_is_about_the_tenants_own_or_about_nobody_knows_whom(world in world()) {
         let plan = world.plan();
         for step in steps(&plan) {
-            prop_assert!(world.held_by(step).partner().is_some(), "{plan}");
+            prop_assert!(world.held_by(&step.grant).partner().is_some(), "{plan}");
+        }
+    }
+
+    #[test]
+    fn no_grant_is_about_the_tenants_own_or_about_somebody_elses(world in world()) {
+        for grant in world.grants() {
+            let kind = world.held_by(&grant).kind;
+            prop_assert!(!matches!(kind, OwnUser | OwnGroup | OwnApp | OtherGuest), "{grant:?}");
+            let partner = grant.partner.id.map(|id| id.to_string());
+            prop_assert_ne!(partner.as_deref(), Some(WOODGROVE));
+        }
+    }
+
+    #[test]
+    fn every_way_a_partner_holds_a_role_is_a_grant(world in world()) {
+        let grants = world.grants();
+        for held in &world.held {
+            let Some(partner) = held.partner() else { continue };
+            // An application of somebody who is no partner here.
+            let is_partner = partner != STRANGER || world.providers.contains(&STRANGER);
+            if held.way == Way::Permitted && !is_partner {
+                continue;
+            }
+            let is_it = |grant: &&Grant| {
+                let by = held.id() == *grant.held.id() && held.principal() == grant.principal;
+                // A schedule that belongs to an assignment is told with it.
+                let with = held.way == Way::Scheduled
+                    && grant.assignment().is_some()
+                    && grant.principal == held.principal()
+                    && grant.role.definition_id == held.definition()
+                    && grant.scope == held.scope();
+                by || with
+            };
+            let grant = grants.iter().find(is_it);
+            let told = grant.and_then(|grant| grant.partner.id).map(|id| id.to_string());
+            prop_assert_eq!(told.as_deref(), Some(partner), "{:?}", held);
+        }
+    }
+
+    #[test]
+    fn nothing_but_role_assignments_is_taken_away(world in world()) {
+        let plan = world.plan();
+        for step in steps(&plan).into_iter().filter(|step| goes_ahead(step)) {
+            prop_assert!(step.grant.assignment().is_some(), "{plan}");
         }
     }
 
@@ -379,7 +564,7 @@ proptest! {
         let plan = world.plan();
         let protected = |held: Held| world.protected.iter().any(|p| p.principal() == held.principal());
         for step in steps(&plan).into_iter().filter(|step| goes_ahead(step)) {
-            prop_assert!(!protected(world.held_by(step)), "{plan}");
+            prop_assert!(!protected(world.held_by(&step.grant)), "{plan}");
         }
     }
 
@@ -387,7 +572,7 @@ proptest! {
     fn no_step_is_about_what_the_policy_allows(world in world()) {
         let plan = world.plan();
         for step in steps(&plan) {
-            prop_assert!(!world.allows(world.held_by(step)), "{plan}");
+            prop_assert!(!world.allows(world.held_by(&step.grant)), "{plan}");
         }
     }
 
@@ -410,7 +595,7 @@ proptest! {
     #[test]
     fn each_grant_has_one_step_at_the_most(world in world()) {
         let plan = world.plan();
-        let mut ids: Vec<_> = steps(&plan).into_iter().map(|step| step.grant.assignment()).collect();
+        let mut ids: Vec<_> = steps(&plan).into_iter().map(|step| step.grant.key()).collect();
         let all = ids.len();
         ids.sort();
         ids.dedup();
@@ -419,11 +604,13 @@ proptest! {
 
     #[test]
     fn nobody_is_locked_out(world in world()) {
-        let is_own = |held: &Held| held.kind == OwnUser && held.role == GLOBAL_ADMINISTRATOR;
+        let is_own = |held: &Held| {
+            held.kind == OwnUser && held.way == Way::Assigned && held.role == GLOBAL_ADMINISTRATOR
+        };
         let someone_stays = world.held.iter().any(|held| is_own(held) && !held.in_unit);
         let plan = world.plan();
         for step in steps(&plan).into_iter().filter(|step| goes_ahead(step)) {
-            let is_last = world.held_by(step).role == GLOBAL_ADMINISTRATOR && !someone_stays;
+            let is_last = world.held_by(&step.grant).role == GLOBAL_ADMINISTRATOR && !someone_stays;
             prop_assert!(!is_last, "{plan}");
         }
     }
@@ -438,6 +625,12 @@ proptest! {
             Part::Guests,
             Part::PartnerEntries,
             Part::RoleDefinitions,
+            Part::ActiveSchedules,
+            Part::EligibleSchedules,
+            Part::GroupMembers,
+            Part::Accounts,
+            Part::PartnerApps,
+            Part::Governance,
         ] {
             let mut facts = facts.clone();
             let detail = "(detail)".to_owned();
@@ -445,9 +638,10 @@ proptest! {
             let mut left = world.findings(&facts);
             left.retain(|finding| finding.finding != FindingName::Unreadable);
             // Where principals could not be read, the gap stands for those of whom nothing is
-            // known.
+            // known; where the schedules could not be, it is not known for how long.
             let stands_for = |told: &&String| {
                 part == Part::Principals && told.contains("finding: UnclassifiedPrincipal")
+                    || part == Part::ActiveSchedules && told.contains("finding: StandingAccess")
             };
             let after = told(&left);
             let gone: Vec<&String> =

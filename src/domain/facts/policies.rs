@@ -53,3 +53,14 @@ pub struct GovernanceRelationship {
     #[serde(default)]
     pub governing_tenant_name: Option<String>,
 }
+
+impl GovernanceRelationship {
+    /// Whether it still gives power: it was not terminated. What is only asked to end has not
+    /// ended, and a state nobody knows is not one either.
+    ///
+    /// Source: Microsoft Graph documentation, enumeration `relationshipStatus` (active,
+    /// terminated, terminationRequestedByGoverningTenant).
+    pub fn stands(&self) -> bool {
+        !self.status.as_deref().is_some_and(|status| status.eq_ignore_ascii_case("terminated"))
+    }
+}

@@ -1,14 +1,13 @@
 //! `guest-with-role`: a guest account of a partner's people holds a directory role.
 
-use super::{Finding, FindingName, Rule, Severity, View, about_grant};
-use crate::domain::facts::Part;
+use super::{Finding, FindingName, HOLDERS, Rule, Severity, View, about_grant};
 use crate::domain::grant::PrincipalKind;
 
 pub(super) const RULE: Rule = Rule {
     name: FindingName::GuestWithRole,
     name_text: "guest-with-role",
     severity: Severity::High,
-    reads: &[Part::RoleAssignments, Part::Principals, Part::Guests],
+    reads: HOLDERS,
     why: "A guest account is a second way in beside delegated administration: it has no end, does not show under Partner relationships, and stays when the relationship ends.",
     mend: "Microsoft Entra admin center > Roles & admins > the role > Assignments: remove the guest. If the partner needs the role, let it ask for it by delegated administration, or give it an account of your own that your MFA rules cover.",
     page: "https://learn.microsoft.com/entra/external-id/user-properties",
@@ -16,11 +15,10 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(view: &View<'_>) -> Vec<Finding> {
-    let guests = view.open.iter().filter(|grant| grant.kind == PrincipalKind::Guest);
+    let guests = view.open_roles().filter(|grant| grant.kind == PrincipalKind::Guest);
     guests
         .map(|grant| {
-            let text =
-                format!("{} holds {}{}.", grant.introduced(), grant.role.name, grant.scope_note());
+            let text = format!("{} {}.", grant.introduced(), grant.deed(""));
             about_grant(&RULE, grant, text)
         })
         .collect()

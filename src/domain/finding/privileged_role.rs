@@ -2,37 +2,41 @@
 
 use super::{Finding, FindingName, Rule, Severity, View, about_grant};
 use crate::domain::facts::Part;
-use crate::domain::grant::PrincipalKind;
 
 pub(super) const RULE: Rule = Rule {
     name: FindingName::PrivilegedRole,
     name_text: "privileged-role",
     severity: Severity::Critical,
-    reads: &[Part::RoleAssignments, Part::Principals, Part::Guests, Part::RoleDefinitions],
+    reads: &[
+        Part::RoleAssignments,
+        Part::ActiveSchedules,
+        Part::EligibleSchedules,
+        Part::Principals,
+        Part::GroupMembers,
+        Part::Guests,
+        Part::PartnerEntries,
+        Part::Governance,
+        Part::RoleDefinitions,
+    ],
     why: "A privileged role lets its holder take over accounts or the whole tenant. Held by a partner it works outside your own conditional access, so whoever breaks into the partner is inside your tenant; NOBELIUM used exactly that.",
-    mend: "Give the partner only the roles its work needs (Microsoft lists them by task), for a limited time. To take this one away: Microsoft 365 admin center > Settings > Partner relationships > the partner > Remove roles; for a guest or an account of your own: Microsoft Entra admin center > Roles & admins > the role > Assignments > Remove.",
+    mend: "Give the partner only the roles its work needs (Microsoft lists them by task), for a limited time. To take this one away: Microsoft 365 admin center > Settings > Partner relationships > the partner > Remove roles; for a guest or an account of your own: Microsoft Entra admin center > Roles & admins > the role > Assignments > Remove (one that may be activated: the tab Eligible assignments; one that is held by being in a group: Groups > the group > Members).",
     page: "https://learn.microsoft.com/entra/identity/role-based-access-control/privileged-roles-permissions",
     check,
 };
 
 fn check(view: &View<'_>) -> Vec<Finding> {
-    let held = view.open.iter().filter(|grant| grant.kind != PrincipalKind::Unclassified);
-    held.filter_map(|grant| {
-        let (certain, what) = match grant.role.privileged {
-            Some(true) => (true, "the privileged role"),
-            // Nobody says whether it is privileged, so nobody says that it is harmless.
-            None => (false, "a role that cannot be shown to be harmless,"),
-            Some(false) => return None,
-        };
-        let text = format!(
-            "{} holds {what} {}{}.",
-            grant.introduced(),
-            grant.role.name,
-            grant.scope_note(),
-        );
-        Some(Finding { certain, ..about_grant(&RULE, grant, text) })
-    })
-    .collect()
+    view.open_roles()
+        .filter_map(|grant| {
+            let (certain, what) = match grant.role.privileged {
+                Some(true) => (true, "the privileged role "),
+                // Nobody says whether it is privileged, so nobody says that it is harmless.
+                None => (false, "a role that cannot be shown to be harmless, "),
+                Some(false) => return None,
+            };
+            let text = format!("{} {}.", grant.introduced(), grant.deed(what));
+            Some(Finding { certain, ..about_grant(&RULE, grant, text) })
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 //! `role-not-allowed`: a partner holds a role outside what the policy allows it.
 
-use super::{Finding, FindingName, Rule, Severity, View, about_grant};
-use crate::domain::facts::Part;
-use crate::domain::grant::PrincipalKind;
+use super::{Finding, FindingName, HOLDERS, Rule, Severity, View, about_grant};
 
 pub(super) const RULE: Rule = Rule {
     name: FindingName::RoleNotAllowed,
     name_text: "role-not-allowed",
     severity: Severity::High,
-    reads: &[Part::RoleAssignments, Part::Principals, Part::Guests],
+    reads: HOLDERS,
     why: "Every role beyond those agreed is access nobody asked for and nobody watches. Partners collect such roles over the years, often by default templates.",
     mend: "Take the role away (Microsoft 365 admin center > Settings > Partner relationships > the partner; or Microsoft Entra admin center > Roles & admins > the role), or, if it is needed, add it to the partner's `allow.roles` in the policy with an end.",
     page: "https://learn.microsoft.com/partner-center/customers/gdap-least-privileged-roles-by-task",
@@ -16,17 +14,13 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(view: &View<'_>) -> Vec<Finding> {
-    let held = view.open.iter().filter(|grant| grant.kind != PrincipalKind::Unclassified);
-    held.map(|grant| {
-        let text = format!(
-            "{} holds {}{}, which the policy does not allow it.",
-            grant.introduced(),
-            grant.role.name,
-            grant.scope_note(),
-        );
-        about_grant(&RULE, grant, text)
-    })
-    .collect()
+    view.open_roles()
+        .map(|grant| {
+            let (holder, deed) = (grant.introduced(), grant.deed(""));
+            let text = format!("{holder} {deed}, which the policy does not allow it.");
+            about_grant(&RULE, grant, text)
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! A tenant described in a few words, for the tests of findings and plans.
 
+mod ways;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -30,6 +32,8 @@ pub(crate) struct Case {
     until: Option<String>,
     unlisted: Vec<String>,
     accounts: Vec<String>,
+    require: &'static str,
+    unlisted_until: Option<String>,
     extra: String,
 }
 
@@ -53,16 +57,20 @@ impl Case {
 
     pub(crate) fn policy(&self) -> Policy {
         let list = |items: &[String]| serde_json::to_string(items).unwrap();
-        let until =
-            self.until.as_ref().map_or_else(String::new, |until| format!(", until: {until}"));
+        let end = |until: &Option<String>| {
+            until.as_ref().map_or_else(String::new, |until| format!(", until: {until}"))
+        };
+        let (until, unlisted_until) = (end(&self.until), end(&self.unlisted_until));
         let text = format!(
             "version: 1\nmode: {}\ntenants:\n  - id: {WOODGROVE}\n    name: Woodgrove\n    \
              partners:\n      - id: {CONTOSO}\n        name: Contoso Reseller\n        \
              domains: [contoso-reseller.example]\n        accounts: {}\n        \
-             allow: {{roles: {}{until}}}\n    unlisted: {{allow: {{roles: {}}}}}\n{}",
+             allow: {{roles: {}{until}}}\n        require: {{{}}}\n    unlisted: {{allow: \
+             {{roles: {}{unlisted_until}}}}}\n{}",
             self.mode.unwrap_or("enforce"),
             list(&self.accounts),
             list(&self.allow),
+            self.require,
             list(&self.unlisted),
             self.extra,
         );

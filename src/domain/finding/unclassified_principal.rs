@@ -1,14 +1,13 @@
 //! `unclassified-principal`: it cannot be told whose the holder of a role is.
 
-use super::{Finding, FindingName, Rule, Severity, View, about_grant};
-use crate::domain::facts::Part;
+use super::{Finding, FindingName, HOLDERS, Rule, Severity, View, about_grant};
 use crate::domain::grant::PrincipalKind;
 
 pub(super) const RULE: Rule = Rule {
     name: FindingName::UnclassifiedPrincipal,
     name_text: "unclassified-principal",
     severity: Severity::High,
-    reads: &[Part::RoleAssignments, Part::Principals],
+    reads: HOLDERS,
     why: "Microsoft Graph names a holder of this role but will not say who it is, or says two \
           things that do not agree. Principals of partners look like this; posture tools drop \
           them.",
@@ -23,12 +22,8 @@ fn check(view: &View<'_>) -> Vec<Finding> {
     let unclassified = view.open.iter().filter(|grant| grant.kind == PrincipalKind::Unclassified);
     unclassified
         .map(|grant| {
-            let text = format!(
-                "{} holds {}{}, and it cannot be told whose it is.",
-                grant.holder(),
-                grant.role.name,
-                grant.scope_note(),
-            );
+            let (holder, deed) = (grant.holder(), grant.deed(""));
+            let text = format!("{holder} {deed}, and it cannot be told whose it is.");
             Finding { certain: false, ..about_grant(&RULE, grant, text) }
         })
         .collect()

@@ -1,7 +1,7 @@
 //! `unreadable`: a part of the tenant could not be read, so nothing is known of it.
 
-use super::{Finding, FindingName, Rule, Severity, View, blinded_by};
-use crate::domain::facts::{Gap, GapCause};
+use super::{Finding, FindingName, HOLDERS, Rule, Severity, View, blinded_by, rules};
+use crate::domain::facts::{Gap, GapCause, Part};
 use crate::domain::roster::AffectedPartner;
 
 pub(super) const RULE: Rule = Rule {
@@ -31,15 +31,58 @@ fn check(view: &View<'_>) -> Vec<Finding> {
         } else {
             String::new()
         };
-        let blinds: Vec<&str> = blinded_by(gap.part).map(FindingName::as_str).collect();
-        let blinds = match blinds.as_slice() {
-            [] => "names only".to_owned(),
-            names => names.join(", "),
-        };
+        let blinds = blinds(gap.part);
         let text = format!("Unknown, because {gap}.{permission} Unknown with it: {blinds}.");
         finding(gap.part.noun(), text)
     };
     gaps.iter().map(told).collect()
+}
+
+/// The findings that may be missing, in words: where a part blinds nearly all of them, those it
+/// blinds first of all and the rest together.
+fn blinds(part: Part) -> String {
+    let blinded: Vec<FindingName> = blinded_by(part).collect();
+    let reading = |parts: &[Part]| -> Vec<FindingName> {
+        let rules = rules().filter(|rule| parts.iter().all(|part| rule.reads.contains(part)));
+        rules.map(|rule| rule.name).collect()
+    };
+    let together = [
+        (reading(&[Part::RoleAssignments]), "finding about roles"),
+        (reading(HOLDERS), "finding about who holds which role"),
+    ];
+    let all = |(names, _): &&(Vec<FindingName>, &str)| names.iter().all(|it| blinded.contains(it));
+    let Some((names, what)) = together.iter().find(all) else {
+        let names: Vec<&str> = blinded.iter().map(|name| name.as_str()).collect();
+        return if names.is_empty() { "names only".to_owned() } else { names.join(", ") };
+    };
+    let first = foremost(part);
+    let apart = blinded.iter().filter(|name| first == Some(**name) || !names.contains(name));
+    let apart: Vec<&str> = apart.map(|name| name.as_str()).collect();
+    match apart.as_slice() {
+        [] => format!("every {what}"),
+        apart => format!("{} and every other {what}", apart.join(", ")),
+    }
+}
+
+/// The finding that is made of little else than this part.
+fn foremost(part: Part) -> Option<FindingName> {
+    match part {
+        Part::Guests => Some(FindingName::GuestWithRole),
+        Part::PartnerEntries | Part::Governance => Some(FindingName::UnlistedPartner),
+        Part::ActiveSchedules => Some(FindingName::StandingAccess),
+        Part::GroupMembers => Some(FindingName::RoleViaGroup),
+        Part::Principals => Some(FindingName::UnclassifiedPrincipal),
+        Part::RoleAssignments
+        | Part::RoleDefinitions
+        | Part::EligibleSchedules
+        | Part::Accounts
+        | Part::Memberships
+        | Part::PartnerApps
+        | Part::ServiceProviderConstraints
+        | Part::ConditionalAccess
+        | Part::Relationships
+        | Part::DelegatedAccess => None,
+    }
 }
 
 fn finding(subject: &str, text: String) -> Finding {
@@ -66,7 +109,7 @@ mod tests {
             "unreadable",
             Case::new().gap(Part::Guests, GapCause::Denied),
             &[
-                "Unknown, because the guest accounts could not be read whole: (detail). The application permission it takes: User.Read.All. Unknown with it: whether a role holder is a partner's guest (guest-with-role).",
+                "Unknown, because the guest accounts could not be read whole: (detail). The application permission it takes: User.Read.All. Unknown with it: guest-with-role and every other finding about who holds which role.",
             ],
         );
     }
@@ -80,7 +123,7 @@ mod tests {
             "unreadable",
             case.clone(),
             &[
-                "Unknown, because the directory role assignments could not be read whole: (detail). Unknown with it: who holds which role: every finding about roles.",
+                "Unknown, because the directory role assignments could not be read whole: (detail). Unknown with it: every finding about roles.",
             ],
         );
         check(
@@ -90,6 +133,27 @@ mod tests {
                 "AdminAgents, a principal of Contoso Reseller's own directory, holds the privileged role Global Administrator.",
             ],
         );
+    }
+
+    #[test]
+    fn names_the_findings_that_are_blinded_and_not_all_of_them_one_by_one() {
+        for (part, blinds) in [
+            (Part::RoleAssignments, "every finding about roles"),
+            (Part::EligibleSchedules, "every finding about roles"),
+            (Part::ActiveSchedules, "standing-access and every other finding about roles"),
+            (Part::Principals, "unclassified-principal and every other finding about roles"),
+            (
+                Part::GroupMembers,
+                "role-via-group, dedicated-account-drift, partner-app-privileged and every other \
+                 finding about who holds which role",
+            ),
+            (Part::RoleDefinitions, "privileged-role"),
+            (Part::Accounts, "dedicated-account-drift"),
+            (Part::PartnerApps, "unlisted-partner, partner-app-privileged, allowance-expired"),
+            (Part::ServiceProviderConstraints, "support-access-lingering"),
+        ] {
+            assert_eq!(super::blinds(part), blinds, "{part:?}");
+        }
     }
 
     #[test]

@@ -65,7 +65,7 @@ async fn a_page_that_cannot_be_read_is_told_and_what_was_read_is_acted_on() {
     let warden = town.serve();
     warden.role_was_added().await;
     let gap = gap(&town).await;
-    insta::assert_snapshot!(gap["data"]["findings"][0]["text"].as_str().unwrap(), @r"Unknown, because the directory role assignments could not be read whole: Microsoft Graph answered 500. Unknown with it: who holds which role: every finding about roles.");
+    insta::assert_snapshot!(gap["data"]["findings"][0]["text"].as_str().unwrap(), @r"Unknown, because the directory role assignments could not be read whole: Microsoft Graph answered 500. Unknown with it: every finding about roles.");
     closed(&town, 1).await;
     // Megan and nine guests are on the first page.
     assert_eq!(town.deletes().len(), 9);
@@ -103,7 +103,7 @@ async fn role_assignments_that_may_not_be_read_are_told_with_the_permission() {
     assert_eq!(gap["data"]["severity"], "high");
     insta::assert_snapshot!(body(&gap), @r"
     What was found
-    - unreadable (high): Unknown, because the directory role assignments could not be read whole: Microsoft Graph answered 403 Authorization_RequestDenied: Insufficient privileges to complete the operation. The application permission it takes: RoleManagement.Read.Directory. Unknown with it: who holds which role: every finding about roles.
+    - unreadable (high): Unknown, because the directory role assignments could not be read whole: Microsoft Graph answered 403 Authorization_RequestDenied: Insufficient privileges to complete the operation. The application permission it takes: RoleManagement.Read.Directory. Unknown with it: every finding about roles.
 
     What was done
     - Nothing was changed; the policy asks for a ticket only.
