@@ -3,7 +3,9 @@
 //!
 //! One listener serves it all under one origin:
 //! - `POST /{tenant}/oauth2/v2.0/token` and `GET /common/discovery/keys`, the sign-in;
-//! - `/v1.0` and `/beta`, Microsoft Graph, which asks the urls of subscriptions for an answer;
+//! - `/v1.0` and `/beta`, Microsoft Graph, which asks the urls of subscriptions for an answer, and
+//!   takes several requests in one at `$batch`;
+//! - `GET /v1/customers/{tenant}`, a customer in the Partner Center API;
 //! - `GET /api/v1.0/{tenant}/activity/feed/audit/{id}`, content of the Management Activity API;
 //! - `POST /inbox/{sink}`, ticket webhooks, and `GET /inbox`, what came;
 //! - `GET /sim/calls` and `GET /sim/state`, what was asked and how things are.
@@ -20,18 +22,29 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use url::Url;
 
+mod administrative_units;
 mod apps;
 mod assertion;
+mod assignment;
 mod audit_logs;
+mod batch;
 mod calls;
+mod conditional_access;
+mod delegated_admin;
 mod directory;
 mod fault;
+mod governance;
 mod graph;
 mod hold;
 mod ids;
 mod inbox;
 mod management;
+mod memberships;
+mod moment;
 mod objects;
+mod partner_center;
+mod partner_side;
+mod pim;
 mod policies;
 mod principal;
 mod query;
@@ -40,6 +53,7 @@ mod role_management;
 mod roles;
 mod scenario;
 mod server;
+mod service_principals;
 mod signin;
 mod state;
 mod subscriptions;
@@ -55,20 +69,27 @@ mod tests_signin;
 #[cfg(test)]
 mod tests_sweep;
 
+pub use administrative_units::AdministrativeUnit;
 pub use apps::{App, EXCHANGE_AUDIENCE, FederatedCredential};
+pub use assignment::{Assignment, AssignmentType, MemberType};
 pub use calls::Call;
 pub use fault::{Answer, Faults, Refusal, Rule, Then, Times};
 pub use hold::{Hold, When};
 pub use inbox::Delivery;
+pub use moment::Moment;
+pub use partner_side::{AccessAssignment, Customer, Operation, PartnerSide, Relationship};
+pub use pim::NoLicence;
+pub use policies::ServiceProviderConstraints;
 pub use principal::{Principal, PrincipalKind};
 pub use roles::Role;
 pub use scenario::{
     CLIENT_ID, CLIENT_SECRET, CONTOSO, INBOX_SECRET, PERMISSIONS, Scenario, ScenarioError, Sink,
     WOODGROVE,
 };
+pub use service_principals::AppRoleAssignment;
 pub use state::{Assigned, Deletion, View};
 pub use subscriptions::Subscribed;
-pub use tenant::{Assignment, InboundTrust, KnownTenant, PartnerEntry, Tenant};
+pub use tenant::{InboundTrust, KnownTenant, PartnerEntry, Tenant};
 
 use audit_logs::Audit;
 use hold::Trap;

@@ -22,6 +22,8 @@ pub struct Call {
     pub path: Box<str>,
     /// The tenant it was about, where that is known.
     pub tenant: Option<Box<str>>,
+    /// The number of the batch it came in, if it did.
+    pub batch: Option<u64>,
     /// The answer's status; `None` while there is no answer, and for ever if there was none.
     pub status: Option<u16>,
 }
@@ -37,6 +39,7 @@ impl Call {
             "method": self.method.as_str(),
             "path": self.path,
             "tenant": self.tenant.as_deref(),
+            "batch": self.batch,
             "status": self.status,
         })
     }
@@ -47,6 +50,9 @@ impl fmt::Display for Call {
         write!(f, "{:>5} {} {}", self.sequence, self.method, self.path)?;
         if let Some(tenant) = &self.tenant {
             write!(f, " [{tenant}]")?;
+        }
+        if let Some(batch) = self.batch {
+            write!(f, " in batch {batch}")?;
         }
         match self.status {
             Some(status) => write!(f, " {status}"),
@@ -64,13 +70,19 @@ pub(crate) struct Calls {
 
 impl Calls {
     /// Writes an arrival down and numbers it.
-    pub(crate) fn arrived(&mut self, method: Method, path: &str, tenant: Option<Box<str>>) -> u64 {
+    pub(crate) fn arrived(
+        &mut self,
+        method: Method,
+        path: &str,
+        tenant: Option<Box<str>>,
+        batch: Option<u64>,
+    ) -> u64 {
         if self.log.len() == KEPT {
             self.log.pop_front();
         }
         self.last += 1;
         let (sequence, path) = (self.last, path.into());
-        self.log.push_back(Call { sequence, method, path, tenant, status: None });
+        self.log.push_back(Call { sequence, method, path, tenant, batch, status: None });
         self.last
     }
 

@@ -4,12 +4,22 @@
 use std::collections::{BTreeMap, HashMap};
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
 
+use super::administrative_units::AdministrativeUnit;
+use super::assignment::{Assignment, AssignmentType, MemberType};
+use super::conditional_access::{self, ConditionalAccess};
+use super::delegated_admin::Partnership;
 use super::ids;
+use super::moment::Moment;
+use super::pim::NoLicence;
+use super::policies::CrossTenantAccess;
 use super::principal::{Principal, PrincipalKind};
+use super::query::Object;
 use super::roles::{self, Role};
 use super::scenario::ScenarioError;
-use super::tenant::{Assignment, KnownTenant, PartnerEntry, Tenant};
+use super::service_principals::Grant;
+use super::tenant::{KnownTenant, PartnerEntry, Tenant};
 
 /// One tenant as it is now.
 pub(crate) struct Directory {
@@ -20,6 +30,17 @@ pub(crate) struct Directory {
     pub(crate) roles: IndexMap<String, Role>,
     pub(crate) partners: Vec<PartnerEntry>,
     pub(crate) known_tenants: Vec<KnownTenant>,
+    pub(crate) units: IndexMap<String, AdministrativeUnit>,
+    pub(crate) eligible: Vec<Held>,
+    /// Active instances without an assignment of their own.
+    pub(crate) derived: Vec<Held>,
+    pub(crate) without_licence: Option<NoLicence>,
+    pub(crate) grants: Vec<Grant>,
+    pub(crate) cross_tenant_access: CrossTenantAccess,
+    pub(crate) conditional_access: ConditionalAccess,
+    pub(crate) governance: Vec<Object>,
+    pub(crate) partnership: Option<Partnership>,
+    start: Timestamp,
     held: BTreeMap<u64, Held>,
     by_id: HashMap<String, u64>,
     next: u64,
@@ -34,6 +55,10 @@ pub(crate) struct Held {
     pub(crate) role: String,
     pub(crate) scope: String,
     pub(crate) organization: Option<String>,
+    pub(crate) start: Option<Timestamp>,
+    pub(crate) end: Option<Timestamp>,
+    pub(crate) kind: AssignmentType,
+    pub(crate) member: MemberType,
     gone: Option<Gone>,
 }
 
@@ -74,7 +99,8 @@ pub(crate) struct Removal {
 }
 
 impl Directory {
-    pub(crate) fn new(tenant: &Tenant) -> Result<Self, ScenarioError> {
+    /// A tenant of a simulator that starts at `start`.
+    pub(crate) fn new(tenant: &Tenant, start: Timestamp) -> Result<Self, ScenarioError> {
         if !ids::is_guid(&tenant.id) {
             let what = format!("the tenant's id {:?} is not a GUID", tenant.id);
             return Err(ScenarioError::new(&tenant.name, what));
@@ -87,6 +113,20 @@ impl Directory {
             roles: IndexMap::new(),
             partners: tenant.partners.clone(),
             known_tenants: tenant.known_tenants.clone(),
+            units: IndexMap::new(),
+            eligible: Vec::new(),
+            derived: Vec::new(),
+            without_licence: tenant.without_licence,
+            grants: Vec::new(),
+            cross_tenant_access: CrossTenantAccess::default(),
+            conditional_access: ConditionalAccess::new(tenant)?,
+            governance: conditional_access::raw(
+                tenant,
+                "governanceRelationships",
+                &tenant.governance_relationships,
+            )?,
+            partnership: None,
+            start,
             held: BTreeMap::new(),
             by_id: HashMap::new(),
             next: 1,
@@ -99,15 +139,47 @@ impl Directory {
             directory.admit(principal.clone())?;
         }
         directory.resolve_members()?;
+        for unit in &tenant.administrative_units {
+            directory.add_unit(unit.clone())?;
+        }
         for assignment in &tenant.assignments {
             directory.assign(assignment)?;
         }
+        let all = |given: &[Assignment]| given.iter().map(|it| directory.held(it)).collect();
+        let (eligible, derived): (Result<_, _>, Result<_, _>) =
+            (all(&tenant.eligible), all(&tenant.derived_instances));
+        (directory.eligible, directory.derived) = (eligible?, derived?);
+        for given in &tenant.app_role_assignments {
+            let grant = Grant::new(&mut directory, given)?;
+            directory.grants.push(grant);
+        }
+        directory.cross_tenant_access = CrossTenantAccess::new(tenant, &directory, start)?;
+        directory.partnership = Partnership::new(tenant, &directory, start)?;
         Ok(directory)
+    }
+
+    fn add_unit(&mut self, mut unit: AdministrativeUnit) -> Result<(), ScenarioError> {
+        let members = unit.members.iter().map(|member| self.principal_id(member));
+        unit.members = members.collect::<Result<_, _>>()?;
+        let (id, name) = (unit.id_in(&self.id), unit.name.clone());
+        if self.units.insert(id, unit).is_some() {
+            return Err(self.nonsense(format!("the administrative unit {name:?} is there twice")));
+        }
+        Ok(())
+    }
+
+    /// The scope as Graph has it: an administrative unit goes by its id.
+    fn scope(&self, given: &str) -> String {
+        let unit = given.strip_prefix("/administrativeUnits/");
+        let named = unit.and_then(|name| self.units.iter().find(|(_, unit)| unit.name == name));
+        named.map_or_else(|| given.to_owned(), |(id, _)| format!("/administrativeUnits/{id}"))
     }
 
     /// Adds a principal; its members must be resolved afterwards.
     pub(crate) fn admit(&mut self, principal: Principal) -> Result<String, ScenarioError> {
-        let principal = principal.completed(&self.id, &self.domain);
+        let mut principal = principal.completed(&self.id, &self.domain);
+        let created = principal.created_date_time.map(|at| Moment::At(at.resolve(self.start)));
+        principal.created_date_time = created;
         let id = principal.id_in(&self.id);
         if principal.kind == PrincipalKind::PartnerGroup && principal.home_tenant.is_none() {
             return Err(self.nonsense(format!("{:?} needs a homeTenant", principal.name)));
@@ -137,9 +209,19 @@ impl Directory {
     /// Puts an assignment in place, unless it is there, and says its id.
     pub(crate) fn assign(&mut self, assignment: &Assignment) -> Result<String, ScenarioError> {
         self.settle();
+        let held = self.held(assignment)?;
+        let id = held.id.clone();
+        if self.find(&id).is_none() {
+            self.insert(held);
+        }
+        Ok(id)
+    }
+
+    /// What an assignment of the scenario comes to.
+    fn held(&self, assignment: &Assignment) -> Result<Held, ScenarioError> {
         let principal = self.principal_id(&assignment.principal)?;
         let role = self.role_id(&assignment.role)?;
-        let scope = assignment.directory_scope_id.clone();
+        let scope = self.scope(&assignment.directory_scope_id);
         let id = match &assignment.id {
             Some(id) => id.clone(),
             None => ids::assignment(&self.id, &principal, &role, &scope),
@@ -149,11 +231,18 @@ impl Directory {
             Some(_) => Some(self.id.clone()),
             None => assignment.principal_organization_id.clone(),
         };
-        if self.find(&id).is_none() {
-            let held = Held { id: id.clone(), principal, role, scope, organization, gone: None };
-            self.insert(held);
-        }
-        Ok(id)
+        Ok(Held {
+            id,
+            principal,
+            role,
+            scope,
+            organization,
+            start: assignment.start_date_time.map(|at| at.resolve(self.start)),
+            end: assignment.end_date_time.map(|at| at.resolve(self.start)),
+            kind: assignment.assignment_type,
+            member: assignment.member_type,
+            gone: None,
+        })
     }
 
     fn insert(&mut self, held: Held) {

@@ -200,7 +200,7 @@ pub struct Answer {
     pub body: Option<Value>,
 }
 
-fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StatusCode, D::Error> {
+pub(crate) fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StatusCode, D::Error> {
     let number = u16::deserialize(deserializer)?;
     match StatusCode::from_u16(number) {
         Ok(status) if !status.is_informational() => Ok(status),

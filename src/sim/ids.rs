@@ -16,7 +16,12 @@ pub(crate) fn guid(parts: &[&str]) -> String {
 /// principal, role and scope
 /// (shape: <https://learn.microsoft.com/graph/api/rbacapplication-list-roleassignments>).
 pub(crate) fn assignment(tenant: &str, principal: &str, role: &str, scope: &str) -> String {
-    format!("{}-1", URL_SAFE_NO_PAD.encode(digest(&[tenant, principal, role, scope])))
+    format!("{}-1", token(&[tenant, principal, role, scope]))
+}
+
+/// Opaque text that is always the same for the same parts.
+pub(crate) fn token(parts: &[&str]) -> String {
+    URL_SAFE_NO_PAD.encode(digest(parts))
 }
 
 /// Whether the text is written as a GUID.

@@ -3,12 +3,17 @@
 
 use serde_json::{Value, json};
 
+use super::administrative_units;
 use super::directory::Directory;
 use super::graph::Ask;
+use super::moment::Moment;
 use super::principal::{Principal, PrincipalKind};
 use super::query::{Object, Place, Query, page};
 use super::reply::{GraphError, Reply};
 use super::state::State;
+
+/// The type of an administrative unit.
+const UNIT: &str = "administrativeUnit";
 
 /// The most ids `getByIds` takes.
 const MOST_IDS: usize = 1000;
@@ -65,7 +70,12 @@ pub(crate) fn by_ids(state: &State, tenant: &str, ask: &Ask<'_>) -> Result<Reply
     }
     let types = texts(&body, "types")?;
     let found = ids.iter().filter_map(|id| {
-        let (id, principal) = directory.principals.get_key_value(&id.to_ascii_lowercase())?;
+        let id = id.to_ascii_lowercase();
+        if let Some((id, unit)) = directory.units.get_key_value(&id) {
+            let wanted = everything(types.as_deref()) || named(types.as_deref(), UNIT);
+            return wanted.then(|| administrative_units::typed_json(id, unit));
+        }
+        let (id, principal) = directory.principals.get_key_value(&id)?;
         wanted(types.as_deref(), principal.kind).then(|| default_json(id, principal))
     });
     Ok(ask.collection("directoryObjects", &found.collect::<Vec<_>>(), None))
@@ -85,9 +95,17 @@ fn texts<'b>(body: &'b Value, name: &str) -> Result<Option<Vec<&'b str>>, GraphE
 
 /// "If not specified, the default is directoryObject, which contains all of the resource types
 /// defined in the directory, except for references to a Cloud Solution Provider partner".
+fn everything(types: Option<&[&str]>) -> bool {
+    types.is_none_or(<[_]>::is_empty) || named(types, "directoryObject")
+}
+
+fn named(types: Option<&[&str]>, name: &str) -> bool {
+    types.is_some_and(|types| types.contains(&name))
+}
+
 fn wanted(types: Option<&[&str]>, kind: PrincipalKind) -> bool {
-    let named = |name: &str| types.is_some_and(|types| types.contains(&name));
-    let all = types.is_none_or(<[_]>::is_empty) || named("directoryObject");
+    let all = everything(types);
+    let named = |name: &str| named(types, name);
     match kind {
         PrincipalKind::Member | PrincipalKind::Guest => all || named("user"),
         PrincipalKind::Group => all || named("group"),
@@ -99,10 +117,16 @@ fn wanted(types: Option<&[&str]>, kind: PrincipalKind) -> bool {
 /// `GET users`.
 pub(crate) fn users(state: &State, tenant: &str, ask: &Ask<'_>) -> Result<Reply, GraphError> {
     let directory = state.directories.get(tenant).ok_or_else(GraphError::unauthenticated)?;
-    let filter = ask.query.filter_on(&["userType", "id"])?;
-    let is_wanted = |id: &str, principal: &Principal| match filter {
+    let fields = ["userType", "id", "accountEnabled", "mail", "userPrincipalName"];
+    let filter = ask.query.filter_on(&fields)?;
+    let same =
+        |has: Option<&str>, value: &str| has.is_some_and(|it| it.eq_ignore_ascii_case(value));
+    let is_wanted = |id: &str, user: &Principal| match filter {
         None => true,
-        Some(("userType", kind)) => user_type(principal).eq_ignore_ascii_case(kind),
+        Some(("userType", kind)) => user_type(user).eq_ignore_ascii_case(kind),
+        Some(("accountEnabled", value)) => user.account_enabled.to_string() == value,
+        Some(("mail", value)) => same(user.mail.as_deref(), value),
+        Some(("userPrincipalName", value)) => same(user.user_principal_name.as_deref(), value),
         Some((_, wanted)) => id.eq_ignore_ascii_case(wanted),
     };
     let after = ask.query.from.map_or(0, |place| place.after);
@@ -124,40 +148,22 @@ pub(crate) fn user(
     id: &str,
 ) -> Result<Reply, GraphError> {
     let directory = state.directories.get(tenant).ok_or_else(GraphError::unauthenticated)?;
+    let (key, user) = own_user(directory, id)?;
+    Ok(ask.item("users", ask.query.project(full(key, user), USER_DEFAULTS)?))
+}
+
+/// A user by id or sign-in name.
+pub(crate) fn own_user<'d>(
+    directory: &'d Directory,
+    id: &str,
+) -> Result<(&'d String, &'d Principal), GraphError> {
     let named = |user: &Principal| {
         let name = user.user_principal_name.as_deref();
         name.is_some_and(|name| name.eq_ignore_ascii_case(id))
     };
     let mut users = directory.principals.iter().filter(|(_, principal)| principal.is_user());
     let found = users.find(|(key, user)| key.eq_ignore_ascii_case(id) || named(user));
-    let (key, user) = found.ok_or_else(|| GraphError::not_found(id))?;
-    Ok(ask.item("users", ask.query.project(full(key, user), USER_DEFAULTS)?))
-}
-
-/// `GET servicePrincipals`.
-pub(crate) fn service_principals(
-    state: &State,
-    tenant: &str,
-    ask: &Ask<'_>,
-) -> Result<Reply, GraphError> {
-    let directory = state.directories.get(tenant).ok_or_else(GraphError::unauthenticated)?;
-    let filter = ask.query.filter_on(&["appId"])?;
-    let is_wanted = |principal: &Principal| {
-        let app_id = principal.app_id.as_deref().unwrap_or_default();
-        filter.is_none_or(|(_, wanted)| app_id.eq_ignore_ascii_case(wanted))
-    };
-    let after = ask.query.from.map_or(0, |place| place.after);
-    let found = (1..).zip(&directory.principals).filter(|(n, (_, principal))| {
-        let kind = principal.kind == PrincipalKind::ServicePrincipal;
-        *n > after && kind && is_wanted(principal)
-    });
-    let (found, last) = page(found, ask.size(&state.settings));
-    let items = found
-        .into_iter()
-        .map(|(id, principal)| ask.query.project(full(id, principal), SERVICE_PRINCIPAL_DEFAULTS));
-    let items = items.collect::<Result<Vec<_>, _>>()?;
-    let next = last.map(|after| Place { read: 0, after });
-    Ok(ask.collection("servicePrincipals", &items, next))
+    found.ok_or_else(|| GraphError::not_found(id))
 }
 
 /// `GET groups/{id}`. A partner's group is not a group here.
@@ -192,7 +198,8 @@ pub(crate) fn members(
     Ok(ask.collection("directoryObjects", &items, last.map(|after| Place { read: 0, after })))
 }
 
-fn own_group<'d>(
+/// A group of the tenant itself.
+pub(crate) fn own_group<'d>(
     directory: &'d Directory,
     id: &str,
 ) -> Result<(&'d String, &'d Principal), GraphError> {
@@ -226,7 +233,8 @@ fn typed(kind: PrincipalKind, object: Object) -> Object {
     typed
 }
 
-fn defaults(kind: PrincipalKind) -> &'static [&'static str] {
+/// What Graph shows of an object without `$select`.
+pub(crate) fn defaults(kind: PrincipalKind) -> &'static [&'static str] {
     match kind {
         PrincipalKind::Member | PrincipalKind::Guest => USER_DEFAULTS,
         PrincipalKind::Group => GROUP_DEFAULTS,
@@ -239,7 +247,8 @@ fn user_type(principal: &Principal) -> &'static str {
     if principal.kind == PrincipalKind::Guest { "Guest" } else { "Member" }
 }
 
-fn full(id: &str, principal: &Principal) -> Object {
+/// All that is known of an object.
+pub(crate) fn full(id: &str, principal: &Principal) -> Object {
     object(match principal.kind {
         PrincipalKind::Member | PrincipalKind::Guest => user_json(id, principal),
         PrincipalKind::Group => json!({
@@ -247,7 +256,7 @@ fn full(id: &str, principal: &Principal) -> Object {
             "description": principal.description,
             "displayName": principal.name,
             "groupTypes": [],
-            "isAssignableToRole": true,
+            "isAssignableToRole": principal.is_assignable_to_role,
             "mail": null,
             "mailEnabled": false,
             "mailNickname": super::ids::label(&principal.name),
@@ -275,14 +284,19 @@ fn full(id: &str, principal: &Principal) -> Object {
 
 fn user_json(id: &str, user: &Principal) -> Value {
     let guest = user.kind == PrincipalKind::Guest;
+    let created = match user.created_date_time {
+        Some(Moment::At(time)) => time.to_string(),
+        Some(Moment::AfterStart(_)) | None => "2026-01-01T00:00:00Z".to_owned(),
+    };
+    let invitation = if user.pending_acceptance { "PendingAcceptance" } else { "Accepted" };
     json!({
         "id": id,
         "accountEnabled": user.account_enabled,
         "businessPhones": [],
-        "createdDateTime": "2026-01-01T00:00:00Z",
+        "createdDateTime": created,
         "creationType": guest.then_some("Invitation"),
         "displayName": user.name,
-        "externalUserState": guest.then_some("Accepted"),
+        "externalUserState": guest.then_some(invitation),
         "givenName": null,
         "identities": identities(user),
         "jobTitle": null,

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::ids;
+use super::moment::Moment;
 
 /// What a principal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -52,9 +53,18 @@ pub struct Principal {
     /// Whether a user or service principal may sign in.
     #[serde(default = "enabled")]
     pub account_enabled: bool,
-    /// A group's members, by name or id.
+    /// A group's members, by name or id; groups among them are nested.
     #[serde(default)]
     pub members: Vec<String>,
+    /// Whether a group can hold roles.
+    #[serde(default = "enabled")]
+    pub is_assignable_to_role: bool,
+    /// When a user was made; at the beginning of 2026 when absent.
+    #[serde(default)]
+    pub created_date_time: Option<Moment>,
+    /// Whether a guest has yet to accept the invitation.
+    #[serde(default)]
+    pub pending_acceptance: bool,
 }
 
 fn enabled() -> bool {
@@ -74,6 +84,9 @@ impl Principal {
             description: None,
             account_enabled: true,
             members: Vec::new(),
+            is_assignable_to_role: true,
+            created_date_time: None,
+            pending_acceptance: false,
         }
     }
 
@@ -109,6 +122,34 @@ impl Principal {
     /// A group in the partner's tenant `home`.
     pub fn partner_group(name: &str, home: &str) -> Self {
         Self { home_tenant: Some(home.to_owned()), ..Self::new(PrincipalKind::PartnerGroup, name) }
+    }
+
+    /// Who may not sign in.
+    #[must_use]
+    pub fn disabled(mut self) -> Self {
+        self.account_enabled = false;
+        self
+    }
+
+    /// Which can hold no roles, as a group.
+    #[must_use]
+    pub fn not_assignable_to_role(mut self) -> Self {
+        self.is_assignable_to_role = false;
+        self
+    }
+
+    /// Made then.
+    #[must_use]
+    pub fn created(mut self, at: Moment) -> Self {
+        self.created_date_time = Some(at);
+        self
+    }
+
+    /// Who has yet to accept the invitation.
+    #[must_use]
+    pub fn pending(mut self) -> Self {
+        self.pending_acceptance = true;
+        self
     }
 
     /// Whether it is a user object of the tenant, member or guest.

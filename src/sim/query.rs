@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+use super::ids;
 use super::reply::GraphError;
 
 /// The most `$top` may ask for.
@@ -22,6 +23,7 @@ pub(crate) struct Query {
     pub(crate) expand: Option<String>,
     pub(crate) order: Option<String>,
     pub(crate) top: Option<usize>,
+    pub(crate) count: bool,
     pub(crate) from: Option<Place>,
 }
 
@@ -32,6 +34,8 @@ pub(crate) struct Filter {
     pub(crate) value: String,
     /// Whether the field is to be that or greater.
     pub(crate) ge: bool,
+    /// Whether the value is a GUID without quotes, as fields of type `Edm.Guid` want it.
+    pub(crate) guid: bool,
 }
 
 /// Where a page begins: after item `after`, in the traversal that began as read `read`.
@@ -52,7 +56,7 @@ impl Query {
                 "$orderby" => query.order = Some(value.into_owned()),
                 "$top" => query.top = Some(top(&value)?),
                 "$skiptoken" => query.from = Some(Place::parse(&value)?),
-                "$count" => {}
+                "$count" => query.count = value == "true",
                 other if other.starts_with('$') => {
                     let message = format!("The query parameter '{other}' is not supported.");
                     return Err(GraphError::bad_request(message));
@@ -68,13 +72,25 @@ impl Query {
     pub(crate) fn filter_on(&self, fields: &[&str]) -> Result<Option<(&str, &str)>, GraphError> {
         match &self.filter {
             None => Ok(None),
-            Some(Filter { field, value, ge: false }) if fields.contains(&field.as_str()) => {
+            Some(Filter { field, value, ge: false, guid: false })
+                if fields.contains(&field.as_str()) =>
+            {
                 Ok(Some((field, value)))
             }
             Some(Filter { field, .. }) => Err(GraphError::unsupported(format!(
                 "Unsupported or invalid query filter clause specified for property '{field}'."
             ))),
         }
+    }
+
+    /// Leaves the selected properties, or else all; `known` are those its type has.
+    pub(crate) fn choose(&self, mut object: Object, known: &[&str]) -> Result<Object, GraphError> {
+        let Some(select) = &self.select else { return Ok(object) };
+        if let Some(unknown) = select.iter().find(|name| !known.contains(&name.as_str())) {
+            return Err(no_property(unknown));
+        }
+        object.retain(|name, _| select.contains(name) || name.starts_with('@'));
+        Ok(object)
     }
 
     /// Leaves the selected properties, or else the default ones.
@@ -88,12 +104,15 @@ impl Query {
             return Ok(object);
         };
         if let Some(unknown) = select.iter().find(|name| !object.contains_key(*name)) {
-            let message = format!("Could not find a property named '{unknown}'.");
-            return Err(GraphError::bad_request(message));
+            return Err(no_property(unknown));
         }
         object.retain(|name, _| select.contains(name) || name.starts_with('@'));
         Ok(object)
     }
+}
+
+fn no_property(name: &str) -> GraphError {
+    GraphError::bad_request(format!("Could not find a property named '{name}'."))
 }
 
 impl Filter {
@@ -101,17 +120,18 @@ impl Filter {
         let invalid = || GraphError::bad_request(format!("Invalid filter clause: '{text}'."));
         if let Some((field, value)) = text.trim().split_once(" ge ") {
             let value = value.trim().to_owned();
-            return Ok(Self { field: field.trim().to_owned(), value, ge: true });
+            return Ok(Self { field: field.trim().to_owned(), value, ge: true, guid: false });
         }
         let (field, value) = text.trim().split_once(" eq ").ok_or_else(invalid)?;
         let value = value.trim();
         let quoted = value.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
         let value = match quoted {
             Some(inner) if !inner.replace("''", "").contains('\'') => inner.replace("''", "'"),
-            None if matches!(value, "true" | "false") => value.to_owned(),
+            None if matches!(value, "true" | "false") || ids::is_guid(value) => value.to_owned(),
             Some(_) | None => return Err(invalid()),
         };
-        Ok(Self { field: field.trim().to_owned(), value, ge: false })
+        let guid = quoted.is_none() && ids::is_guid(&value);
+        Ok(Self { field: field.trim().to_owned(), value, ge: false, guid })
     }
 }
 

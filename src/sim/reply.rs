@@ -2,6 +2,8 @@
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{
     AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
@@ -132,6 +134,21 @@ impl Reply {
     pub(crate) fn traced(self, asked: &Asked) -> Self {
         self.with(HeaderName::from_static("request-id"), &asked.request_id())
             .with(HeaderName::from_static("client-request-id"), &asked.client_request_id())
+    }
+
+    /// As one of the answers in that to a batch: what is not JSON is in base64.
+    pub(crate) fn into_part(self, id: &str) -> Value {
+        let headers = self.headers.iter().map(|(name, value)| {
+            let value = Value::from(String::from_utf8_lossy(value.as_bytes()).into_owned());
+            (name.as_str().to_owned(), value)
+        });
+        let headers: Value = headers.collect::<serde_json::Map<_, _>>().into();
+        let mut part = json!({ "id": id, "status": self.status.as_u16(), "headers": headers });
+        if !self.body.is_empty() {
+            let parsed = serde_json::from_slice(&self.body);
+            part["body"] = parsed.unwrap_or_else(|_| Value::from(STANDARD.encode(&self.body)));
+        }
+        part
     }
 
     pub(crate) fn into_response(self) -> Response {

@@ -148,7 +148,7 @@ fn assignment_json(
 
 /// `$expand=principal` or `roleDefinition`. A partner's group does not resolve: it has no
 /// `principal`, and a holder nobody knows has `null`.
-fn expand(
+pub(crate) fn expand(
     directory: &Directory,
     ask: &Ask<'_>,
     held: &Held,

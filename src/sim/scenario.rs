@@ -26,11 +26,13 @@ pub const PERMISSIONS: &[&str] = &[
     "ActivityFeed.Read",
     "AuditLog.Read.All",
     "CrossTenantInformation.ReadBasic.All",
+    "DelegatedAdminRelationship.Read.All",
     "Directory.Read.All",
     "Group.Read.All",
     "Policy.Read.All",
     "RoleManagement.Read.Directory",
     "RoleManagement.ReadWrite.Directory",
+    "TenantGovernance-Relationship.Read.All",
     "User.Read.All",
 ];
 
@@ -64,6 +66,9 @@ pub struct Scenario {
     /// Whether one resource may be subscribed to twice. Microsoft documents a 409 for some
     /// resources only.
     pub subscription_duplicates: bool,
+    /// Whether conditional access answers at most one request a second of each tenant: the next is
+    /// a 429 that says not when to come back.
+    pub throttle_conditional_access: bool,
     /// The tenants.
     pub tenants: Vec<Tenant>,
     /// The ticket sinks under `/inbox/`.
@@ -120,6 +125,7 @@ impl Default for Scenario {
             subscription_quota: 100,
             subscription_minutes: 41_760,
             subscription_duplicates: false,
+            throttle_conditional_access: false,
             tenants: Vec::new(),
             inbox: IndexMap::new(),
             faults: Faults::default(),
@@ -208,6 +214,20 @@ impl Scenario {
     #[must_use]
     pub fn duplicate_subscriptions(mut self) -> Self {
         self.subscription_duplicates = true;
+        self
+    }
+
+    /// Where conditional access answers at most one request a second of each tenant.
+    #[must_use]
+    pub fn throttle_conditional_access(mut self) -> Self {
+        self.throttle_conditional_access = true;
+        self
+    }
+
+    /// With these permissions and no others.
+    #[must_use]
+    pub fn permissions(mut self, names: &[&str]) -> Self {
+        self.permissions = names.iter().map(|&name| name.to_owned()).collect();
         self
     }
 

@@ -14,6 +14,7 @@ use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::extract::{Request, State as Extracted};
 use axum::response::Response;
 use axum::serve::{IncomingStream, Listener};
+use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::json;
@@ -21,11 +22,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::batch::{self, Item};
 use super::calls::Call;
 use super::fault::{Answer, Then};
 use super::graph;
 use super::hold::When;
 use super::management;
+use super::partner_center;
 use super::reply::{Asked, GraphError, Reply};
 use super::signin;
 use super::state::State;
@@ -70,13 +73,61 @@ impl Shared {
 
     /// Answers a request; `None` closes the connection without an answer.
     async fn respond(&self, asked: &Asked) -> Option<Reply> {
-        let (method, target) = (asked.method.as_str(), asked.target.as_str());
-        match self.change(|state| state.fault(method, target)) {
-            None => {}
-            Some(Then::Answer(answer)) => return Some(instead(asked, &answer)),
-            Some(Then::DelayMs(ms)) => tokio::time::sleep(Duration::from_millis(ms)).await,
-            Some(Then::Drop) => return None,
-            Some(Then::Html200) => return Some(Reply::html(GATEWAY_PAGE)),
+        if !batch::is_one(asked) {
+            return self.respond_to_one(asked).await;
+        }
+        if let Fate::Ends(reply) = self.meet(asked).await {
+            return reply;
+        }
+        self.hold(asked, When::BeforeEffect).await;
+        let reply = match batch::read(asked) {
+            Ok(items) => batch::answer(asked, self.each(asked, &items).await),
+            Err(error) => error.into_reply(asked),
+        };
+        self.hold(asked, When::AfterEffect).await;
+        Some(reply.traced(asked))
+    }
+
+    /// Answers the requests of a batch: all at once, or one after the other where one depends on
+    /// another. One whose connection a fault would close has timed out.
+    async fn each(&self, batch: &Asked, items: &[Item]) -> Vec<(String, Reply)> {
+        let tenant = signin::bearer(batch).map(|claims| Box::<str>::from(claims.tid));
+        let one = async |item: &Item, blocked: bool| {
+            let (method, target) = (item.method.clone(), item.target.as_str());
+            let within = Some(batch.sequence);
+            let arrived =
+                |state: &mut State| state.calls.arrived(method, target, tenant.clone(), within);
+            let asked = item.asked(batch, self.change(arrived));
+            let reply = if blocked {
+                Some(batch::failed_dependency(&asked))
+            } else {
+                self.respond_to_one(&asked).await
+            };
+            let lost = || GraphError::of(StatusCode::GATEWAY_TIMEOUT).into_reply(&asked);
+            let reply = reply.unwrap_or_else(lost).traced(&asked);
+            self.change(|state| state.calls.answered(asked.sequence, reply.status));
+            (item.id.clone(), reply)
+        };
+        if items.iter().all(|item| item.depends_on.is_empty()) {
+            return join_all(items.iter().map(|item| one(item, false))).await;
+        }
+        let mut replies: Vec<(String, Reply)> = Vec::new();
+        for item in items {
+            let failed = |(id, reply): &(String, Reply)| {
+                let status = reply.status;
+                let bad = status.is_client_error() || status.is_server_error();
+                bad && item.depends_on.contains(&id.to_ascii_lowercase())
+            };
+            let blocked = replies.iter().any(failed);
+            replies.push(one(item, blocked).await);
+        }
+        replies
+    }
+
+    /// Answers a request that is no batch; `None` closes the connection without an answer.
+    async fn respond_to_one(&self, asked: &Asked) -> Option<Reply> {
+        if let Fate::Ends(reply) = self.meet(asked).await {
+            return reply;
         }
         self.hold(asked, When::BeforeEffect).await;
         let urls = subscriptions::to_validate(&self.look(), asked);
@@ -89,12 +140,35 @@ impl Shared {
         Some(reply)
     }
 
+    /// Lets a request meet its fault, if there is one for it.
+    async fn meet(&self, asked: &Asked) -> Fate {
+        let (method, target) = (asked.method.as_str(), asked.target.as_str());
+        match self.change(|state| state.fault(method, target)) {
+            None => Fate::GoesOn,
+            Some(Then::Answer(answer)) => Fate::Ends(Some(instead(asked, &answer))),
+            Some(Then::DelayMs(ms)) => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                Fate::GoesOn
+            }
+            Some(Then::Drop) => Fate::Ends(None),
+            Some(Then::Html200) => Fate::Ends(Some(Reply::html(GATEWAY_PAGE))),
+        }
+    }
+
     async fn hold(&self, asked: &Asked, when: When) {
         let trap = self.look().trap(asked.method.as_str(), &asked.target, when);
         if let Some(trap) = trap {
             trap.stop().await;
         }
     }
+}
+
+/// What a fault makes of a request.
+enum Fate {
+    /// It goes on.
+    GoesOn,
+    /// It ends with this answer, or with none.
+    Ends(Option<Reply>),
 }
 
 const GATEWAY_PAGE: &str =
@@ -125,6 +199,7 @@ fn effect(state: &mut State, asked: &Asked, valid: bool) -> Reply {
         ("GET", ["api", "v1.0", tenant, "activity", "feed", "audit", id]) => {
             management::content(state, asked, tenant, id)
         }
+        ("GET", ["v1", "customers", id]) => partner_center::customer(state, asked, id),
         ("POST", ["inbox", sink]) => state.inbox.receive(sink, asked),
         _ => Reply::json(StatusCode::NOT_FOUND, &json!({ "error": "there is nothing here" })),
     }
@@ -183,6 +258,7 @@ async fn read(shared: &Shared, request: Request) -> Result<Asked, StatusCode> {
         sequence: 0,
     };
     let claims = signin::bearer(&asked);
+    let claims = claims.or_else(|| signin::bearer_for(&asked, signin::PARTNER_CENTER));
     shared.change(|state| {
         let segments = asked.segments();
         let tenant = match segments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
@@ -190,7 +266,7 @@ async fn read(shared: &Shared, request: Request) -> Result<Asked, StatusCode> {
             _ => claims.as_ref().map(|claims| &claims.tid),
         };
         let tenant = tenant.map(|id| Box::from(id.as_str()));
-        asked.sequence = state.calls.arrived(asked.method.clone(), &asked.target, tenant);
+        asked.sequence = state.calls.arrived(asked.method.clone(), &asked.target, tenant, None);
     });
     Ok(asked)
 }

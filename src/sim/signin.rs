@@ -21,6 +21,11 @@ use super::reply::{Asked, Reply};
 use super::state::State;
 
 const AUDIENCE: &str = "https://graph.microsoft.com";
+
+/// The audience of tokens for the Partner Center API
+/// (<https://learn.microsoft.com/partner-center/developer/partner-center-authentication>).
+pub(crate) const PARTNER_CENTER: &str = "https://api.partnercenter.microsoft.com";
+
 const LIFETIME: i64 = 3599;
 
 /// The one kind of client assertion there is (RFC 7523).
@@ -91,8 +96,13 @@ pub(crate) fn keys() -> Reply {
 
 /// The claims of the request's bearer token, if it is one of ours and in force.
 pub(crate) fn bearer(asked: &Asked) -> Option<Claims> {
+    bearer_for(asked, AUDIENCE)
+}
+
+/// The claims of the request's bearer token, if it is one of ours for this audience and in force.
+pub(crate) fn bearer_for(asked: &Asked, audience: &str) -> Option<Claims> {
     let mut validation = Validation::new(Algorithm::RS256);
-    validation.set_audience(&[AUDIENCE]);
+    validation.set_audience(&[audience]);
     let token = decode::<Claims>(asked.bearer()?, &SIGNER.get()?.checking, &validation).ok()?;
     (token.claims.iss == issuer(&token.claims.tid)).then_some(token.claims)
 }
@@ -174,9 +184,10 @@ fn issue(state: &mut State, asked: &Asked, tenant: &str) -> Result<String, Refus
         let text = format!("The provided value for scope {scope} is not valid.");
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_scope", 1_002_012, text));
     };
-    // An application's own API goes by its id and by its URI; all else here is Graph.
+    // An application's own API goes by its id and by its URI; all else here is Partner Center or
+    // Graph.
     let own = apps.app(resource.strip_prefix("api://").unwrap_or(resource)).is_some();
-    let audience = if own { resource } else { AUDIENCE };
+    let audience = if own || resource == PARTNER_CENTER { resource } else { AUDIENCE };
     access_token(audience, &tenant_id, &client, &app.app.permissions, asked.now.as_second())
 }
 

@@ -7,12 +7,14 @@ use super::apps::Apps;
 use super::assertion::Seen;
 use super::audit_logs::Audit;
 use super::calls::{Call, Calls};
+use super::conditional_access::OncePerSecond;
 use super::directory::{Directory, Held};
 use super::fault::{Armed, Faults, Then};
 use super::hold::{Trap, When};
 use super::inbox::{Delivery, Inbox};
 use super::management::Feed;
 use super::scenario::{Scenario, ScenarioError};
+use super::server;
 use super::subscriptions::Subscribed;
 
 /// What never changes while the simulator runs.
@@ -24,6 +26,7 @@ pub(crate) struct Settings {
     pub(crate) subscription_quota: usize,
     pub(crate) subscription_minutes: i64,
     pub(crate) subscription_duplicates: bool,
+    pub(crate) throttle_conditional_access: bool,
 }
 
 /// The present state.
@@ -42,6 +45,7 @@ pub(crate) struct State {
     pub(crate) files: IndexMap<String, Vec<u8>>,
     pub(crate) subscriptions: Vec<Subscribed>,
     pub(crate) audits: IndexMap<String, Vec<Audit>>,
+    pub(crate) conditional_access_calls: OncePerSecond,
     rules: Vec<Armed>,
 }
 
@@ -82,9 +86,10 @@ impl State {
         if scenario.page_size == 0 {
             return Err(ScenarioError::new("pageSize", "a page has at least one item"));
         }
+        let start = server::now();
         let mut directories = IndexMap::new();
         for tenant in &scenario.tenants {
-            let directory = Directory::new(tenant)?;
+            let directory = Directory::new(tenant, start)?;
             if directories.insert(directory.id.clone(), directory).is_some() {
                 return Err(ScenarioError::new("tenants", format!("{} is there twice", tenant.id)));
             }
@@ -97,6 +102,7 @@ impl State {
                 subscription_quota: scenario.subscription_quota,
                 subscription_minutes: scenario.subscription_minutes,
                 subscription_duplicates: scenario.subscription_duplicates,
+                throttle_conditional_access: scenario.throttle_conditional_access,
             },
             directories,
             faults: Faults::default(),
@@ -109,6 +115,7 @@ impl State {
             files: IndexMap::new(),
             subscriptions: Vec::new(),
             audits: IndexMap::new(),
+            conditional_access_calls: OncePerSecond::default(),
             rules: Vec::new(),
         };
         state.set_faults(scenario.faults);

@@ -1,10 +1,18 @@
 //! A scenario's tenant: who is in it, who holds which role, which partners it knows.
 
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::administrative_units::AdministrativeUnit;
+use super::assignment::Assignment;
+use super::fault::Refusal;
 use super::ids;
+use super::partner_side::PartnerSide;
+use super::pim::NoLicence;
+use super::policies::ServiceProviderConstraints;
 use super::principal::Principal;
 use super::roles::Role;
+use super::service_principals::AppRoleAssignment;
 
 /// One simulated Microsoft 365 tenant as the scenario starts it.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,43 +40,56 @@ pub struct Tenant {
     /// Other tenants that `findTenantInformationByTenantId` knows.
     #[serde(default)]
     pub known_tenants: Vec<KnownTenant>,
-}
-
-/// One directory role assignment
-/// (<https://learn.microsoft.com/graph/api/resources/unifiedroleassignment>).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Assignment {
-    /// The holder, by name or id. An id nobody has is a principal that cannot be resolved.
-    pub principal: String,
-    /// The role, by name or id.
-    pub role: String,
-    /// The assignment's id; derived from tenant, holder, role and scope when absent.
+    /// The roles whose holders have to activate them first (Privileged Identity Management).
     #[serde(default)]
-    pub id: Option<String>,
-    /// Where it holds; `/`, the whole tenant, when absent.
-    #[serde(default = "whole_tenant")]
-    pub directory_scope_id: String,
-    /// `principalOrganizationId` for a holder that cannot be resolved.
+    pub eligible: Vec<Assignment>,
+    /// Active instances that have no role assignment of their own, such as those of a group's
+    /// members.
     #[serde(default)]
-    pub principal_organization_id: Option<String>,
-}
-
-fn whole_tenant() -> String {
-    "/".to_owned()
-}
-
-impl Assignment {
-    /// `principal` holds `role` over the whole tenant; both by name or id.
-    pub fn new(principal: &str, role: &str) -> Self {
-        Self {
-            principal: principal.to_owned(),
-            role: role.to_owned(),
-            id: None,
-            directory_scope_id: whole_tenant(),
-            principal_organization_id: None,
-        }
-    }
+    pub derived_instances: Vec<Assignment>,
+    /// Privileged Identity Management answers that the tenant has no licence for it.
+    #[serde(default)]
+    pub without_licence: Option<NoLicence>,
+    /// Its administrative units.
+    #[serde(default)]
+    pub administrative_units: Vec<AdministrativeUnit>,
+    /// The application permissions that its service principals were granted.
+    #[serde(default)]
+    pub app_role_assignments: Vec<AppRoleAssignment>,
+    /// The other tenants of its multi-tenant organisation. Those that have a cross-tenant access
+    /// entry are marked there.
+    #[serde(default)]
+    pub multi_tenant_organization: Vec<String>,
+    /// What its default cross-tenant access settings trust; Microsoft's own default, nothing, when
+    /// absent.
+    #[serde(default)]
+    pub default_inbound_trust: Option<InboundTrust>,
+    /// The roles that service providers may hold. The metadata of Graph has them, its
+    /// documentation does not.
+    #[serde(default)]
+    pub service_provider_constraints: Vec<ServiceProviderConstraints>,
+    /// Those constraints are refused, whatever there is.
+    #[serde(default)]
+    pub refuse_service_provider_constraints: Option<Refusal>,
+    /// Conditional access policies as Graph shows them; an id is made up when absent.
+    #[serde(default)]
+    pub conditional_access: Vec<Value>,
+    /// Named locations as Graph shows them; an id is made up when absent.
+    #[serde(default)]
+    pub named_locations: Vec<Value>,
+    /// Authentication strengths beside the built-in ones, as Graph shows them; an id is made up
+    /// when absent.
+    #[serde(default)]
+    pub authentication_strengths: Vec<Value>,
+    /// Whether the security defaults are on.
+    #[serde(default)]
+    pub security_defaults: bool,
+    /// Governance relationships as Graph shows them; an id is made up when absent.
+    #[serde(default)]
+    pub governance_relationships: Vec<Value>,
+    /// What it is to its own customers, where it is a partner of Microsoft.
+    #[serde(default)]
+    pub partner_side: Option<PartnerSide>,
 }
 
 /// A partner-specific cross-tenant access setting
@@ -128,6 +149,21 @@ impl Tenant {
             assignments: Vec::new(),
             partners: Vec::new(),
             known_tenants: Vec::new(),
+            eligible: Vec::new(),
+            derived_instances: Vec::new(),
+            without_licence: None,
+            administrative_units: Vec::new(),
+            app_role_assignments: Vec::new(),
+            multi_tenant_organization: Vec::new(),
+            default_inbound_trust: None,
+            service_provider_constraints: Vec::new(),
+            refuse_service_provider_constraints: None,
+            conditional_access: Vec::new(),
+            named_locations: Vec::new(),
+            authentication_strengths: Vec::new(),
+            security_defaults: false,
+            governance_relationships: Vec::new(),
+            partner_side: None,
         }
     }
 
@@ -235,6 +271,114 @@ impl Tenant {
         self
     }
 
+    /// With a role whose holder has to activate it first.
+    #[must_use]
+    pub fn eligible(mut self, assignment: Assignment) -> Self {
+        self.eligible.push(assignment);
+        self
+    }
+
+    /// With an active instance that has no role assignment of its own.
+    #[must_use]
+    pub fn derived_instance(mut self, assignment: Assignment) -> Self {
+        self.derived_instances.push(assignment);
+        self
+    }
+
+    /// Without a licence for Privileged Identity Management.
+    #[must_use]
+    pub fn without_licence(mut self) -> Self {
+        self.without_licence = Some(NoLicence::default());
+        self
+    }
+
+    /// With an administrative unit and its members, by name or id.
+    #[must_use]
+    pub fn administrative_unit(mut self, name: &str, members: &[&str]) -> Self {
+        self.administrative_units.push(AdministrativeUnit::new(name, members));
+        self
+    }
+
+    /// With an application permission of Microsoft Graph for a service principal.
+    #[must_use]
+    pub fn app_role(mut self, principal: &str, permission: &str) -> Self {
+        self.app_role_assignments.push(AppRoleAssignment::of_graph(principal, permission));
+        self
+    }
+
+    /// With another tenant of its own multi-tenant organisation: its name, and its cross-tenant
+    /// access entry.
+    #[must_use]
+    pub fn sister_tenant(mut self, tenant_id: &str, name: &str) -> Self {
+        self.multi_tenant_organization.push(tenant_id.to_owned());
+        let tenant_id = tenant_id.to_owned();
+        let entry = PartnerEntry { tenant_id: tenant_id.clone(), ..PartnerEntry::default() };
+        self.known_tenant(&tenant_id, name).partner_entry(entry)
+    }
+
+    /// Where the default cross-tenant access settings trust this of every other tenant.
+    #[must_use]
+    pub fn default_inbound_trust(mut self, trust: InboundTrust) -> Self {
+        self.default_inbound_trust = Some(trust);
+        self
+    }
+
+    /// Where a service provider may hold these roles and no others.
+    #[must_use]
+    pub fn constrained(mut self, constraints: ServiceProviderConstraints) -> Self {
+        self.service_provider_constraints.push(constraints);
+        self
+    }
+
+    /// Where the constraints of service providers may not be read (403).
+    #[must_use]
+    pub fn refuse_service_provider_constraints(mut self) -> Self {
+        self.refuse_service_provider_constraints = Some(Refusal::default());
+        self
+    }
+
+    /// With a conditional access policy as Graph shows it.
+    #[must_use]
+    pub fn conditional_access(mut self, policy: Value) -> Self {
+        self.conditional_access.push(policy);
+        self
+    }
+
+    /// With a named location as Graph shows it.
+    #[must_use]
+    pub fn named_location(mut self, location: Value) -> Self {
+        self.named_locations.push(location);
+        self
+    }
+
+    /// With an authentication strength of its own as Graph shows it.
+    #[must_use]
+    pub fn authentication_strength(mut self, strength: Value) -> Self {
+        self.authentication_strengths.push(strength);
+        self
+    }
+
+    /// Where the security defaults are on.
+    #[must_use]
+    pub fn security_defaults(mut self) -> Self {
+        self.security_defaults = true;
+        self
+    }
+
+    /// With a governance relationship as Graph shows it.
+    #[must_use]
+    pub fn governance_relationship(mut self, relationship: Value) -> Self {
+        self.governance_relationships.push(relationship);
+        self
+    }
+
+    /// As a partner of Microsoft, with these customers and relationships.
+    #[must_use]
+    pub fn partner_side(mut self, side: PartnerSide) -> Self {
+        self.partner_side = Some(side);
+        self
+    }
+
     pub(crate) fn default_domain(&self) -> String {
         default_domain(self.domain.as_deref(), &self.name)
     }
@@ -246,6 +390,7 @@ impl KnownTenant {
     }
 }
 
-fn default_domain(given: Option<&str>, name: &str) -> String {
+/// The domain given, or one made from a name.
+pub(crate) fn default_domain(given: Option<&str>, name: &str) -> String {
     given.map_or_else(|| format!("{}.example", ids::label(name)), str::to_owned)
 }
