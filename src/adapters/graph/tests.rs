@@ -3,6 +3,7 @@
 
 mod audits;
 mod auth;
+mod batch;
 mod credential;
 mod read;
 mod revoke;
@@ -13,7 +14,7 @@ use std::sync::Mutex;
 
 use axum::response::Response;
 use futures_util::future::join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::*;
@@ -26,8 +27,8 @@ use crate::domain::id::{AssignmentId, PartnerId, PrincipalId};
 use crate::domain::plan::{Circumstances, History, Step, StepState, plan};
 use crate::domain::secret::Secret;
 use crate::ports::{
-    Listed, ReadGuests as _, ReadObjects as _, ReadPartnerEntries as _, ReadRoles as _,
-    ReadTenantNames as _, RevokeRoleAssignment as _, chain,
+    Listed, ReadCrossTenantAccess as _, ReadObjects as _, ReadRoles as _, ReadTenantNames as _,
+    ReadUsers as _, RevokeRoleAssignment as _, chain,
 };
 use crate::sim::{
     Assignment, CLIENT_ID, CLIENT_SECRET, CONTOSO, PartnerEntry, Principal, Rule, Scenario, Sim,
