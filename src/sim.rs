@@ -32,6 +32,7 @@ mod calls;
 mod conditional_access;
 mod delegated_admin;
 mod directory;
+mod everything;
 mod fault;
 mod governance;
 mod graph;
@@ -61,11 +62,19 @@ mod tenant;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_access;
+#[cfg(test)]
+mod tests_batch;
+#[cfg(test)]
+mod tests_everything;
+#[cfg(test)]
 mod tests_faults;
 #[cfg(test)]
 mod tests_graph;
 #[cfg(test)]
 mod tests_signin;
+#[cfg(test)]
+mod tests_settings;
 #[cfg(test)]
 mod tests_sweep;
 
@@ -73,6 +82,10 @@ pub use administrative_units::AdministrativeUnit;
 pub use apps::{App, EXCHANGE_AUDIENCE, FederatedCredential};
 pub use assignment::{Assignment, AssignmentType, MemberType};
 pub use calls::Call;
+pub use everything::{
+    ADATUM, FABRIKAM, MICROSOFT_SUPPORT, NOBODY, NORTHWIND, SUPPORT_ENGINEER, TAILSPIN,
+    WOODGROVE_INSURANCE,
+};
 pub use fault::{Answer, Faults, Refusal, Rule, Then, Times};
 pub use hold::{Hold, When};
 pub use inbox::Delivery;

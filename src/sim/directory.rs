@@ -301,6 +301,12 @@ impl Directory {
         self.held.values().filter(|held| self.is_in_force(held))
     }
 
+    /// The same with the numbers they keep as long as they are there.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u64, &Held)> {
+        let held = self.held.iter().filter(|(_, held)| self.is_in_force(held));
+        held.map(|(number, held)| (*number, held))
+    }
+
     /// Whether the holder belongs to another organization.
     pub(crate) fn is_foreign(&self, held: &Held) -> bool {
         held.organization.as_ref().is_some_and(|id| !id.eq_ignore_ascii_case(&self.id))

@@ -36,6 +36,9 @@ fn bad_request() -> StatusCode {
     StatusCode::BAD_REQUEST
 }
 
+/// The number of the first instance that is nobody's assignment: no assignment has a higher one.
+const AFTER_ALL_HELD: u64 = 1 << 62;
+
 const ACTIVE: &str = "roleManagement/directory/roleAssignmentScheduleInstances";
 const ELIGIBLE: &str = "roleManagement/directory/roleEligibilityScheduleInstances";
 
@@ -70,7 +73,8 @@ const ELIGIBLE_PROPERTIES: &[&str] = &[
 pub(crate) fn active(state: &State, tenant: &str, ask: &Ask<'_>) -> Result<Reply, GraphError> {
     let State { settings, directories, .. } = state;
     let directory = licensed(directories.get(tenant).ok_or_else(GraphError::unauthenticated)?)?;
-    let all = directory.in_force().chain(&directory.derived);
+    let derived = (AFTER_ALL_HELD..).zip(&directory.derived);
+    let all = directory.numbered().chain(derived);
     instances(settings, directory, ask, ACTIVE, all)
 }
 
@@ -79,7 +83,7 @@ pub(crate) fn active(state: &State, tenant: &str, ask: &Ask<'_>) -> Result<Reply
 pub(crate) fn eligible(state: &State, tenant: &str, ask: &Ask<'_>) -> Result<Reply, GraphError> {
     let State { settings, directories, .. } = state;
     let directory = licensed(directories.get(tenant).ok_or_else(GraphError::unauthenticated)?)?;
-    instances(settings, directory, ask, ELIGIBLE, directory.eligible.iter())
+    instances(settings, directory, ask, ELIGIBLE, (1..).zip(&directory.eligible))
 }
 
 fn licensed(directory: &Directory) -> Result<&Directory, GraphError> {
@@ -99,7 +103,7 @@ fn instances<'d>(
     directory: &'d Directory,
     ask: &Ask<'_>,
     kind: &str,
-    all: impl Iterator<Item = &'d Held>,
+    all: impl Iterator<Item = (u64, &'d Held)>,
 ) -> Result<Reply, GraphError> {
     let filter = ask.query.filter_on(&["principalId", "roleDefinitionId"])?;
     let wanted = |held: &Held| match filter {
@@ -108,7 +112,7 @@ fn instances<'d>(
         Some((_, id)) => held.role.eq_ignore_ascii_case(id),
     };
     let after = ask.query.from.map_or(0, |place| place.after);
-    let rest = (1..).zip(all.filter(|held| wanted(held))).filter(|(number, _)| *number > after);
+    let rest = all.filter(|(number, held)| *number > after && wanted(held));
     let (held, last) = page(rest, ask.size(settings));
     let items = held.into_iter().map(|held| {
         let (full, known) = match kind {

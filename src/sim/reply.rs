@@ -140,7 +140,13 @@ impl Reply {
     pub(crate) fn into_part(self, id: &str) -> Value {
         let headers = self.headers.iter().map(|(name, value)| {
             let value = Value::from(String::from_utf8_lossy(value.as_bytes()).into_owned());
-            (name.as_str().to_owned(), value)
+            // The other two go by names in small letters.
+            let name = match name.as_str() {
+                "content-type" => "Content-Type",
+                "retry-after" => "Retry-After",
+                name => name,
+            };
+            (name.to_owned(), value)
         });
         let headers: Value = headers.collect::<serde_json::Map<_, _>>().into();
         let mut part = json!({ "id": id, "status": self.status.as_u16(), "headers": headers });

@@ -18,8 +18,8 @@ use super::state::State;
 pub(crate) const GRAPH_APP: &str = "00000003-0000-0000-c000-000000000000";
 const GRAPH_NAME: &str = "Microsoft Graph";
 
-/// The tenant that owns Microsoft's own applications
-/// (<https://learn.microsoft.com/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in>).
+/// The tenant that owns Microsoft's own applications (Microsoft Entra documentation, "Verify
+/// first-party Microsoft applications in sign-in reports").
 pub(crate) const MICROSOFT_SERVICES: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
 
 /// Some application permissions of Microsoft Graph

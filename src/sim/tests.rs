@@ -35,7 +35,12 @@ pub(super) fn http() -> reqwest::Client {
 
 impl Client {
     pub(super) async fn of(sim: &Sim, tenant: &str) -> Self {
-        let answer = sign_in(sim, tenant, CLIENT_SECRET).await;
+        Self::of_resource(sim, tenant, "https://graph.microsoft.com").await
+    }
+
+    /// Signed in for another API.
+    pub(super) async fn of_resource(sim: &Sim, tenant: &str, resource: &str) -> Self {
+        let answer = sign_in_for(sim, tenant, CLIENT_SECRET, resource).await;
         let body: Value = answer.json().await.unwrap();
         let token = body["access_token"].as_str().unwrap().to_owned();
         let origin = sim.origin().as_str().trim_end_matches('/').to_owned();
@@ -66,6 +71,13 @@ impl Client {
 
     pub(super) async fn get(&self, path: &str) -> (u16, Value) {
         let answer = self.send(Method::GET, path, None).await;
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    /// The same with the header that advanced queries need.
+    pub(super) async fn get_eventual(&self, path: &str) -> (u16, Value) {
+        let request = self.http.get(format!("{}{path}", self.origin)).bearer_auth(&self.token);
+        let answer = request.header("ConsistencyLevel", "eventual").send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
