@@ -8,13 +8,14 @@ mod credential;
 mod read;
 mod revoke;
 mod service_principal;
+mod snapshot;
 mod subscribe;
 
 use std::sync::Mutex;
 
 use axum::response::Response;
 use futures_util::future::join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::*;
