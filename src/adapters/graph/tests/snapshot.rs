@@ -402,17 +402,30 @@ async fn what_a_strength_requires_is_looked_up_only_if_the_policy_does_not_say()
 }
 
 #[tokio::test]
-async fn conditional_access_is_asked_for_no_faster_than_graph_allows() {
+async fn conditional_access_is_read_to_the_end_at_the_pace_that_graph_allows() {
     let scenario = Scenario::everything().throttle_conditional_access().page_size(1);
-    // Whatever the pace, two that are busy with one tenant are in each other's way now and then.
     let (sim, graph) = given(scenario).await;
-    let reader = graph.conditional_access(SignedDuration::from_millis(1_005));
-    let policies = reader.policies(woodgrove()).await;
-    assert_eq!(kind(&policies), (3, None));
-    let calls = sim.calls();
-    let calls = calls.iter().filter(|call| call.path.contains(POLICIES));
-    let throttled = calls.filter(|call| call.status == Some(429)).count();
-    assert_eq!(throttled, 0);
+    let reader = graph.conditional_access(SignedDuration::from_secs(1));
+    let begun = SystemClock.now();
+    assert_eq!(kind(&reader.policies(woodgrove()).await), (3, None));
+    // What is on its way for longer than what comes after it arrives too soon after it, and is
+    // asked for again in its turn.
+    let calls = sim.count("GET", POLICIES);
+    assert!((3..=3 * CALLS).contains(&calls), "{calls}");
+    let took = SystemClock.now().duration_since(begun);
+    assert!(took >= SignedDuration::from_secs(2), "{took:#}");
+}
+
+#[test]
+fn each_tenant_has_a_pace_of_its_own_and_a_turn_that_passed_is_not_made_up_for() {
+    let pace = Pace::new(SignedDuration::from_secs(1));
+    let pause = |tenant: &str, after: i64| {
+        let now = noon() + SignedDuration::from_millis(after);
+        pace.pause(tenant.parse().unwrap(), now).as_millis()
+    };
+    assert_eq!([pause(WOODGROVE, 0), pause(WOODGROVE, 0), pause(WOODGROVE, 400)], [0, 1000, 1600]);
+    assert_eq!(pause(CONTOSO, 400), 0);
+    assert_eq!([pause(WOODGROVE, 9000), pause(WOODGROVE, 9000)], [0, 1000]);
 }
 
 #[tokio::test]
