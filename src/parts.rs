@@ -28,6 +28,9 @@ use crate::ports::{
 use crate::sweep::{Gates, Subscribing, Sweep, Times};
 use crate::wire::standard_webhooks::WebhookSecret;
 
+/// The time between two requests for one tenant's conditional access: Graph allows 1 a second.
+const CONDITIONAL_ACCESS_APART: SignedDuration = SignedDuration::from_secs(1);
+
 /// How patient a run is. The demo and tests are less so than the default.
 #[derive(Debug, Clone)]
 pub struct Timing {
@@ -41,8 +44,6 @@ pub struct Timing {
     pub deliver_again: Vec<SignedDuration>,
     /// The time between two requests for one tenant's audit log: Graph allows 5 in 10 seconds.
     pub audits_apart: SignedDuration,
-    /// The time between two requests for one tenant's conditional access: Graph allows 1 a second.
-    pub conditional_access_apart: SignedDuration,
 }
 
 impl Default for Timing {
@@ -65,7 +66,6 @@ impl Default for Timing {
                 hours(24),
             ],
             audits_apart: SignedDuration::from_secs(2),
-            conditional_access_apart: SignedDuration::from_secs(1),
         }
     }
 }
@@ -240,7 +240,7 @@ pub fn world(
     Ok(World {
         clock: Arc::new(SystemClock),
         service_principals: Arc::new(graph.service_principals()),
-        readers: readers(graph, timing),
+        readers: readers(graph),
         audit_content: Arc::new(management(config, http)?),
         revoke,
         ledger,
@@ -251,7 +251,7 @@ pub fn world(
 }
 
 /// What reads tenants: all of it asks Graph.
-pub fn readers(graph: Arc<Graph>, timing: &Timing) -> Readers {
+pub fn readers(graph: Arc<Graph>) -> Readers {
     Readers {
         roles: graph.clone(),
         active: graph.clone(),
@@ -261,7 +261,7 @@ pub fn readers(graph: Arc<Graph>, timing: &Timing) -> Readers {
         groups: graph.clone(),
         partner_apps: graph.clone(),
         cross_tenant_access: graph.clone(),
-        conditional_access: Arc::new(graph.conditional_access(timing.conditional_access_apart)),
+        conditional_access: Arc::new(graph.conditional_access(CONDITIONAL_ACCESS_APART)),
         governance: graph.clone(),
         tenant_names: graph,
     }

@@ -14,7 +14,7 @@ use partner_warden::domain::id::PrincipalId;
 use partner_warden::domain::policy::Policy;
 use partner_warden::domain::roster::Tenant as Guarded;
 use partner_warden::domain::secret::Secret;
-use partner_warden::parts::{Timing, readers};
+use partner_warden::parts::readers;
 use partner_warden::pipeline::observe::{Readers, facts, facts_to_show};
 use partner_warden::sim::{
     Answer, CLIENT_ID, CLIENT_SECRET, CONTOSO, FABRIKAM, INBOX_SECRET, MICROSOFT_SUPPORT,
@@ -71,8 +71,8 @@ async fn given(scenario: Scenario) -> (Sim, Readers) {
     let credential =
         Credential::Secret { client_id: CLIENT_ID.to_owned(), secret: Secret::new(CLIENT_SECRET) };
     let graph = Graph::new(http, origin.clone(), origin, credential, Arc::new(SystemClock));
-    let timing = Timing { conditional_access_apart: SignedDuration::ZERO, ..Timing::default() };
-    (sim, readers(Arc::new(graph), &timing))
+    let conditional_access = Arc::new(graph.conditional_access(SignedDuration::ZERO));
+    (sim, Readers { conditional_access, ..readers(Arc::new(graph)) })
 }
 
 fn id_of(sim: &Sim, name: &str) -> PrincipalId {
@@ -262,6 +262,30 @@ async fn nothing_is_read_without_a_reason() {
         assert!(sim.calls().iter().all(|call| !call.path.contains(unasked)), "{unasked}");
     }
     assert_eq!((requests(&sim), facts.security_defaults), (9, None));
+}
+
+#[tokio::test]
+async fn which_groups_accounts_are_in_is_read_only_if_a_policy_in_force_depends_on_it() {
+    let with = |users: Value, state: &str| {
+        let mut scenario = Scenario::everything().page_size(999);
+        let policy = json!({"state": state, "conditions": {"users": users}});
+        scenario.tenants[0].conditional_access.push(policy);
+        scenario
+    };
+    let included = json!({"includeGroups": ["somewhere"]});
+    for (scenario, expect) in [
+        (Scenario::everything(), false),
+        (with(json!({"includeGroups": [], "excludeGroups": null}), "enabled"), false),
+        (with(included.clone(), "disabled"), false),
+        (with(included.clone(), "enabledForReportingButNotEnforced"), true),
+        (with(included, "enabled"), true),
+    ] {
+        let (sim, readers) = given(scenario).await;
+        let facts = facts(&readers, &guarded(EVERYTHING)).await;
+        assert_eq!(facts.gaps, []);
+        assert_eq!(sim.count("GET", "transitiveMemberOf") > 0, expect);
+        assert_eq!(facts.memberships.is_empty(), !expect);
+    }
 }
 
 #[tokio::test]
