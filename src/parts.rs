@@ -28,6 +28,9 @@ use crate::ports::{
 use crate::sweep::{Gates, Subscribing, Sweep, Times};
 use crate::wire::standard_webhooks::WebhookSecret;
 
+/// The time between two requests for one tenant's conditional access: Graph allows 1 a second.
+const CONDITIONAL_ACCESS_APART: SignedDuration = SignedDuration::from_secs(1);
+
 /// How patient a run is. The demo and tests are less so than the default.
 #[derive(Debug, Clone)]
 pub struct Timing {
@@ -251,9 +254,15 @@ pub fn world(
 pub fn readers(graph: Arc<Graph>) -> Readers {
     Readers {
         roles: graph.clone(),
+        active: graph.clone(),
+        eligible: graph.clone(),
         objects: graph.clone(),
-        guests: graph.clone(),
-        partner_entries: graph.clone(),
+        users: graph.clone(),
+        groups: graph.clone(),
+        partner_apps: graph.clone(),
+        cross_tenant_access: graph.clone(),
+        conditional_access: Arc::new(graph.conditional_access(CONDITIONAL_ACCESS_APART)),
+        governance: graph.clone(),
         tenant_names: graph,
     }
 }
