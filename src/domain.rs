@@ -13,6 +13,7 @@ pub mod grant;
 pub mod finding;
 pub mod scan;
 pub mod plan;
+pub mod trial;
 pub mod case;
 pub mod ticket;
 pub mod record;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use partner_warden::adapters::clock::SystemClock;
 use partner_warden::cli::policy::PolicyCommand;
 use partner_warden::cli::redrive::Redrive;
 use partner_warden::cli::sim::Simulate;
@@ -12,7 +13,7 @@ use partner_warden::cli::subscriptions::Subscriptions;
 use partner_warden::cli::{WrongInput, exit_code, policy, redrive, sim, stopped, subscriptions};
 use partner_warden::config::{Config, environment};
 use partner_warden::demo::demo;
-use partner_warden::ports::chain;
+use partner_warden::ports::{Clock as _, chain};
 use partner_warden::serve::{Timing, listen, serve};
 use partner_warden::telemetry;
 
@@ -95,7 +96,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Sim(command) => sim::run(command).await,
-        Command::Policy(command) => policy::run(command),
+        Command::Policy(command) => policy::run(command, SystemClock.now()),
         Command::Subscriptions(command) => subscriptions::run(command).await,
         Command::Redrive(command) => redrive::run(command).await,
     }

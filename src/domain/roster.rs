@@ -1,6 +1,7 @@
 //! The tenants and partners the policy knows.
 
 use jiff::SignedDuration;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::id::{PartnerId, PrincipalId, TenantId};
@@ -29,7 +30,7 @@ pub struct Tenant {
 }
 
 /// Whose tenant a guarded tenant is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Side {
     /// A customer's: what partners may do in it is guarded.
@@ -76,6 +77,11 @@ impl AccountName {
     /// The name as given, without regard to case.
     pub fn new(text: &str) -> Self {
         Self(text.trim().to_lowercase())
+    }
+
+    /// The name in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// Whether it means the principal with this id and, if it has one, user principal name.

@@ -9,6 +9,17 @@ pub const FOREIGN_TEXT_MAX: usize = 120;
 /// Display names are chosen by the other tenant. Unchecked they can forge log lines, move a
 /// terminal's cursor or turn a sentence round (Unicode TR36, section 2.3).
 pub fn foreign(text: &str) -> String {
+    let mut shown = one_line(text);
+    if let Some((end, _)) = shown.char_indices().nth(FOREIGN_TEXT_MAX) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    shown
+}
+
+/// `text` without control, bidirectional or invisible characters and in one line, as long as it is:
+/// for a sentence that holds foreign text.
+pub fn one_line(text: &str) -> String {
     let mut shown = String::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
         let word: String = word.chars().filter(|c| !is_invisible(*c)).collect();
@@ -19,14 +30,31 @@ pub fn foreign(text: &str) -> String {
             shown.push_str(&word);
         }
     }
-    match shown.char_indices().nth(FOREIGN_TEXT_MAX) {
-        Some((end, _)) => {
-            shown.truncate(end);
-            shown.push('…');
-            shown
-        }
-        None => shown,
+    shown
+}
+
+/// JSON that shows as what it says: characters that move a terminal's cursor, turn the line round
+/// or cannot be seen are written as escapes. It means the same JSON.
+pub fn plain_json(json: &str) -> String {
+    // Beside strings JSON is ASCII, and its line ends and indentation are no characters of a
+    // string.
+    let is_plain = |c: char| c == '\n' || !(c.is_control() || is_invisible(c));
+    if json.chars().all(is_plain) {
+        return json.to_owned();
     }
+    let mut plain = String::with_capacity(json.len() + 32);
+    for c in json.chars() {
+        if is_plain(c) {
+            plain.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            use std::fmt::Write as _;
+            // Writing to a String cannot fail.
+            let _ = write!(plain, "\\u{unit:04x}");
+        }
+    }
+    plain
 }
 
 fn is_invisible(c: char) -> bool {
@@ -59,6 +87,23 @@ mod tests {
         check("zero\u{200b}width\u{feff}", "zerowidth");
         check("\u{0}\u{7f}\u{85}", "");
         check(&"x".repeat(500), &format!("{}…", "x".repeat(FOREIGN_TEXT_MAX)));
+    }
+
+    #[test]
+    fn a_sentence_is_not_cut() {
+        let sentence = format!("{} \u{1b}[2J end", "x".repeat(500));
+        assert_eq!(one_line(&sentence), format!("{} [2J end", "x".repeat(500)));
+    }
+
+    #[test]
+    fn json_that_shows_as_what_it_says_means_the_same() {
+        for name in ["a\u{202e}b", "\u{9b}31m", "\u{7f}", "\u{e0041}", "\n\t\"", "Ärger 🙂"] {
+            let json = serde_json::to_string_pretty(&[name]).unwrap();
+            let plain = plain_json(&json);
+            assert!(plain.chars().all(|c| c == '\n' || !(c.is_control() || is_invisible(c))));
+            assert_eq!(serde_json::from_str::<[String; 1]>(&plain).unwrap(), [name]);
+        }
+        assert_eq!(plain_json("[\"Ärger 🙂\"]"), "[\"Ärger 🙂\"]");
     }
 
     #[test]

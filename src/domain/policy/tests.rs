@@ -37,7 +37,7 @@ fn at(text: &str) -> Timestamp {
 
 #[test]
 fn the_smallest_policy_observes_and_allows_nothing() {
-    let Checked { policy, warnings } = parse(HEAD);
+    let Checked { policy, warnings, .. } = parse(HEAD);
     assert_eq!(policy.mode, Mode::Observe);
     assert_eq!(policy.roster.tenants[0].partners[0].allow, Allowance::nothing());
     assert_eq!(policy.roster.tenants[0].unlisted, Allowance::nothing());
@@ -58,7 +58,7 @@ fn the_built_in_responses_never_write() {
 #[test]
 fn every_part_of_the_example_is_understood() {
     let text = include_str!("../../../policy/example.yaml");
-    let Checked { policy, warnings } = parse(text);
+    let Checked { policy, warnings, .. } = parse(text);
     let tenant = &policy.roster.tenants[0];
     let partner = &tenant.partners[0];
     let readers = crate::domain::role::by_name("Directory Readers").unwrap().template_id;

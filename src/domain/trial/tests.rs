@@ -1,0 +1,1 @@
+//! What tests of a policy are given, and how they come out.
