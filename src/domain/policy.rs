@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use indexmap::IndexMap;
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,7 @@ use super::finding::{FindingName, Severity};
 use super::id::{PartnerId, Sha256Hex, SinkName, TenantId};
 use super::role::RoleTemplateId;
 use super::roster::{AccountName, Roster};
+use super::text::count;
 use super::trial::Trial;
 
 pub use self::schema::schema;
@@ -292,6 +295,23 @@ pub fn duration(text: &str) -> Option<SignedDuration> {
     let span: Span = text.trim().parse().ok()?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     duration.is_positive().then_some(duration)
+}
+
+/// A moment at which something ends: `at the end of 2027-03-31` where a day was meant, in UTC.
+pub fn end_in_words(until: Timestamp) -> String {
+    let there = until.to_zoned(TimeZone::UTC);
+    match there.date().yesterday() {
+        Ok(day) if there.time() == Time::midnight() => format!("at the end of {day}"),
+        _ => format!("at {until}"),
+    }
+}
+
+/// A length of time: `180 days`, `90 minutes`.
+pub fn length_in_words(length: SignedDuration) -> String {
+    let seconds = length.as_secs();
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let (unit, noun) = units.into_iter().find(|(unit, _)| seconds % unit == 0).unwrap_or(units[3]);
+    count(usize::try_from(seconds / unit).unwrap_or(0), noun)
 }
 
 /// Whether what is sent to `url` cannot be read on the way: `https`, or plain `http` to this

@@ -14,6 +14,7 @@ mod log_secrecy;
 mod partner_center;
 mod metrics;
 mod plan_invariants;
+mod policy_language;
 mod receiver_checks;
 mod scenarios;
 mod senders;

@@ -80,8 +80,9 @@ pub(super) fn run(command: Check, now: Timestamp) -> anyhow::Result<ExitCode> {
         0 => writeln!(out, "\nIt has no tests; `tests:` says what must come of it.")?,
         tests => writeln!(
             out,
-            "\nIt has {}; run them with `partner-warden policy test {file}`.",
-            count(tests, "test")
+            "\nIt has {}: `partner-warden policy test {file}` runs {}.",
+            count(tests, "test"),
+            if tests == 1 { "it" } else { "them" }
         )?,
     }
     Ok(ExitCode::SUCCESS)

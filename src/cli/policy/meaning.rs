@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::domain::finding::{FindingName, Severity, rules};
-use crate::domain::policy::{Allowance, Do, Mode, Policy, Sink};
+use crate::domain::policy::{Allowance, Do, Mode, Policy, Sink, end_in_words, length_in_words};
 use crate::domain::role::{self, RoleTemplateId};
 use crate::domain::roster::{Partner, Side, Tenant};
-use crate::domain::text::one_line;
+use crate::domain::text::{count, one_line};
 
 /// What a policy means.
 #[derive(Debug, Serialize)]
@@ -57,7 +57,7 @@ struct Allowed {
 struct Demands {
     mfa: bool,
     /// ISO 8601.
-    max_duration: Option<String>,
+    max_duration: Option<SignedDuration>,
     eligible: bool,
 }
 
@@ -89,7 +89,7 @@ struct Rails {
     protected: Vec<String>,
     max_revocations: u32,
     /// ISO 8601.
-    per: String,
+    per: SignedDuration,
 }
 
 #[derive(Debug, Serialize)]
@@ -142,7 +142,7 @@ impl Meaning {
                     .map(|account| account.as_str().to_owned())
                     .collect(),
                 max_revocations: policy.guardrails.max_revocations,
-                per: policy.guardrails.per.to_string(),
+                per: policy.guardrails.per,
             },
             tickets: policy
                 .tickets
@@ -178,7 +178,7 @@ fn party(partner: &Partner, now: Timestamp) -> Party {
         accounts: partner.accounts.iter().map(|account| account.as_str().to_owned()).collect(),
         require: Demands {
             mfa: partner.require.mfa,
-            max_duration: partner.require.max_duration.map(|longest| longest.to_string()),
+            max_duration: partner.require.max_duration,
             eligible: partner.require.eligible,
         },
     }
@@ -231,9 +231,9 @@ impl fmt::Display for Meaning {
         }
         for exception in &self.exceptions {
             let Excepted { partner, role, until, reason, .. } = exception;
-            write!(f, "    {partner} may hold {role} until {until}")?;
+            write!(f, "    {partner} may hold {role}, which ends {}", end_in_words(*until))?;
             if exception.ended {
-                f.write_str(", which is past")?;
+                f.write_str(" and is past")?;
             }
             if let Some(tenant) = &exception.tenant {
                 write!(f, " in {tenant}")?;
@@ -248,8 +248,9 @@ impl fmt::Display for Meaning {
         for account in &self.guardrails.protected {
             writeln!(f, "    nothing is ever taken from {account}")?;
         }
-        let Rails { max_revocations, per, .. } = &self.guardrails;
-        writeln!(f, "    at most {max_revocations} revocations in a tenant within {per}")?;
+        let most = usize::try_from(self.guardrails.max_revocations).unwrap_or(usize::MAX);
+        let per = length_in_words(self.guardrails.per);
+        writeln!(f, "    at most {} in a tenant within {per}", count(most, "revocation"))?;
         if !self.tickets.is_empty() {
             f.write_str("\n  tickets\n")?;
         }
@@ -292,8 +293,10 @@ impl fmt::Display for Allowed {
         }
         write!(f, "may hold {}", self.roles.join(", "))?;
         match self.until {
-            Some(until) if self.ended => write!(f, " until {until}, which is past"),
-            Some(until) => write!(f, " until {until}"),
+            Some(until) if self.ended => {
+                write!(f, "; that ended {} and is past", end_in_words(until))
+            }
+            Some(until) => write!(f, "; that ends {}", end_in_words(until)),
             None => Ok(()),
         }
     }
@@ -304,8 +307,9 @@ impl fmt::Display for Demands {
         if self.mfa {
             f.write_str("      conditional access must demand multifactor authentication of it\n")?;
         }
-        if let Some(longest) = &self.max_duration {
-            writeln!(f, "      nothing without an end within {longest}")?;
+        if let Some(longest) = self.max_duration {
+            let longest = length_in_words(longest);
+            writeln!(f, "      nothing without an end, nor longer than {longest}")?;
         }
         if self.eligible {
             f.write_str("      roles may only be activated, not held all the time\n")?;

@@ -221,11 +221,7 @@ fn difference(
     }
     writeln!(out, "       expected  {}", one_line(&trial.expect.to_string()))?;
     writeln!(out, "       found     {}", found(came))?;
-    for finding in &came.found {
-        let severity = finding.severity.as_str();
-        writeln!(out, "         {severity} {}: {}", finding.finding, one_line(&finding.text))?;
-    }
-    writeln!(out, "       the plan")?;
+    writeln!(out, "       the plan  (what would be done)")?;
     for line in came.plan.to_string().lines() {
         writeln!(out, "         {}{}", indent(line), one_line(line))?;
     }

@@ -74,7 +74,12 @@ fn not_yaml(error: &serde_saphyr::Error) -> Problem {
         Some(at) => {
             let tail = format!(" at line {}, column {}", at.line(), at.column());
             let message = message.strip_suffix(&tail).unwrap_or(&message);
-            Place::from(at).problem(message)
+            let twice = message.strip_prefix("duplicate mapping key: ");
+            let twice = twice.and_then(|rest| rest.split(", set ").next());
+            match twice {
+                Some(key) => Place::from(at).problem(&format!("`{key}` is written twice")),
+                None => Place::from(at).problem(message),
+            }
         }
         None => Place::default().problem(&message),
     }

@@ -80,10 +80,12 @@ pub(super) struct RawGiven {
     pub(super) of: Option<Text>,
     /// The customer of the relationship, by name or id.
     pub(super) customer: Option<Text>,
-    /// The role that is held, by name or id.
-    pub(super) role: Option<Text>,
-    /// Several roles that are held, each by name or id.
-    pub(super) roles: Vec<Text>,
+    /// The role that is held, by name or id; or several.
+    #[schemars(with = "OneOrMore")]
+    pub(super) role: Several<Text>,
+    /// The same, where there are several.
+    #[schemars(with = "OneOrMore")]
+    pub(super) roles: Several<Text>,
     /// A permission of the application, by id.
     pub(super) permission: Option<Text>,
     /// The group of the tenant's own through which it is held.
@@ -114,6 +116,15 @@ pub(super) struct RawGiven {
     pub(super) auto_extend: bool,
     /// The status of the relationship. Default: active.
     pub(super) status: Option<Text>,
+}
+
+/// In the schema: a name, or several.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it is only described, never made")]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
 }
 
 /// Of whom multifactor authentication is demanded.

@@ -13,7 +13,8 @@ use super::shape::{At, Entries, Text};
 use super::spelling::{did_you_mean, list, nearest};
 use super::words::Day;
 use super::{
-    Checked, Do, Ending, Exception, Guardrails, Policy, Problem, Response, Sink, is_protected,
+    Checked, Do, Ending, Exception, Guardrails, Policy, Problem, Response, Sink, end_in_words,
+    is_protected,
 };
 use crate::domain::finding::{self, FindingName};
 use crate::domain::id::{PartnerId, Sha256Hex, SinkName, TenantId};
@@ -26,6 +27,8 @@ pub(super) struct Reader {
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
     endings: Vec<Ending>,
+    /// Whether something does not have its shape, so that something else may be missing for that.
+    pub(super) is_torn: bool,
     /// Whether a tenant or a partner could not be read, so that a name may be missing for that.
     pub(super) roster_is_torn: bool,
 }
@@ -33,7 +36,8 @@ pub(super) struct Reader {
 pub(super) fn policy(text: &str) -> Result<Checked, Vec<Problem>> {
     let root = Node::parse(text).map_err(|problem| vec![problem])?;
     let shaped = shaped::<RawPolicy>(&root);
-    let mut reader = Reader { roster_is_torn: !shaped.problems.is_empty(), ..Reader::default() };
+    let torn = !shaped.problems.is_empty();
+    let mut reader = Reader { is_torn: torn, roster_is_torn: torn, ..Reader::default() };
     reader.problems = shaped.problems;
     let checked = shaped.value.map(|raw| reader.policy(raw, Sha256Hex::of(text.as_bytes())));
     for list in [&mut reader.problems, &mut reader.warnings] {
@@ -88,7 +92,14 @@ impl Reader {
     ) -> BTreeMap<FindingName, Response> {
         let mut responses = BTreeMap::new();
         for (name, response) in raw.0 {
-            let Some(finding) = self.finding(&name) else { continue };
+            let finding = self.finding(&name);
+            let Some(response) = response else {
+                self.empty_unless_torn(&name);
+                continue;
+            };
+            let names_a_sink = response.ticket.is_some();
+            let ticket = response.ticket.and_then(|sink| self.sink_name(&sink, sinks));
+            let Some(finding) = finding else { continue };
             let act = response.r#do.value;
             if act == Do::Quarantine {
                 self.warn(
@@ -105,7 +116,7 @@ impl Reader {
                     format!("`{finding}` is only found in a tenant with `side: {side}`, and there is none"),
                 );
             }
-            if response.ticket.is_none() && sinks.is_empty() && act >= Do::Ticket {
+            if !names_a_sink && sinks.is_empty() && act >= Do::Ticket {
                 self.warn(
                     response.r#do.at,
                     format!(
@@ -114,10 +125,16 @@ impl Reader {
                     ),
                 );
             }
-            let ticket = response.ticket.and_then(|sink| self.sink_name(&sink, sinks));
             responses.insert(finding, Response { act, ticket });
         }
         responses
+    }
+
+    /// Says that a field is empty, unless its value is missing for another mistake.
+    fn empty_unless_torn(&mut self, name: &Text) {
+        if !self.is_torn {
+            self.wrong(name.at, format!("`{}` is empty; write its value", name.value));
+        }
     }
 
     pub(super) fn finding(&mut self, name: &Text) -> Option<FindingName> {
@@ -143,11 +160,8 @@ impl Reader {
     }
 
     fn exception(&mut self, raw: &RawException, roster: &Roster) -> Option<Exception> {
-        let tenant = match &raw.tenant {
-            Some(text) => Some(self.tenant_ref(text, roster)?),
-            None => None,
-        };
-        let partner = self.partner_ref(&raw.partner, tenant, roster);
+        let tenant = raw.tenant.as_ref().map(|text| self.tenant_ref(text, roster));
+        let partner = self.partner_ref(&raw.partner, tenant.flatten(), roster);
         let role = self.role(&raw.role);
         let until = self.moment(&raw.until, Day::End);
         let reason = self.name(&raw.reason);
@@ -156,13 +170,18 @@ impl Reader {
                 raw.until.at,
                 until,
                 format!(
-                    "this exception ended at {until}: {} may no longer hold {} by it",
-                    raw.partner.value, raw.role.value
+                    "this exception ended {}: {} may no longer hold {} by it",
+                    end_in_words(until),
+                    raw.partner.value,
+                    raw.role.value
                 ),
             );
         }
         Some(Exception {
-            tenant,
+            tenant: match tenant {
+                Some(known) => Some(known?),
+                None => None,
+            },
             partner: partner?,
             role: role?,
             until: until?,
@@ -239,20 +258,24 @@ impl Reader {
         let mut protected = Vec::new();
         for text in &raw.protected {
             let Some(account) = self.account(text) else { continue };
-            let domain = text.value.rsplit_once('@').map(|(_, domain)| domain.trim());
-            let owner = roster.tenants.iter().find_map(|tenant| {
-                let given = tenant.partners.iter().find(|p| p.accounts.contains(&account));
-                given.or_else(|| tenant.partner_of_domain(domain?))
-            });
-            if let Some(partner) = owner {
-                self.warn(
-                    text.at,
-                    format!(
-                        "`{}` is an account of {}: as long as it is protected, nothing is ever \
-                         taken from it",
-                        text.value, partner.name
-                    ),
+            let partners = || roster.tenants.iter().flat_map(|tenant| &tenant.partners);
+            if let Some(partner) = partners().find(|p| p.accounts.contains(&account)) {
+                let message = format!(
+                    "`{}` was given to {}: as long as it is protected, nothing is ever taken from \
+                     it",
+                    text.value, partner.name
                 );
+                self.warn(text.at, message);
+            }
+            let domain = text.value.rsplit_once('@').map(|(_, domain)| domain.trim());
+            let owner = roster.tenants.iter().find_map(|t| t.partner_of_domain(domain?));
+            if let Some(partner) = owner {
+                let message = format!(
+                    "`{}` protects nobody: guests of {} have a user principal name such as \
+                     name_domain#EXT#@tenant; give that, or the object id",
+                    text.value, partner.name
+                );
+                self.warn(text.at, message);
             }
             protected.push(account);
         }
@@ -264,7 +287,12 @@ impl Reader {
     fn tickets(&mut self, raw: Entries<At<RawSink>>) -> IndexMap<SinkName, Sink> {
         let mut sinks = IndexMap::new();
         for (name, sink) in raw.0 {
-            sinks.extend(self.sink(&sink).map(|sink| (SinkName(name.value), sink)));
+            match sink {
+                Some(sink) => {
+                    sinks.extend(self.sink(&sink).map(|sink| (SinkName(name.value), sink)));
+                }
+                None => self.empty_unless_torn(&name),
+            }
         }
         sinks
     }

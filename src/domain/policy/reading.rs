@@ -103,7 +103,9 @@ struct Reading<'n> {
     faults: &'n RefCell<Faults>,
 }
 
+/// The name of types that are read as their place, what they are like, and their value.
 pub(super) const PLACED: &str = "$placed";
+const LIST: &str = "a list";
 
 /// What a placed value is like, for types that may be written in several ways.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -133,14 +135,7 @@ impl<'n> Reading<'n> {
                     self.faults.borrow_mut().left_out.insert(self.node.number);
                     Fault::Told
                 }
-                Fault::Missing(name) => match self.field(name) {
-                    Some(field) => {
-                        let message = format!("`{name}` is empty");
-                        self.faults.borrow_mut().tell(field, Fault::New(message));
-                        Fault::Told
-                    }
-                    None => Fault::New(format!("`{name}` is missing")),
-                },
+                Fault::Missing(name) => Fault::New(format!("`{name}` is missing")),
                 fault @ (Fault::Told | Fault::New(_)) => fault,
             };
             self.faults.borrow_mut().tell(self.node, fault);
@@ -161,7 +156,13 @@ impl<'n> Reading<'n> {
             Value::List(_) => "a list".to_owned(),
             Value::Fields(_) => "fields".to_owned(),
         };
-        self.told(Err(Fault::New(format!("{what} belongs here, not {found}"))))
+        let mend = match &self.node.value {
+            Value::Scalar { text, .. } if what == LIST => format!("; write [{text}]"),
+            Value::Nothing | Value::Scalar { .. } | Value::List(_) | Value::Fields(_) => {
+                String::new()
+            }
+        };
+        self.told(Err(Fault::New(format!("this must be {what}, not {found}{mend}"))))
     }
 
     fn scalar(self, what: &str) -> Result<(&'n str, Kind), Fault> {
@@ -174,7 +175,7 @@ impl<'n> Reading<'n> {
     fn list(self) -> Result<&'n [Node], Fault> {
         match &self.node.value {
             Value::List(items) => Ok(items),
-            Value::Nothing | Value::Scalar { .. } | Value::Fields(_) => self.wanted("a list"),
+            Value::Nothing | Value::Scalar { .. } | Value::Fields(_) => self.wanted(LIST),
         }
     }
 
@@ -182,7 +183,7 @@ impl<'n> Reading<'n> {
         match &self.node.value {
             Value::Fields(fields) => Ok(fields),
             Value::Nothing | Value::Scalar { .. } | Value::List(_) => {
-                self.wanted("`name: value` fields")
+                self.wanted("fields (`name: value`)")
             }
         }
     }
@@ -190,23 +191,27 @@ impl<'n> Reading<'n> {
     fn whole(self) -> Result<i64, Fault> {
         match self.scalar("a whole number")? {
             (_, Kind::Whole(value)) => Ok(value),
-            (text, _) => self.wanted(&format!("a whole number, and `{text}` is none:")),
+            _ => self.wanted("a whole number"),
         }
     }
 
-    /// The fields that are there and can be read. With `known`, others are told of.
-    fn entries(self, known: Option<&[&str]>) -> Result<Vec<(&'n Node, &'n Node)>, Fault> {
+    /// The fields that are there and can be read. Those that are not `known` are told of.
+    fn entries(self, known: &[&str]) -> Result<Vec<(&'n Node, &'n Node)>, Fault> {
         let mut entries = Vec::new();
         for (key, value) in self.fields()? {
             let name = self.of(key).scalar("the name of a field")?.0;
-            if let Some(known) = known.filter(|known| !known.contains(&name)) {
+            if !known.contains(&name) {
                 let hint = match nearest(name, known.iter().copied()) {
                     Some(name) => did_you_mean(Some(name)),
                     None => format!("; there is: {}", known.join(", ")),
                 };
                 let message = format!("unknown field `{name}`{hint}");
                 self.faults.borrow_mut().tell(key, Fault::New(message));
-            } else if !self.is_left_out(value) && !matches!(value.value, Value::Nothing) {
+            } else if matches!(value.value, Value::Nothing) {
+                // Whoever writes `until:` and forgets the rest does not mean for ever.
+                let message = format!("`{name}` is empty; write its value, or leave it out");
+                self.faults.borrow_mut().tell(value, Fault::New(message));
+            } else if !self.is_left_out(value) {
                 entries.push((key, value));
             }
         }
@@ -268,9 +273,10 @@ impl<'de> Deserializer<'de> for Reading<'_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self.node.value {
-            Value::Nothing => visitor.visit_none(),
-            Value::Scalar { .. } | Value::List(_) | Value::Fields(_) => visitor.visit_some(self),
+        if self.is_left_out(self.node) || matches!(self.node.value, Value::Nothing) {
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self)
         }
     }
 
@@ -297,7 +303,8 @@ impl<'de> Deserializer<'de> for Reading<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let entries = self.entries(None)?.into_iter();
+        let entries: Vec<_> = self.fields()?.iter().map(|(key, value)| (key, value)).collect();
+        let entries = entries.into_iter();
         self.told(visitor.visit_map(Pairs { reading: self, entries, value: None }))
     }
 
@@ -307,7 +314,7 @@ impl<'de> Deserializer<'de> for Reading<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        let entries = self.entries(Some(fields))?.into_iter();
+        let entries = self.entries(fields)?.into_iter();
         self.told(visitor.visit_map(Pairs { reading: self, entries, value: None }))
     }
 

@@ -21,9 +21,10 @@ pub(super) struct At<T> {
 /// Text and its place.
 pub(super) type Text = At<String>;
 
-/// Fields whose names the author chooses, in the order of the file.
+/// Fields whose names the author chooses, in the order of the file. A value that could not be read
+/// is told of, and nothing here.
 #[derive(Debug)]
-pub(super) struct Entries<V>(pub(super) Vec<(Text, V)>);
+pub(super) struct Entries<V>(pub(super) Vec<(Text, Option<V>)>);
 
 impl<V> Default for Entries<V> {
     fn default() -> Self {

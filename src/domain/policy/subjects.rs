@@ -80,8 +80,8 @@ type Detail = (&'static str, fn(&RawGiven) -> bool);
 pub(super) const DETAILS: &[Detail] = &[
     ("of", |raw| raw.of.is_some()),
     ("customer", |raw| raw.customer.is_some()),
-    ("role", |raw| raw.role.is_some()),
-    ("roles", |raw| !raw.roles.is_empty()),
+    ("role", |raw| !raw.role.0.is_empty()),
+    ("roles", |raw| !raw.roles.0.is_empty()),
     ("permission", |raw| raw.permission.is_some()),
     ("via", |raw| raw.via.is_some()),
     ("group", |raw| raw.group.is_some()),

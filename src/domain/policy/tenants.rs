@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::Allowance;
 use super::node::Place;
 use super::raw::{RawAllowance, RawPartner, RawRequire, RawTenant};
 use super::read::{Reader, same};
 use super::shape::At;
 use super::words::Day;
+use super::{Allowance, end_in_words};
 use crate::domain::id::{PartnerId, TenantId};
 use crate::domain::role;
 use crate::domain::roster::{Partner, Requirement, Roster, Side, Tenant};
@@ -182,8 +182,10 @@ impl Reader {
         }
         let until = raw.until.as_ref().and_then(|until| self.moment(until, Day::End));
         if let (Some(until), Some(text)) = (until, &raw.until) {
-            let message =
-                format!("this allowance ended at {until}: {whose} may hold nothing by it");
+            let message = format!(
+                "this allowance ended {}: {whose} may hold nothing by it",
+                end_in_words(until)
+            );
             self.ends(text.at, until, message);
         }
         Allowance { roles, until }

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::node::Place;
 use super::raw_tests::{RawExpect, RawGiven, RawMfa, RawTest};
 use super::read::{Reader, same};
-use super::shape::{At, Text, Told, WordsOr};
+use super::shape::{At, Several, Text, Told, WordsOr};
 use super::spelling::{did_you_mean, nearest};
 use super::subjects::{DETAILS, SUBJECTS};
 use super::words::{Day, is_address};
@@ -100,15 +100,17 @@ impl Reader {
             return None;
         };
         let at = text.at;
-        let word = |value: String| Some(At { value, at });
         let is_account = names_account(tenant, &who);
-        let mut raw = RawGiven { role: word(role), eligible, ..RawGiven::default() };
+        let looks_like_an_account = is_address(&who);
+        let who = Some(At { value: who, at });
+        let roles = Several(vec![At { value: role, at }]);
+        let mut raw = RawGiven { role: roles, eligible, ..RawGiven::default() };
         if is_account {
-            raw.account = word(who);
-        } else if is_address(&who) {
-            raw.guest = word(who);
+            raw.account = who;
+        } else if looks_like_an_account {
+            raw.guest = who;
         } else {
-            raw.partner = word(who);
+            raw.partner = who;
         }
         self.fact(raw, at, tenant)
     }
@@ -118,7 +120,7 @@ impl Reader {
         self.fits(&raw, at, subject, tenant.side)?;
         let roles = self.roles(&raw);
         let fact = match subject {
-            "partner" | "stranger" => self.group(&raw, roles?, tenant)?,
+            "partner" | "stranger" => self.group(&raw, roles, tenant)?,
             "guest" | "account" | "app" | "member" | "unknown" => {
                 let who = self.who(&raw, at, tenant);
                 let how = self.how(&raw);
@@ -137,7 +139,7 @@ impl Reader {
             "trustsMfaOf" => Fact::TrustsMfaOf(self.party(&raw.trusts_mfa_of?, tenant)?),
             "governedBy" => Fact::GovernedBy(self.party(&raw.governed_by?, tenant)?),
             "conditionalAccess" => Fact::ConditionalAccess(raw.conditional_access?.value.0),
-            "relationship" => self.relationship(&raw, at, roles?, tenant)?,
+            "relationship" => self.relationship(&raw, at, roles, tenant)?,
             "dap" => Fact::Dap(self.party(&raw.dap?, tenant)?),
             _ => Fact::NoAdministrators,
         };
@@ -150,6 +152,8 @@ impl Reader {
         let given: Vec<&str> = given.map(|subject| subject.name).collect();
         match given.as_slice() {
             [only] => SUBJECTS.iter().map(|subject| subject.name).find(|name| name == only),
+            // It may have been named, and misspelt.
+            [] if self.is_torn => None,
             [] => {
                 let names: Vec<&str> = SUBJECTS.iter().map(|subject| subject.name).collect();
                 self.wrong(at, format!("what is this about? Name one of {}", names.join(", ")));
@@ -195,14 +199,15 @@ impl Reader {
     }
 
     fn roles(&mut self, raw: &RawGiven) -> Option<Vec<RoleTemplateId>> {
-        let all: Vec<_> = raw.role.iter().chain(&raw.roles).map(|text| self.role(text)).collect();
+        let all: Vec<_> =
+            raw.role.0.iter().chain(&raw.roles.0).map(|text| self.role(text)).collect();
         all.into_iter().collect()
     }
 
     fn group(
         &mut self,
         raw: &RawGiven,
-        roles: Vec<RoleTemplateId>,
+        roles: Option<Vec<RoleTemplateId>>,
         tenant: &Tenant,
     ) -> Option<Fact> {
         let (partner, calls_itself) = match (&raw.partner, &raw.stranger) {
@@ -213,6 +218,7 @@ impl Reader {
             }
         };
         let how = self.how(raw);
+        let roles = roles?;
         if roles.is_empty() {
             return Some(Fact::ServiceProvider(partner, calls_itself));
         }
@@ -277,7 +283,7 @@ impl Reader {
         &mut self,
         raw: &RawGiven,
         at: Place,
-        roles: Vec<RoleTemplateId>,
+        roles: Option<Vec<RoleTemplateId>>,
         tenant: &Tenant,
     ) -> Option<Fact> {
         let name = self.name(raw.relationship.as_ref()?);
@@ -293,7 +299,7 @@ impl Reader {
         Some(Fact::Relationship {
             name,
             customer,
-            roles,
+            roles: roles?,
             lasts,
             until: raw.until.as_ref().and_then(|text| self.moment(text, Day::End)),
             auto_extend: raw.auto_extend,
@@ -334,6 +340,14 @@ impl Reader {
                 }
             }
             WordsOr::Fields(fields) => {
+                let is_written = !fields.findings.is_empty()
+                    || !fields.without.is_empty()
+                    || fields.only
+                    || fields.r#do.is_some()
+                    || fields.held_back.is_some();
+                if !is_written && !self.is_torn {
+                    self.wrong(raw.at, "this expects nothing in particular, so it cannot fail");
+                }
                 expect.findings = fields.findings.iter().filter_map(|n| self.finding(n)).collect();
                 expect.without = fields.without.iter().filter_map(|n| self.finding(n)).collect();
                 expect.only = fields.only;
@@ -341,9 +355,6 @@ impl Reader {
                     expect.strongest = self.response_name(text);
                 }
                 expect.held_back = fields.held_back.map(|text| text.value);
-                if expect == Expectation::default() {
-                    self.wrong(raw.at, "this expects nothing in particular, so it cannot fail");
-                }
             }
         }
         if let Some(name) = expect.findings.iter().find(|name| expect.without.contains(name)) {
