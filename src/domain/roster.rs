@@ -79,7 +79,7 @@ impl AccountName {
         Self(text.trim().to_lowercase())
     }
 
-    /// The name in lower case.
+    /// The name, in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -195,7 +195,7 @@ fn allowed(allowance: &Allowance, now: Timestamp) -> Allowed {
 }
 
 pub(super) fn role_name(id: RoleTemplateId) -> String {
-    role::by_id(id).map_or_else(|| format!("custom role {id}"), |role| role.name.to_owned())
+    role::by_id(id).map_or_else(|| format!("role {id}"), |role| role.name.to_owned())
 }
 
 fn partner_name(policy: &Policy, id: crate::domain::id::PartnerId) -> String {

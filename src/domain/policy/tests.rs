@@ -553,3 +553,22 @@ fn plain_http_goes_to_this_machine_only() {
         assert_eq!(is_protected(&Url::parse(url).unwrap()), expect, "{url}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn a_policy_broken_anywhere_is_read_or_told_to_be_wrong(
+        from in 0..4000_usize,
+        length in 0..40_usize,
+        put in "[]{}:,&*<!|>#'\"\\-\n 0-9a-z]{0,6}",
+    ) {
+        let text = include_str!("../../../policy/example.yaml");
+        let broken: String =
+            text.chars().take(from).chain(put.chars()).chain(text.chars().skip(from + length)).collect();
+        if let Err(problems) = Policy::parse(&broken) {
+            assert!(!problems.is_empty());
+            for problem in problems {
+                assert!(!problem.message.is_empty() && !problem.message.contains('\n'), "{problem}");
+            }
+        }
+    }
+}

@@ -135,6 +135,10 @@ impl Making {
         if let Some(object) = &object {
             self.facts.objects.insert(principal.clone(), object.clone());
         }
+        if matches!(who, Who::Guest { .. } | Who::Account { present: true, .. }) {
+            // It was asked which groups it is in: none, unless the test says one.
+            self.facts.memberships.entry(principal.clone()).or_default();
+        }
         if let (Who::App { .. }, Some(DirectoryObject::ServicePrincipal(app))) = (who, &object) {
             self.app(&principal, app, permission);
         }
