@@ -47,8 +47,9 @@ fmt: ## Format the code
 doc: ## Build the documentation into target/doc
 	cargo doc --no-deps --locked
 
-bless: $(NEXTEST) ## Write docs/receiver-checks.md anew from the tests
-	WARDEN_BLESS=1 $(NEXTEST) nextest run --locked -E 'test(the_page_says_what_the_tests_do)'
+bless: $(NEXTEST) ## Write docs/receiver-checks.md and policy/policy.schema.json anew
+	WARDEN_BLESS=1 $(NEXTEST) nextest run --locked \
+	  -E 'test(the_page_says_what_the_tests_do) or test(the_published_schema_is_that_of_the_types)'
 
 # Without a sanitizer, which needs an unstable compiler: there is no unsafe code of ours to watch.
 fuzz: $(FUZZ) ## Throw bytes at the receivers, FUZZ_SECONDS=10 for each fuzz target

@@ -26,7 +26,7 @@ pub use self::places::{Part, Place, Source};
 use self::reader::Reader;
 pub use self::secrets::Secrets;
 use crate::adapters::graph::{Credential, Identity};
-use crate::domain::policy::{Mode, Policy, Problem};
+use crate::domain::policy::{Checked, Mode, Policy, Problem};
 use crate::ports::{PortError, chain};
 use crate::wire::graph::NotificationKey;
 
@@ -282,13 +282,17 @@ pub fn policy(
     path: &Path,
     variable: Option<&'static str>,
 ) -> Result<(Policy, Vec<Problem>), ConfigError> {
+    checked(path, variable).map(|checked| (checked.policy, checked.warnings))
+}
+
+/// Reads and checks a policy file with its tests.
+///
+/// # Errors
+/// [`ConfigError::File`] or [`ConfigError::Policy`].
+pub fn checked(path: &Path, variable: Option<&'static str>) -> Result<Checked, ConfigError> {
     let text = read(path, variable)?;
-    match Policy::parse(&text) {
-        Ok(checked) => Ok((checked.policy, checked.warnings)),
-        Err(problems) => {
-            Err(ConfigError::Policy { source: Source::File(path.to_owned()), problems })
-        }
-    }
+    Policy::parse(&text)
+        .map_err(|problems| ConfigError::Policy { source: Source::File(path.to_owned()), problems })
 }
 
 pub(crate) fn read(path: &Path, variable: Option<&'static str>) -> Result<String, ConfigError> {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use partner_warden::cli::facts::FactsCommand;
+use partner_warden::adapters::clock::SystemClock;
 use partner_warden::cli::policy::PolicyCommand;
 use partner_warden::cli::redrive::Redrive;
 use partner_warden::cli::replay::Replay;
@@ -17,7 +18,7 @@ use partner_warden::cli::{
 };
 use partner_warden::config::{Config, environment};
 use partner_warden::demo::demo;
-use partner_warden::ports::chain;
+use partner_warden::ports::{Clock as _, chain};
 use partner_warden::serve::{Timing, listen, serve};
 use partner_warden::telemetry;
 
@@ -115,7 +116,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Replay(command) => Ok(replay::run(&command)),
         Command::Facts(command) => Ok(facts::run(command).await),
         Command::Sim(command) => sim::run(command).await,
-        Command::Policy(command) => policy::run(command),
+        Command::Policy(command) => policy::run(command, SystemClock.now()),
         Command::Subscriptions(command) => subscriptions::run(command).await,
         Command::Redrive(command) => redrive::run(command).await,
     }

@@ -352,7 +352,7 @@ fn a_file_that_is_not_there_is_named_with_its_variable() {
 fn a_policy_is_refused_with_the_place() {
     given().write("policy.yaml", "version: 1\ntenants: []\nmode: enforse\n").fails(
         "the policy does not hold together:
-  …/policy.yaml:3:7: unknown variant `enforse`, expected one of observe, approve, enforce",
+  …/policy.yaml:3:7: `enforse` is not one of observe, approve, enforce; did you mean `enforce`?",
     );
 }
 

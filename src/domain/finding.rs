@@ -32,13 +32,14 @@ use std::cmp::Reverse;
 use std::fmt;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Facts, Part};
 use super::grant::{Grant, Held, PrincipalKind, grants};
 use super::id::Sha256Hex;
 use super::policy::Policy;
-use super::roster::{AffectedPartner, Tenant};
+use super::roster::{AffectedPartner, Side, Tenant};
 
 /// Every rule there is, in the order of reports.
 const RULES: &[&Rule] = &[
@@ -66,7 +67,9 @@ const RULES: &[&Rule] = &[
 ];
 
 /// The name of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingName {
     /// A partner holds a privileged role the policy does not allow.
@@ -122,6 +125,46 @@ impl FindingName {
     /// The finding a policy means by `text`.
     pub fn from_text(text: &str) -> Option<Self> {
         RULES.iter().find(|rule| rule.name_text == text).map(|rule| rule.name)
+    }
+
+    /// What it means, in one sentence.
+    pub fn meaning(self) -> String {
+        let mut generator = SchemaGenerator::default();
+        // The comments of the names above, which the schema of policies shows too.
+        let names = Self::json_schema(&mut generator);
+        let names = names.get("oneOf").and_then(|names| names.as_array());
+        let own = |name: &&serde_json::Value| {
+            name.get("const").and_then(|it| it.as_str()) == Some(self.as_str())
+        };
+        let meaning = names.and_then(|names| names.iter().find(own)?.get("description")?.as_str());
+        meaning.unwrap_or_default().to_owned()
+    }
+
+    /// Whether it can be found in a tenant of this side.
+    pub fn is_raised_on(self, side: Side) -> bool {
+        match self {
+            Self::Unreadable => true,
+            Self::GdapGlobalAdministrator
+            | Self::GdapAutoExtend
+            | Self::GdapTooLong
+            | Self::GdapRoleNotAllowed
+            | Self::DapActive => side == Side::Partner,
+            Self::PrivilegedRole
+            | Self::RoleNotAllowed
+            | Self::UnlistedPartner
+            | Self::GuestWithRole
+            | Self::RoleViaGroup
+            | Self::StandingAccess
+            | Self::DedicatedAccountDrift
+            | Self::MfaNotEnforced
+            | Self::MfaExempted
+            | Self::InboundTrust
+            | Self::PartnerAppPrivileged
+            | Self::AllowanceExpired
+            | Self::SupportAccessLingering
+            | Self::Reappeared
+            | Self::UnclassifiedPrincipal => side == Side::Customer,
+        }
     }
 
     /// Its rule.

@@ -1,15 +1,28 @@
 //! What is allowed, and what to do about the rest: the policy file, read and checked.
 
+mod node;
 mod raw;
+mod raw_tests;
 mod read;
+mod reading;
+mod schema;
+mod shape;
+mod spelling;
+mod subjects;
+mod tenants;
 #[cfg(test)]
 mod tests;
+mod trials;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use indexmap::IndexMap;
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -17,6 +30,10 @@ use super::finding::{FindingName, Severity};
 use super::id::{PartnerId, Sha256Hex, SinkName, TenantId};
 use super::role::RoleTemplateId;
 use super::roster::{AccountName, Roster};
+use super::text::count;
+use super::trial::Trial;
+
+pub use self::schema::schema;
 
 /// A checked policy. Everything in it resolves.
 #[derive(Debug, Clone)]
@@ -37,7 +54,7 @@ pub struct Policy {
 }
 
 /// The ceiling over every response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Nothing is written to Graph; every write is described instead.
@@ -60,7 +77,9 @@ impl fmt::Display for Mode {
 }
 
 /// What to do about a finding, from the weakest to the strongest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Do {
     /// Nothing.
@@ -75,6 +94,30 @@ pub enum Do {
     Quarantine,
     /// Take the access away.
     Revoke,
+}
+
+impl Do {
+    /// Every response, from the weakest to the strongest.
+    pub const ALL: [Self; 6] =
+        [Self::Ignore, Self::Record, Self::Ticket, Self::Approve, Self::Quarantine, Self::Revoke];
+
+    /// The name as policies write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ignore => "ignore",
+            Self::Record => "record",
+            Self::Ticket => "ticket",
+            Self::Approve => "approve",
+            Self::Quarantine => "quarantine",
+            Self::Revoke => "revoke",
+        }
+    }
+}
+
+impl fmt::Display for Do {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// What to do about a finding, and whom to tell.
@@ -153,7 +196,7 @@ pub enum Sink {
 }
 
 /// One thing wrong with a policy, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// The line, from 1; 0 where it is not known.
     pub line: u64,
@@ -179,6 +222,30 @@ pub struct Checked {
     pub policy: Policy,
     /// What is accepted but has no effect, or less than it seems.
     pub warnings: Vec<Problem>,
+    /// The policy's own tests.
+    pub tests: Vec<Trial>,
+    /// What the policy says that holds for a time only.
+    pub endings: Vec<Ending>,
+}
+
+/// Something that a policy says until a moment, and what its author should know once that is past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// The moment.
+    pub until: Timestamp,
+    /// What is to be known afterwards.
+    pub problem: Problem,
+}
+
+impl Checked {
+    /// What the policy's author should know at `now`, in the order of the file.
+    pub fn warnings(&self, now: Timestamp) -> Vec<Problem> {
+        let past = self.endings.iter().filter(|ending| ending.until <= now);
+        let mut all: Vec<Problem> =
+            self.warnings.iter().chain(past.map(|ending| &ending.problem)).cloned().collect();
+        all.sort_by_key(|problem| (problem.line, problem.column));
+        all
+    }
 }
 
 impl Policy {
@@ -193,6 +260,11 @@ impl Policy {
             act: if severity >= Severity::High { Do::Ticket } else { Do::Record },
             ticket: None,
         })
+    }
+
+    /// Whether the policy itself says what to do about a finding.
+    pub fn answers(&self, finding: FindingName) -> bool {
+        self.respond.contains_key(&finding)
     }
 
     /// The sink for a response that names none: the first of the file.
@@ -223,6 +295,23 @@ pub fn duration(text: &str) -> Option<SignedDuration> {
     let span: Span = text.trim().parse().ok()?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     duration.is_positive().then_some(duration)
+}
+
+/// A moment at which something ends: `at the end of 2027-03-31` where a day was meant, in UTC.
+pub fn end_in_words(until: Timestamp) -> String {
+    let there = until.to_zoned(TimeZone::UTC);
+    match there.date().yesterday() {
+        Ok(day) if there.time() == Time::midnight() => format!("at the end of {day}"),
+        _ => format!("at {until}"),
+    }
+}
+
+/// A length of time: `180 days`, `90 minutes`.
+pub fn length_in_words(length: SignedDuration) -> String {
+    let seconds = length.as_secs();
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let (unit, noun) = units.into_iter().find(|(unit, _)| seconds % unit == 0).unwrap_or(units[3]);
+    count(usize::try_from(seconds / unit).unwrap_or(0), noun)
 }
 
 /// Whether what is sent to `url` cannot be read on the way: `https`, or plain `http` to this

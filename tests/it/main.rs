@@ -15,6 +15,7 @@ mod partner_center;
 mod metrics;
 mod observe;
 mod plan_invariants;
+mod policy_language;
 mod receiver_checks;
 mod replay;
 mod scan;
