@@ -133,6 +133,7 @@ impl Bench {
         // Once it asks for another event, nothing of this start is still to be heard.
         self.until_poll(&mut calls, &mut log);
         let worked = answered.duration_since(polled);
+        self.slowness.store(0, Relaxed);
         let (polled, answered) = (polled.duration_since(began), answered.duration_since(began));
         Started { polled, answered, worked, cpu, calls_before, calls_after }
     }
