@@ -14,7 +14,11 @@ use serde_json::Value;
 use super::run::Bench;
 
 /// How often it is asked whether it listens.
-const TRIES: usize = 2000;
+const KNOCKS: usize = 2000;
+
+/// How often it is started anew where it breaks off: a port that was free may be somebody else's a
+/// moment later.
+const TRIES: usize = 5;
 
 pub(crate) struct Emulator(PathBuf);
 
@@ -30,6 +34,11 @@ impl Emulator {
 
     /// From the sending of a first event, by which a function's process is started, to its answer.
     pub(crate) fn first_answer(&self, bench: &Bench) -> Duration {
+        let tried = (0..TRIES).find_map(|_| self.answer(bench));
+        tried.unwrap_or_else(|| panic!("{}: Amazon's emulator breaks off", bench.function.name))
+    }
+
+    fn answer(&self, bench: &Bench) -> Option<Duration> {
         let (emulator, runtime) = (free(), free());
         let started = Command::new(&self.0)
             .arg("--runtime-interface-emulator-address")
@@ -47,8 +56,8 @@ impl Emulator {
             .spawn()
             .unwrap();
         let group = Group(started);
-        let mut stream = connected(emulator);
-        stream.set_nodelay(true).unwrap();
+        let mut stream = connected(emulator)?;
+        stream.set_nodelay(true).ok()?;
         let event = (bench.function.event)().to_string();
         let request = format!(
             "POST /2015-03-31/functions/function/invocations HTTP/1.1\r\nhost: {emulator}\r\n\
@@ -56,15 +65,15 @@ impl Emulator {
             event.len()
         );
         let began = Instant::now();
-        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(request.as_bytes()).ok()?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        stream.read_to_string(&mut answer).ok()?;
         let took = began.elapsed();
         drop(group);
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         let value: Value = serde_json::from_str(body).unwrap_or_default();
         assert!((bench.function.is_answer)(&value), "{}: {answer}", bench.function.name);
-        took
+        Some(took)
     }
 }
 
@@ -83,13 +92,13 @@ fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-fn connected(address: SocketAddr) -> TcpStream {
-    for _ in 0..TRIES {
+fn connected(address: SocketAddr) -> Option<TcpStream> {
+    for _ in 0..KNOCKS {
         if let Ok(stream) = TcpStream::connect(address) {
-            return stream;
+            return Some(stream);
         }
         // Between two questions whether it has come about.
         std::thread::sleep(Duration::from_millis(5));
     }
-    panic!("Amazon's emulator does not listen")
+    None
 }
