@@ -23,6 +23,7 @@ mod tests;
 
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -31,6 +32,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use self::connector::Connector;
 use super::http::{Http, Patience as HttpPatience};
+use crate::config::environment;
 use crate::ports::{Failure, PortError};
 
 /// How patient calls to AWS are.
@@ -89,6 +91,14 @@ pub async fn load(patience: Patience) -> Result<SdkConfig, reqwest::Error> {
         .with_initial_backoff(Duration::from_millis(50))
         .with_max_backoff(Duration::from_secs(2));
     let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(client(patience)?);
+    // The first that is asked by default, and on Lambda the one that answers. To put all the others
+    // together takes a while.
+    let key = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let told = key.iter().all(|variable| environment(variable).is_some());
+    let loader = match told.then(EnvironmentVariableCredentialsProvider::new) {
+        Some(credentials) => loader.credentials_provider(credentials),
+        None => loader,
+    };
     Ok(loader.timeout_config(timeouts).retry_config(retries).load().await)
 }
 

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use base64_simd::STANDARD;
 use rustls_pki_types::CertificateDer;
 
 use crate::adapters::http::roots;
@@ -13,6 +14,12 @@ use crate::config::environment;
 /// Where all roots are in one file: on Amazon Linux, which Lambda runs, and on Debian.
 const BUNDLES: [&str; 2] =
     ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
+
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
+
+/// Most certificates are no longer than this in Base64.
+const USUAL: usize = 4096;
 
 /// What OpenSSL too is told other roots by.
 const ELSEWHERE: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
@@ -31,16 +38,21 @@ pub fn read() {
 /// The certificates in a file of PEM (RFC 7468); nothing where any of it cannot be read.
 fn certificates(path: &Path) -> Option<Vec<CertificateDer<'static>>> {
     let text = std::fs::read_to_string(path).ok()?;
-    let blocks = text.split("-----BEGIN CERTIFICATE-----").skip(1);
-    let certificates: Option<Vec<_>> = blocks.map(certificate).collect();
-    certificates.filter(|certificates| !certificates.is_empty())
-}
-
-/// The certificate at the beginning of a text.
-fn certificate(text: &str) -> Option<CertificateDer<'static>> {
-    let (content, _) = text.split_once("-----END CERTIFICATE-----")?;
-    let content = base64_simd::forgiving_decode_to_vec(content.as_bytes()).ok()?;
-    (!content.is_empty()).then(|| content.into())
+    let mut certificates = Vec::new();
+    let mut within: Option<Vec<u8>> = None;
+    for line in text.lines() {
+        match (line.trim_end(), &mut within) {
+            (BEGIN, None) => within = Some(Vec::with_capacity(USUAL)),
+            (END, Some(content)) => {
+                certificates.push(STANDARD.decode_to_vec(content).ok()?.into());
+                within = None;
+            }
+            (BEGIN | END, _) => return None,
+            (line, Some(content)) => content.extend_from_slice(line.as_bytes()),
+            (_, None) => {}
+        }
+    }
+    (within.is_none() && !certificates.is_empty()).then_some(certificates)
 }
 
 #[cfg(test)]
@@ -81,7 +93,8 @@ mod tests {
             String::new(),
             "no certificate".to_owned(),
             format!("{root}-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"),
-            format!("{root}-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"),
+            format!("{root}-----BEGIN CERTIFICATE-----\n{root}"),
+            format!("{root}-----END CERTIFICATE-----\n"),
             format!("{root}-----BEGIN CERTIFICATE-----\nAAAA\n"),
         ] {
             assert_eq!(written(&broken), None, "{broken}");
