@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 10
 FUZZ_TARGETS ?= $(shell $(FUZZ) list)
 
 .PHONY: help demo test check fmt doc bless fuzz fuzz-lock test-forwarders forwarder-tools test-aws \
-	lint-infra test-lambda build-lambda deploy invoke redrive logs destroy aws-demo
+	lint-infra test-lambda bench-start build-lambda deploy invoke redrive logs destroy aws-demo
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -102,7 +102,16 @@ lint-infra: .tools/infra/done .tools/checkov/done ## Check the template: cfn-lin
 test-lambda: $(NEXTEST) .tools/emulator/done ## Deploy the template to an emulator and test it there
 	cargo build --locked --features aws --bins
 	python3 infra/pack.py target/debug target/functions --quick
+	cargo bench --locked --profile dev --features aws --bench start -- --quick --binaries target/debug
 	$(NEXTEST) nextest run --locked --features aws -E 'binary(it) and test(/\baws::/)'
+
+MACHINE := $(subst aarch64,arm64,$(shell uname -m))
+
+bench-start: .tools/infra/done ## Measure how the functions start, beside a bare hello; START="--runs 100"
+	infra/build.sh $(MACHINE) hello
+	python3 infra/pack.py target/functions/$(MACHINE) target/start hello
+	cargo bench --locked --profile dev --features aws --bench start -- \
+		--binaries target/functions/$(MACHINE) --zips target/start $(START)
 
 build-lambda: ## Build the functions for AWS, for ARCH=arm64 or x86_64
 	infra/build.sh $(ARCH)

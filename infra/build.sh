@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Builds the three functions for Lambda: build.sh arm64|x86_64. They come to target/functions/ARCH.
+# Builds the three functions for Lambda: build.sh arm64|x86_64 [OTHER…]. They come to
+# target/functions/ARCH, and so do other binaries.
 #
 # For this machine's own processor cargo does it. For the other one cargo-lambda does, with zig for
-# a linker; what that needs of Rust is the processor's standard library (`rustup target add`).
+# a linker; what that needs of Rust is the processor's standard library, which rustup adds. RUSTC
+# names another compiler that has it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,7 +16,7 @@ case $arch in
 esac
 target=$machine-unknown-linux-gnu
 options=(--locked --profile lambda --no-default-features --features aws)
-functions=(ingest worker sweep)
+functions=(ingest worker sweep "${@:2}")
 to=target/functions/$arch
 mkdir -p "$to"
 
@@ -24,9 +26,13 @@ if [[ $(uname -m) == "$machine" ]]; then
         cp "target/lambda/$function" "$to/$function"
     done
 else
-    if ! [[ -d $(rustc --print sysroot)/lib/rustlib/$target ]]; then
-        printf 'Rust has no standard library for %s here. Run: rustup target add %s\n' \
+    libraries=$("${RUSTC:-rustc}" --print sysroot)/lib/rustlib
+    if ! [[ -d $libraries/$target ]] && ! { [[ -z ${RUSTC:-} ]] && rustup target add "$target"; }
+    then
+        printf 'Rust has no standard library for %s here, and rustup did not add %s:\n' \
             "$arch" "$target" >&2
+        printf 'install it, or name a compiler that has it: RUSTC=… make build-lambda ARCH=%s\n' \
+            "$arch" >&2
         printf 'or build for this machine: make build-lambda ARCH=%s\n' "$(uname -m)" >&2
         exit 1
     fi

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Packs the three functions so that the same binaries always make the same zips.
 
-  pack.py FROM TO [--quick]   FROM/{ingest,worker,sweep} become TO/{ingest,worker,sweep}.zip
+  pack.py FROM TO [OTHER…] [--quick]   FROM/{ingest,worker,sweep} become TO/{ingest,worker,sweep}.zip,
+                                       and so do others
 
 Each zip is made twice and compared, and its size is told.
 """
@@ -44,10 +45,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=pathlib.Path)
     parser.add_argument("target", type=pathlib.Path)
+    parser.add_argument("others", nargs="*", default=[])
     parser.add_argument("--quick", action="store_true", help="for tests: leaves debugging information out, and packs less tightly")
     args = parser.parse_args()
     args.target.mkdir(parents=True, exist_ok=True)
-    for name in FUNCTIONS:
+    for name in (*FUNCTIONS, *args.others):
         binary = read(args.source / name, args.quick)
         level = 1 if args.quick else 9
         content = packed(binary, level)

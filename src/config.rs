@@ -216,16 +216,28 @@ impl Config {
         secrets: Secrets,
         part: Part,
     ) -> Result<Self, ConfigError> {
-        let source = settings.policy.clone();
-        let checked =
-            Policy::parse(policy).map_err(|problems| ConfigError::Policy { source, problems })?;
-        let opened = open(&secrets, &settings, &checked.policy, part);
+        let (policy, warnings) = checked(&settings, policy)?;
+        Self::with(settings, policy, warnings, secrets, part)
+    }
+
+    /// Checks secrets that were read, for a policy that was checked before.
+    ///
+    /// # Errors
+    /// [`ConfigError::Secrets`].
+    pub(crate) fn with(
+        settings: Settings,
+        policy: Arc<Policy>,
+        warnings: Vec<Problem>,
+        secrets: Secrets,
+        part: Part,
+    ) -> Result<Self, ConfigError> {
+        let opened = open(&secrets, &settings, &policy, part);
         let source = settings.secrets.clone();
         let opened = opened.map_err(|problems| ConfigError::Secrets { source, problems })?;
         Ok(Self {
             settings,
-            policy: Arc::new(checked.policy),
-            warnings: checked.warnings,
+            policy,
+            warnings,
             secrets,
             credential: opened.credential,
             write_credential: opened.write_credential,
@@ -233,6 +245,17 @@ impl Config {
             partner_center_roots: opened.partner_center_roots,
         })
     }
+}
+
+/// A policy, and what its author should know.
+pub(crate) fn checked(
+    settings: &Settings,
+    policy: &str,
+) -> Result<(Arc<Policy>, Vec<Problem>), ConfigError> {
+    let source = settings.policy.clone();
+    let checked =
+        Policy::parse(policy).map_err(|problems| ConfigError::Policy { source, problems })?;
+    Ok((Arc::new(checked.policy), checked.warnings))
 }
 
 /// What the secrets document holds, checked.

@@ -2,6 +2,8 @@
 //! the policy in S3, and tokens of STS in place of a client secret.
 
 mod body;
+pub mod bundle;
+mod connector;
 pub mod dead_letters;
 pub mod federation;
 
@@ -21,11 +23,16 @@ mod tests;
 
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use self::connector::Connector;
+use super::http::{Http, Patience as HttpPatience};
+use crate::config::environment;
 use crate::ports::{Failure, PortError};
 
 /// How patient calls to AWS are.
@@ -59,8 +66,21 @@ impl Patience {
     };
 }
 
+/// What the SDK sends its requests by.
+///
+/// # Errors
+/// When the system offers no TLS certificates to trust.
+pub fn client(patience: Patience) -> Result<SharedHttpClient, reqwest::Error> {
+    let Patience { connect, attempt, .. } = patience;
+    let patience = HttpPatience { connect, total: attempt, ..HttpPatience::default() };
+    Ok(SharedHttpClient::new(Connector(Http::new(patience)?)))
+}
+
 /// Region, credentials and endpoints, as the AWS environment gives them.
-pub async fn load(patience: Patience) -> SdkConfig {
+///
+/// # Errors
+/// When the system offers no TLS certificates to trust.
+pub async fn load(patience: Patience) -> Result<SdkConfig, reqwest::Error> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(patience.connect)
         .operation_attempt_timeout(patience.attempt)
@@ -70,8 +90,16 @@ pub async fn load(patience: Patience) -> SdkConfig {
         .with_max_attempts(patience.attempts)
         .with_initial_backoff(Duration::from_millis(50))
         .with_max_backoff(Duration::from_secs(2));
-    let loader = aws_config::defaults(BehaviorVersion::latest());
-    loader.timeout_config(timeouts).retry_config(retries).load().await
+    let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(client(patience)?);
+    // The first that is asked by default, and on Lambda the one that answers. To put all the others
+    // together takes a while.
+    let key = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let told = key.iter().all(|variable| environment(variable).is_some());
+    let loader = match told.then(EnvironmentVariableCredentialsProvider::new) {
+        Some(credentials) => loader.credentials_provider(credentials),
+        None => loader,
+    };
+    Ok(loader.timeout_config(timeouts).retry_config(retries).load().await)
 }
 
 /// What a call that failed comes to. `what` says what was asked of whom: `the table refuses a

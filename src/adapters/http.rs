@@ -1,5 +1,6 @@
 //! The one HTTP client: time limits, bounded bodies, no redirects, patience with a busy server.
 
+pub(super) mod roots;
 #[cfg(test)]
 mod tests;
 
@@ -141,9 +142,13 @@ impl Http {
             .timeout(patience.total)
             // A redirect would carry a token to whoever the answer names.
             .redirect(Redirects::none())
-            .user_agent(concat!("partner-warden/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { client, patience })
+            .user_agent(concat!("partner-warden/", env!("CARGO_PKG_VERSION")));
+        let client = match roots::tls() {
+            Some(tls) => client.tls_backend_preconfigured(tls),
+            // It says itself that there is nothing to trust.
+            None => client,
+        };
+        Ok(Self { client: client.build()?, patience })
     }
 
     /// Sends a request that may be repeated, and repeats it while the server is busy or broken.

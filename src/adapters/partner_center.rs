@@ -18,6 +18,7 @@ use rustls_pki_types::TrustAnchor;
 use tokio::sync::Mutex;
 use url::Url;
 
+use super::http::roots::roots as machine_roots;
 use super::http::{Answer, LateHttp, Patience};
 use crate::ports::{Clock, Failure, PortError, SenderCertificates};
 use crate::wire::partner_center::certificates::{FILE_MAX, Published, root};
@@ -128,8 +129,7 @@ impl PublishedCertificates {
         if let Some(roots) = self.roots.get() {
             return Ok(Arc::clone(roots));
         }
-        let found = rustls_native_certs::load_native_certs();
-        let roots: Arc<[_]> = found.certs.iter().filter_map(root).collect();
+        let roots: Arc<[_]> = machine_roots().iter().filter_map(root).collect();
         if roots.is_empty() {
             let said = "this machine trusts no root certificates; install them, or set \
                         partnerCenterRootsPem";

@@ -22,7 +22,7 @@ use crate::adapters::aws::dead_letters::DeadLetters;
 use crate::adapters::aws::queue::WorkQueue;
 use crate::adapters::aws::start::Start;
 use crate::adapters::aws::table::DynamoDb;
-use crate::adapters::aws::{Patience, load};
+use crate::adapters::aws::{Patience, bundle, load};
 use crate::adapters::clock::SystemClock;
 use crate::config::{ConfigError, Part, Place, Secrets, environment};
 use crate::http::renewing::Renewing;
@@ -75,6 +75,7 @@ fn start(run: impl Future<Output = Result<(), StartError>>) -> ExitCode {
         error!("WARDEN_LOG is not a log filter: {wrong}");
         return ExitCode::FAILURE;
     }
+    bundle::read();
     // Lambda itself sets it.
     embedded::install(&environment("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -98,7 +99,7 @@ struct Base {
 
 impl Base {
     async fn new(part: Part, patience: Patience) -> Result<Self, StartError> {
-        let aws = load(patience).await;
+        let aws = load(patience).await.map_err(PartsError::Client)?;
         let http = || {
             parts::http(Timing::default().patience)
                 .map_err(|error| PortError::new(Failure::Transient, error.to_string()))

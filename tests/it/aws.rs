@@ -9,6 +9,7 @@ mod sweep;
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use partner_warden::adapters::aws::table::DynamoDb;
+use partner_warden::adapters::aws::{Patience, client};
 use partner_warden::sim::WOODGROVE;
 use serde_json::{Value, json};
 
@@ -62,6 +63,7 @@ pub(crate) fn table(stack: &Stack) -> DynamoDb {
     let credentials = Credentials::new("test", "test", None, None, "tests");
     let config = aws_config::SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(client(Patience::WORK).unwrap())
         .region(Region::new(REGION))
         .endpoint_url(stack.emulator.url())
         .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(credentials))

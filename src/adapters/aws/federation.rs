@@ -49,9 +49,11 @@ impl WebIdentity {
         Self { client: OnceCell::new() }
     }
 
-    async fn client(&self) -> &Client {
-        let client = async || Client::new(&load(Patience::WORK).await);
-        self.client.get_or_init(client).await
+    async fn client(&self) -> Result<&Client, PortError> {
+        let client = async || load(Patience::WORK).await.map(|config| Client::new(&config));
+        self.client.get_or_try_init(client).await.map_err(|error| {
+            PortError::new(Failure::Transient, "STS cannot be asked").because(error)
+        })
     }
 }
 
@@ -63,7 +65,7 @@ impl ClientAssertion for WebIdentity {
     /// [`Failure::SignInRefused`] with the mend where the account has not turned outbound identity
     /// federation on, [`Failure::Denied`] where the role may not ask; else those of STS.
     async fn assertion(&self) -> Result<Secret, PortError> {
-        let ask = self.client().await.get_web_identity_token().audience(AUDIENCE);
+        let ask = self.client().await?.get_web_identity_token().audience(AUDIENCE);
         let answer = ask.duration_seconds(SECONDS).signing_algorithm(ALGORITHM).send().await;
         let answer = answer.map_err(|error| {
             // Written with and without `Exception` in the documentation.

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex as Turn;
 use tracing::{error, warn};
@@ -90,8 +91,9 @@ impl StoredSecrets {
 
     async fn read(&self) -> Result<Secrets, PortError> {
         let mut whole: Option<(Secrets, &str)> = None;
-        for id in &self.ids {
-            let secrets = self.rotated(id).await?;
+        let all = join_all(self.ids.iter().map(|id| self.rotated(id))).await;
+        for (id, secrets) in self.ids.iter().zip(all) {
+            let secrets = secrets?;
             whole = Some(match whole {
                 None => (secrets, id),
                 Some((before, first)) => {
@@ -107,6 +109,8 @@ impl StoredSecrets {
 
     /// One document, with what of the stage before it is still accepted.
     async fn rotated(&self, id: &str) -> Result<Secrets, PortError> {
+        // In this order: were it rotated meanwhile, asking for both at once could miss the version
+        // that senders still use.
         let now = self.stage(id, "AWSCURRENT").await?;
         let now = now.ok_or_else(|| {
             let said = format!("the secret {id} has no current version; put a value into it");

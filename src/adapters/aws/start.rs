@@ -4,25 +4,27 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use futures_util::future::join;
 
 use super::policy;
 use super::secrets::StoredSecrets;
 use crate::adapters::http::Http;
-use crate::config::{Config, ConfigError, Part, Secrets, Settings, Source, read};
+use crate::config::{Config, ConfigError, Part, Secrets, Settings, Source, checked, read};
+use crate::domain::policy::{Policy, Problem};
 use crate::http::renewing::Renew;
 use crate::ports::{Clock, PortError};
 
 /// What a run is made from, and may be made from again when its secrets have changed.
 pub struct Start {
     settings: Settings,
-    policy: String,
+    policy: Arc<Policy>,
+    warnings: Vec<Problem>,
     secrets: Arc<dyn Renew<Secrets>>,
     part: Part,
 }
 
 impl Start {
-    /// Reads the settings and the policy. Secrets are read when they are first needed, and a client
-    /// is made only where the policy lies in S3: it takes longer to make than all the rest.
+    /// Reads the settings, the policy and the secrets.
     ///
     /// # Errors
     /// [`ConfigError`]; its text says what is wrong, where, and how to mend it.
@@ -34,21 +36,27 @@ impl Start {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ConfigError> {
         let settings = Settings::read(variable).map_err(ConfigError::Settings)?;
-        let policy = match &settings.policy {
-            Source::File(path) => read(path, Some("WARDEN_POLICY"))?,
-            Source::Aws(names) => {
-                let name = names.first().map_or("", String::as_str);
-                let variable = "WARDEN_POLICY";
-                let unread = |source| ConfigError::Aws { variable, source };
-                let http = http().map_err(unread)?;
-                policy::object(sdk, &http, name, clock.now()).await.map_err(unread)?
-            }
-        };
         let secrets: Arc<dyn Renew<Secrets>> = match &settings.secrets {
             Source::File(path) => Arc::new(Fixed(parsed(path, &settings)?)),
-            Source::Aws(ids) => Arc::new(StoredSecrets::new(sdk, ids.clone(), clock)),
+            Source::Aws(ids) => Arc::new(StoredSecrets::new(sdk, ids.clone(), Arc::clone(&clock))),
         };
-        Ok(Self { settings, policy, secrets, part })
+        let policy = async {
+            match &settings.policy {
+                Source::File(path) => read(path, Some("WARDEN_POLICY")),
+                Source::Aws(names) => {
+                    let name = names.first().map_or("", String::as_str);
+                    let variable = "WARDEN_POLICY";
+                    let unread = |source| ConfigError::Aws { variable, source };
+                    let http = http().map_err(unread)?;
+                    policy::object(sdk, &http, name, clock.now()).await.map_err(unread)
+                }
+            }
+        };
+        // Each is a journey to another service, and neither needs the other.
+        let (policy, held) = join(policy, secrets.held()).await;
+        let (policy, warnings) = checked(&settings, &policy?)?;
+        held.map_err(unread_secrets)?;
+        Ok(Self { settings, policy, warnings, secrets, part })
     }
 
     /// The settings.
@@ -66,7 +74,8 @@ impl Start {
     /// # Errors
     /// [`ConfigError`].
     pub fn with(&self, secrets: &Secrets) -> Result<Config, ConfigError> {
-        Config::of(self.settings.clone(), &self.policy, secrets.clone(), self.part)
+        let (policy, warnings) = (Arc::clone(&self.policy), self.warnings.clone());
+        Config::with(self.settings.clone(), policy, warnings, secrets.clone(), self.part)
     }
 
     /// Everything a run needs, checked, with the secrets as they stand.
@@ -74,11 +83,13 @@ impl Start {
     /// # Errors
     /// [`ConfigError`].
     pub async fn config(&self) -> Result<Config, ConfigError> {
-        let held = self.secrets.held().await;
-        let variable = "WARDEN_SECRETS";
-        let held = held.map_err(|source| ConfigError::Aws { variable, source })?;
+        let held = self.secrets.held().await.map_err(unread_secrets)?;
         self.with(&held)
     }
+}
+
+fn unread_secrets(source: PortError) -> ConfigError {
+    ConfigError::Aws { variable: "WARDEN_SECRETS", source }
 }
 
 fn parsed(path: &Path, settings: &Settings) -> Result<Arc<Secrets>, ConfigError> {

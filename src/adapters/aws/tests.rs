@@ -2,6 +2,7 @@
 //! our own for what no emulator does.
 
 mod between;
+mod connector;
 mod federation;
 mod queue;
 mod secrets;
@@ -33,6 +34,7 @@ async fn connected(endpoint: &str) -> SdkConfig {
         .operation_timeout(Duration::from_secs(30))
         .build();
     aws_config::defaults(BehaviorVersion::latest())
+        .http_client(super::client(super::Patience::WORK).unwrap())
         .endpoint_url(endpoint)
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
