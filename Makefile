@@ -101,7 +101,8 @@ lint-infra: .tools/infra/done .tools/checkov/done ## Check the template: cfn-lin
 test-lambda: $(NEXTEST) .tools/emulator/done ## Deploy the template to an emulator and test it there
 	cargo build --locked --features aws --bins
 	python3 infra/pack.py target/debug target/functions --quick
-	$(NEXTEST) nextest run --locked --features aws -E 'binary(it) and test(/\baws::/)'
+	AUTH=true MINISTACK_REGION=us-east-1 tests/emulator/with-ministack .tools/emulator \
+	  $(NEXTEST) nextest run --locked --features aws -E 'binary(it) and test(/\baws::/)'
 
 build-lambda: ## Build the functions for AWS, for ARCH=arm64 or x86_64
 	infra/build.sh $(ARCH)

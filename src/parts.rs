@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use rustls_pki_types::TrustAnchor;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::graph::{AuditLogs, Credential, Graph};
+use crate::adapters::graph::{AuditLogs, Credential, Graph, Identity};
 use crate::adapters::http::{Http, Patience};
 use crate::adapters::key_set::PublishedKeys;
 use crate::adapters::management::Management;
@@ -174,6 +174,17 @@ pub fn graph(config: &Config, http: &Http) -> Result<Graph, PartsError> {
     let (graph_url, login_url) = (settings.graph_url.clone(), settings.login_url.clone());
     let clock = Arc::new(SystemClock);
     Ok(Graph::new(http.clone(), graph_url, login_url, reader(config)?, clock))
+}
+
+/// What there is to say about the credentials in hand at a moment, before any is refused: a
+/// certificate that has ended, or soon will.
+pub fn concerns(config: &Config, now: Timestamp) -> impl Iterator<Item = String> {
+    let (reader, writer) = (config.credential.as_ref(), config.write_credential.as_ref());
+    let concerns = [
+        reader.and_then(|credential| credential.concern(Identity::Reader, now)),
+        writer.and_then(|credential| credential.concern(Identity::Writer, now)),
+    ];
+    concerns.into_iter().flatten()
 }
 
 fn management(config: &Config, http: &Http) -> Result<Management, PartsError> {

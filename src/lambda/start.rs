@@ -24,7 +24,7 @@ use crate::adapters::aws::start::Start;
 use crate::adapters::aws::table::DynamoDb;
 use crate::adapters::aws::{Patience, load};
 use crate::adapters::clock::SystemClock;
-use crate::config::{ConfigError, Part, Place, Secrets, environment};
+use crate::config::{Config, ConfigError, Part, Place, Secrets, environment};
 use crate::http::renewing::Renewing;
 use crate::http::router;
 use crate::parts::{self, Lasting, PartsError, Timing};
@@ -203,8 +203,15 @@ impl<W> Hired<W> {
     }
 }
 
+fn tell_of_concerns(config: &Config) {
+    for concern in parts::concerns(config, SystemClock.now()) {
+        warn!("{concern}");
+    }
+}
+
 fn hire_worker(base: &Base, secrets: &Secrets) -> Result<Worker, StartError> {
     let config = base.start.with(secrets)?;
+    tell_of_concerns(&config);
     let timing = Timing::default();
     let http = parts::http(timing.patience)?;
     let graph = parts::graph(&config, &http)?;
@@ -229,6 +236,7 @@ fn hire_worker(base: &Base, secrets: &Secrets) -> Result<Worker, StartError> {
 
 fn hire_sweep(base: &Base, secrets: &Secrets) -> Result<Sweep, StartError> {
     let config = base.start.with(secrets)?;
+    tell_of_concerns(&config);
     let timing = Timing::default();
     let graph = parts::graph(&config, &parts::http(timing.patience)?)?;
     let table = Arc::new(base.table()?);

@@ -21,18 +21,12 @@ use super::table;
 use crate::harness::{Backend, CLIENT_STATE_KEY, ENFORCE, Town, Warden, role_given_to};
 use crate::sweep::{both, calm, polls_of, role_added, subscribed};
 
-/// The schedule comes round.
-async fn tick(town: &Town) -> Value {
-    let event = serde_json::from_str(include_str!("../../../events/schedule/tick.json")).unwrap();
-    town.stack().emulator.invoke("warden-sweep", &event).await
-}
-
 #[tokio::test]
 async fn what_nobody_forwards_is_found_by_polling_the_audit_log() {
     let town = Town::on(Backend::Aws, calm(), ENFORCE).await.set("WARDEN_POLL_EVERY", "PT1S");
     let warden = town.start().await;
     until("the first poll", async || {
-        assert_eq!(tick(&town).await, json!({"due": 0, "turn": 0, "left": 0}));
+        assert_eq!(town.stack().tick().await, json!({"due": 0, "turn": 0, "left": 0}));
         (polls_of(&town) > 0).then_some(())
     })
     .await;
@@ -40,7 +34,7 @@ async fn what_nobody_forwards_is_found_by_polling_the_audit_log() {
     town.stack().idle().await;
     role_added(&town.sim, Duration::ZERO, Duration::ZERO);
     until("a poll that finds it", async || {
-        tick(&town).await;
+        town.stack().tick().await;
         (town.held().len() == 1).then_some(())
     })
     .await;
@@ -123,7 +117,7 @@ async fn reachable() -> (Town, Warden, Relay) {
 #[tokio::test]
 async fn subscriptions_are_made_by_the_sweep_and_made_anew_by_the_worker_when_it_is_told() {
     let (town, warden, _relay) = reachable().await;
-    tick(&town).await;
+    town.stack().tick().await;
     let stand = |all: &[_]| both(all, CLIENT_STATE_KEY);
     let all = subscribed(&town, "both subscriptions", stand).await;
     town.looked(1).await;
