@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 10
 FUZZ_TARGETS ?= $(shell $(FUZZ) list)
 
 .PHONY: help demo test check fmt doc bless fuzz fuzz-lock test-forwarders forwarder-tools test-aws \
-	lint-infra test-lambda build-lambda deploy invoke redrive logs destroy aws-demo
+	lint-infra test-lambda measure-aws build-lambda deploy invoke redrive logs destroy aws-demo
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,6 +103,12 @@ test-lambda: $(NEXTEST) .tools/emulator/done ## Deploy the template to an emulat
 	python3 infra/pack.py target/debug target/functions --quick
 	AUTH=true MINISTACK_REGION=us-east-1 tests/emulator/with-ministack .tools/emulator \
 	  $(NEXTEST) nextest run --locked --features aws -E 'binary(it) and test(/\baws::/)'
+
+measure-aws: $(NEXTEST) .tools/emulator/done ## Measure what looks and sweeps ask of AWS, against an emulator: the figures of docs/aws.md
+	cargo build --locked --features aws --bins
+	python3 infra/pack.py target/debug target/functions --quick
+	AUTH=true MINISTACK_REGION=us-east-1 tests/emulator/with-ministack .tools/emulator \
+	  $(NEXTEST) nextest run --locked --features aws --no-capture -E 'test(/\baws::measure::/)'
 
 build-lambda: ## Build the functions for AWS, for ARCH=arm64 or x86_64
 	infra/build.sh $(ARCH)

@@ -137,6 +137,9 @@ pub(crate) struct Town {
     /// How many requests to the table are throttled at first.
     #[cfg(feature = "aws")]
     pub(crate) throttled: u32,
+    /// Whether what the functions ask of AWS is counted.
+    #[cfg(feature = "aws")]
+    pub(crate) metered: bool,
     pub(crate) folder: TempDir,
     variables: Vec<(String, String)>,
     /// What every assignment was at first, by id.
@@ -190,6 +193,8 @@ impl Town {
             stack: std::sync::OnceLock::new(),
             #[cfg(feature = "aws")]
             throttled: 0,
+            #[cfg(feature = "aws")]
+            metered: false,
             folder,
             variables,
             granted,
@@ -214,6 +219,13 @@ impl Town {
     #[cfg(feature = "aws")]
     pub(crate) fn throttled(mut self, requests: u32) -> Self {
         self.throttled = requests;
+        self
+    }
+
+    /// With functions of which it is counted what they ask of AWS.
+    #[cfg(feature = "aws")]
+    pub(crate) fn metered(mut self) -> Self {
+        self.metered = true;
         self
     }
 
@@ -440,6 +452,10 @@ impl Warden {
         let seen = async {
             while self.log().matches(what).count() < times {
                 pause.tick().await;
+                #[cfg(feature = "aws")]
+                if let Life::Deployed(stack) = &self.life {
+                    stack.tell_the_rest().await;
+                }
             }
         };
         let seen = tokio::time::timeout(LIMIT, seen).await;
@@ -510,6 +526,7 @@ impl Warden {
         #[cfg(feature = "aws")]
         if let Life::Deployed(stack) = &self.life {
             stack.idle().await;
+            stack.tell_the_rest().await;
             return self.log();
         }
         terminate(self.pid());

@@ -185,6 +185,13 @@ impl Emulator {
         sent.await.is_ok_and(|answer| answer.status.is_success())
     }
 
+    /// Asks a function by its url for nothing in particular.
+    pub(crate) async fn knock(&self, host: &str) {
+        let url = format!("http://{}/", self.address);
+        let sent = self.http.once("the door", |client| client.get(&url).header("host", host));
+        sent.await.unwrap();
+    }
+
     /// Invokes a function with an event; returns what it answers.
     pub(crate) async fn invoke(&self, function: &str, event: &Value) -> Value {
         let path = format!("/2015-03-31/functions/{function}/invocations");
@@ -221,7 +228,7 @@ impl Emulator {
 }
 
 /// The header of a request by the account's owner, whose signature is not looked at.
-fn owner(service: &str) -> String {
+pub(crate) fn owner(service: &str) -> String {
     let credential = format!("test/20260101/{REGION}/{service}/aws4_request");
     format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0")
 }

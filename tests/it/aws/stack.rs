@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use partner_warden::domain::id::Sha256Hex;
 use serde_json::{Value, json};
 
 use super::emulator::{Emulator, repository, until};
+use super::meter::Tally;
 use super::proxy::Proxy;
 
 /// The functions of the template.
@@ -26,6 +28,8 @@ pub(crate) struct Deployment<'a> {
     pub(crate) parameters: Vec<(&'a str, String)>,
     /// How many requests to the table are throttled at first.
     pub(crate) throttled: u32,
+    /// Whether what the functions ask of AWS is counted.
+    pub(crate) metered: bool,
 }
 
 impl Deployment<'_> {
@@ -73,9 +77,10 @@ impl Stack {
             emulator.json("secretsmanager", "secretsmanager.CreateSecret", secret).await;
             parameters.push((parameter, place));
         }
-        let proxy = match how.throttled {
-            0 => None,
-            throttled => Some(Proxy::start(emulator.address, throttled).await),
+        let proxy = if how.throttled > 0 || how.metered {
+            Some(Proxy::start(emulator.address, how.throttled, how.metered).await)
+        } else {
+            None
         };
         let endpoint = match &proxy {
             Some(proxy) => format!("http://{}", proxy.address),
@@ -204,6 +209,30 @@ impl Stack {
         text
     }
 
+    /// How long each invocation of a function took, as the emulator reports.
+    pub(crate) fn durations(&self, function: &str) -> Vec<Duration> {
+        let group = format!("/aws/lambda/{}", self.function(function));
+        let log = self.emulator.logged(&group).unwrap_or_default();
+        let reports = log.lines().filter(|line| line.starts_with("REPORT "));
+        reports
+            .map(|line| {
+                let duration = between(line, "Duration: ", " ms").unwrap();
+                Duration::from_millis(duration.parse().unwrap())
+            })
+            .collect()
+    }
+
+    /// Has the functions that run answer once more, with nothing to do. The emulator waits a moment
+    /// for what an invocation logs and tells what comes later with the next one.
+    pub(crate) async fn tell_the_rest(&self) {
+        if !self.emulator.processes(&self.function("worker")).is_empty() {
+            self.invoke("worker", &json!({"Records": []})).await;
+        }
+        if !self.emulator.processes(&self.function("ingest")).is_empty() {
+            self.emulator.knock(&self.host()).await;
+        }
+    }
+
     /// An output of the template.
     pub(crate) fn output(&self, name: &str) -> &str {
         self.outputs.get(name).unwrap_or_else(|| panic!("no output {name}: {:?}", self.outputs))
@@ -229,6 +258,11 @@ impl Stack {
     /// How many requests to the table are still to be throttled.
     pub(crate) fn left_to_throttle(&self) -> u32 {
         self.proxy.as_ref().map_or(0, |proxy| proxy.left.load(Ordering::SeqCst))
+    }
+
+    /// What the functions have asked of AWS so far.
+    pub(crate) fn tally(&self) -> Tally {
+        self.proxy.as_ref().expect("it is not metered").tally()
     }
 
     /// Puts a message into the work queue.

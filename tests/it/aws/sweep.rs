@@ -69,7 +69,7 @@ async fn what_a_forwarder_brings_is_remembered() {
 }
 
 /// A name of our own before the functions: passes on to them whatever is posted to it.
-struct Relay {
+pub(super) struct Relay {
     url: String,
     to: Arc<OnceLock<Arc<Stack>>>,
     _serving: JoinSet<std::io::Result<()>>,
@@ -105,9 +105,8 @@ impl Relay {
 }
 
 /// A town whose functions Graph can reach, and is asked to.
-async fn reachable() -> (Town, Warden, Relay) {
+pub(super) async fn reachable(town: Town) -> (Town, Warden, Relay) {
     let relay = Relay::start().await;
-    let town = Town::on(Backend::Aws, calm(), ENFORCE).await;
     let town = town.set("WARDEN_PUBLIC_URL", &relay.url);
     let warden = town.start().await;
     assert!(relay.to.set(Arc::clone(town.stack())).is_ok());
@@ -116,7 +115,7 @@ async fn reachable() -> (Town, Warden, Relay) {
 
 #[tokio::test]
 async fn subscriptions_are_made_by_the_sweep_and_made_anew_by_the_worker_when_it_is_told() {
-    let (town, warden, _relay) = reachable().await;
+    let (town, warden, _relay) = reachable(Town::on(Backend::Aws, calm(), ENFORCE).await).await;
     town.stack().tick().await;
     let stand = |all: &[_]| both(all, CLIENT_STATE_KEY);
     let all = subscribed(&town, "both subscriptions", stand).await;

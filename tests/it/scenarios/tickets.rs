@@ -35,6 +35,8 @@ async fn a_ticket_that_waited_for_its_sink_when_the_process_died_is_delivered_by
         view.calls().find(|call| call.path.starts_with("/inbox/")).and_then(|call| call.status)
     });
     assert_eq!(refused.await.unwrap(), 503);
+    // What is known of the attempt is written down.
+    warden.idle(&town).await;
     warden.kill();
 
     let warden = town.start().await;
