@@ -24,7 +24,7 @@ use crate::ports::{
     Enqueue, Ledger, Marks, Outbox, ReadHeard, RevokeRoleAssignment, SenderCertificates,
     SigningKeys,
 };
-use crate::sweep::{Gates, Subscribing, Sweep, Times};
+use crate::sweep::{Gates, LastKnown, Subscribing, Sweep, Times};
 use crate::wire::standard_webhooks::WebhookSecret;
 
 /// How patient a run is. The demo and tests are less so than the default.
@@ -222,6 +222,7 @@ pub fn sweep(
         subscribing,
         times: Times::new(settings.sweep_every, settings.poll_every),
         gates: Gates::default(),
+        last_known: LastKnown::default(),
     }
 }
 

@@ -29,6 +29,7 @@ use crate::http::renewing::Renewing;
 use crate::http::router;
 use crate::parts::{self, Lasting, PartsError, Timing};
 use crate::ports::{Clock as _, Failure, PortError, chain};
+use crate::sweep::{self as duties, Gates};
 use crate::telemetry::{self, embedded};
 
 /// The longest that SQS delays a message.
@@ -218,8 +219,9 @@ fn hire_worker(base: &Base, secrets: &Secrets) -> Result<Worker, StartError> {
     let table = Arc::new(base.table()?);
     let queue = Arc::new(base.queue()?);
     let (marks, heard) = (table.clone(), table.clone());
+    let sweep = parts::sweep(&config, &graph, marks, heard, queue.clone(), &timing);
     Ok(Worker {
-        sweep: parts::sweep(&config, &graph, marks, heard, queue.clone(), &timing),
+        sweep: duties::Sweep { gates: Gates::for_several_processes(), ..sweep },
         world: parts::world(&config, &http, graph, table.clone(), &timing)?,
         settle_after: config.settings.settle_after,
         retry_pause: timing.retry_pause,
@@ -242,8 +244,9 @@ fn hire_sweep(base: &Base, secrets: &Secrets) -> Result<Sweep, StartError> {
     let table = Arc::new(base.table()?);
     let queue = Arc::new(base.queue()?);
     let (marks, heard) = (table.clone(), table.clone());
+    let sweep = parts::sweep(&config, &graph, marks, heard, queue.clone(), &timing);
     Ok(Sweep {
-        duties: parts::sweep(&config, &graph, marks, heard, queue.clone(), &timing),
+        duties: duties::Sweep { gates: Gates::for_several_processes(), ..sweep },
         due: table,
         later: queue,
     })

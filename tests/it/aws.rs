@@ -2,6 +2,8 @@
 
 pub(crate) mod emulator;
 mod failures;
+mod measure;
+mod meter;
 mod proxy;
 mod roles;
 pub(crate) mod stack;
@@ -66,7 +68,15 @@ pub(crate) fn deployment(town: &Town) -> Deployment<'static> {
     // Short, since killed work comes again after it; and longer than the lease of who was killed.
     parameters.push(("WorkerTimeout", "20".to_owned()));
     parameters.push(("WorkVisibility", "25".to_owned()));
-    Deployment { policy, door, graph, writer, parameters, throttled: town.throttled }
+    Deployment {
+        policy,
+        door,
+        graph,
+        writer,
+        parameters,
+        throttled: town.throttled,
+        metered: town.metered,
+    }
 }
 
 /// The table, as the tests look into it.
