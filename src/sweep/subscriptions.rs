@@ -142,6 +142,7 @@ impl Sweep {
         let Some(by) = &self.subscribing else { return Ok(Tended::default()) };
         let (marks, now) = (self.marks.as_ref(), || self.clock.now());
         let Some(alone) = self.gates.enter(marks, tenant.id, now).await? else {
+            info!(tenant.name, "another process sees to the subscriptions");
             let action = "see to the subscriptions".to_owned();
             let why = "another process does at this moment".to_owned();
             let failed = vec![Failed { action, why, may_pass: true }];

@@ -10,7 +10,7 @@ use axum::http::{StatusCode, Uri};
 use partner_warden::adapters::http::{Http, Patience};
 use partner_warden::domain::signal::Sender;
 use partner_warden::ports::ReadHeard as _;
-use partner_warden::sim::WOODGROVE;
+use partner_warden::sim::{WOODGROVE, When};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use super::emulator::until;
 use super::stack::Stack;
 use super::table;
-use crate::harness::{Backend, CLIENT_STATE_KEY, ENFORCE, Town, Warden, role_given_to};
+use crate::harness::{Backend, CLIENT_STATE_KEY, ENFORCE, LIMIT, Town, Warden, role_given_to};
 use crate::sweep::{both, calm, polls_of, role_added, subscribed};
 
 #[tokio::test]
@@ -125,4 +125,30 @@ async fn subscriptions_are_made_by_the_sweep_and_made_anew_by_the_worker_when_it
     subscribed(&town, "the removed one anew", stand).await;
     let log = warden.stop().await;
     assert!(log.contains("\"Name\":\"warden_subscription_hours\""), "{log}");
+}
+
+#[tokio::test]
+async fn what_sweep_and_worker_see_to_at_the_same_moment_is_done_once() {
+    let town = Town::on(Backend::Aws, calm(), ENFORCE).await.set("WARDEN_SWEEP_EVERY", "PT1S");
+    let (town, warden, _relay) = reachable(town).await;
+    let schedule = warden.hasten();
+    let stand = |all: &[_]| both(all, CLIENT_STATE_KEY);
+    let all = subscribed(&town, "both subscriptions", stand).await;
+    // The sweep has listed them, and the worker hears that one is gone before anything is done.
+    let hold = town.sim.hold("GET", "/v1.0/subscriptions", When::BeforeEffect);
+    tokio::time::timeout(LIMIT, hold.reached()).await.unwrap();
+    town.sim.drop_subscription(&all[0].id);
+    assert_eq!(town.sim.lifecycle(WOODGROVE, "subscriptionRemoved").await, [202]);
+    warden.logged("another process sees to the subscriptions", 1).await;
+    hold.release();
+    subscribed(&town, "the removed one anew", stand).await;
+    drop(schedule);
+    warden.stop().await;
+    let calls = town.sim.calls();
+    let changes = calls
+        .iter()
+        .filter(|call| call.path.starts_with("/v1.0/subscriptions") && call.method != "GET");
+    let changes: Vec<String> =
+        changes.map(|call| format!("{} {}", call.method, call.status.unwrap_or(0))).collect();
+    assert_eq!(changes, ["POST 201", "POST 201", "POST 201"]);
 }

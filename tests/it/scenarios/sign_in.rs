@@ -96,10 +96,15 @@ async fn a_writer_that_cannot_sign_in_is_told_and_writes_once_it_is_mended(on: B
     warden.role_was_added().await;
     let told = "AADSTS700027; add the certificate in graphWriteCertificatePem to the application \
                 WARDEN_WRITE_CLIENT_ID";
-    town.messages("the mend", |messages| {
-        messages.last().is_some_and(|last| body(last).contains(told))
-    })
-    .await;
+    let messages = town
+        .messages("the mend", |messages| {
+            messages.last().is_some_and(|last| body(last).contains(told))
+        })
+        .await;
+    let last = messages.last().unwrap();
+    assert!(steps(last).iter().all(|step| step.ends_with(": intended")), "{last:#}");
+    assert_eq!(body(last).matches("\n  By hand: Open https://").count(), 2, "{}", body(last));
+    assert_eq!(last["data"]["severity"], "critical");
     warden.stop().await;
     assert_eq!(town.deletes(), [""; 0]);
 
