@@ -102,7 +102,7 @@ test-lambda: $(NEXTEST) .tools/emulator/done ## Deploy the template to an emulat
 	cargo build --locked --features aws --bins
 	python3 infra/pack.py target/debug target/functions --quick
 	AUTH=true MINISTACK_REGION=us-east-1 tests/emulator/with-ministack .tools/emulator \
-	  $(NEXTEST) nextest run --locked --features aws -E 'binary(it) and test(/\baws::/)'
+	  $(NEXTEST) nextest run --locked --features aws -E 'binary(it) and test(/\baws::/)' --no-fail-fast
 
 measure-aws: $(NEXTEST) .tools/emulator/done ## Measure what looks and sweeps ask of AWS, against an emulator: the figures of docs/aws.md
 	cargo build --locked --features aws --bins

@@ -453,7 +453,9 @@ impl Warden {
             while self.log().matches(what).count() < times {
                 pause.tick().await;
                 #[cfg(feature = "aws")]
-                if let Life::Deployed(stack) = &self.life {
+                if let Life::Deployed(stack) = &self.life
+                    && stack.is_idle().await
+                {
                     stack.tell_the_rest().await;
                 }
             }

@@ -280,13 +280,13 @@ impl Stack {
 
     /// Waits until there is nothing to do and nothing is being done. What is put off may wait.
     pub(crate) async fn idle(&self) {
-        until("an idle worker", async || {
-            let idle = (0, 0);
-            let busy = self.messages("WorkQueue").await != idle
-                || self.messages("LaterQueue").await != idle;
-            (!busy).then_some(())
-        })
-        .await;
+        until("an idle worker", async || self.is_idle().await.then_some(())).await;
+    }
+
+    /// Whether there is nothing to do and nothing is being done.
+    pub(crate) async fn is_idle(&self) -> bool {
+        let idle = (0, 0);
+        self.messages("WorkQueue").await == idle && self.messages("LaterQueue").await == idle
     }
 }
 
