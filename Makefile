@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 10
 FUZZ_TARGETS ?= $(shell $(FUZZ) list)
 
 .PHONY: help demo test check fmt doc bless fuzz fuzz-lock test-forwarders forwarder-tools test-aws \
-	lint-infra test-lambda bench-start build-lambda deploy invoke redrive logs destroy aws-demo
+	lint-infra test-lambda measure-aws bench-start build-lambda deploy invoke redrive logs destroy aws-demo
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,7 +103,14 @@ test-lambda: $(NEXTEST) .tools/emulator/done ## Deploy the template to an emulat
 	cargo build --locked --features aws --bins
 	python3 infra/pack.py target/debug target/functions --quick
 	cargo bench --locked --profile dev --features aws --bench start -- --quick --binaries target/debug
-	$(NEXTEST) nextest run --locked --features aws -E 'binary(it) and test(/\baws::/)'
+	AUTH=true MINISTACK_REGION=us-east-1 tests/emulator/with-ministack .tools/emulator \
+	  $(NEXTEST) nextest run --locked --features aws -E 'binary(it) and test(/\baws::/)' --no-fail-fast
+
+measure-aws: $(NEXTEST) .tools/emulator/done ## Measure what looks and sweeps ask of AWS, against an emulator: the figures of docs/aws.md
+	cargo build --locked --features aws --bins
+	python3 infra/pack.py target/debug target/functions --quick
+	AUTH=true MINISTACK_REGION=us-east-1 tests/emulator/with-ministack .tools/emulator \
+	  $(NEXTEST) nextest run --locked --features aws --no-capture -E 'test(/\baws::measure::/)'
 
 MACHINE := $(subst aarch64,arm64,$(shell uname -m))
 

@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! cargo run --release --example capacity                    the table of docs/aws.md
-//! cargo run --release --example capacity -- look=4.5 tenants=2500
+//! cargo run --release --example capacity -- graph=1.5 tenants=2500
 //! ```
 //!
-//! Every figure below is a parameter `name=value`. Prices are those of us-east-1 without any free
+//! Every figure below is a parameter `name=value`. What a look, a turn, a poll and a sweep take is
+//! measured: `make measure-aws` prints it, and fails where what can be counted is not what stands
+//! here. Its seconds are those of debug builds on an emulator on a machine of two busy cores, which
+//! no function on AWS should need. How fast Graph answers is stated, not measured. Prices are those of us-east-1 without any free
 //! tier, in US dollars, as published in 2025 and 2026:
 //! <https://aws.amazon.com/lambda/pricing/>, <https://aws.amazon.com/sqs/pricing/>,
 //! <https://aws.amazon.com/dynamodb/pricing/on-demand/>,
@@ -36,22 +39,52 @@ const FIGURES: &[(&str, f64, &str)] = &[
     ("secret-call", 0.05e-4, "dollars for reading a secret"),
     ("log-gb", 0.50, "dollars for a GB of logs"),
     ("alarm", 0.10, "dollars for an alarm and month"),
-    ("ingest-seconds", 0.02, "seconds that ingest takes for a request"),
+    ("metric", 0.30, "dollars for a metric of one's own and month"),
+    ("dashboard", 3.0, "dollars for a dashboard and month"),
+    ("graph", 0.4, "seconds that Graph takes for an answer (stated; yours are in the logs)"),
+    ("ingest-seconds", 0.06, "seconds that ingest takes for a request"),
     ("ingest-gb", 0.5, "its memory"),
-    ("look", 3.0, "seconds that a look at a tenant takes, most of them waiting for Graph"),
+    ("look-seconds", 0.19, "seconds of a look beside waiting for Graph"),
+    ("look-waits", 4.0, "answers of Graph that a look waits for, one after the other"),
     ("worker-gb", 1.0, "memory of the worker"),
     ("in-flight", 4.0, "tenants that one worker looks at, at once"),
-    ("batch", 10.0, "messages of one batch"),
-    ("look-writes", 8.0, "write request units of a look that finds nothing new"),
-    ("look-reads", 30.0, "read request units of such a look"),
-    ("sweep-seconds", 1.0, "seconds of a sweep"),
-    ("sweep-reads", 60.0, "read request units of a sweep"),
+    ("share", 1.0, "looks that share a worker's time: more only where work waits"),
+    ("batch", 1.0, "messages of one batch: more only where work waits"),
+    ("event-sends", 3.0, "messages of an event: itself, its settling look, and that once more"),
+    ("event-reads", 12.0, "read request units of an event, with both of its looks"),
+    ("event-writes", 18.0, "write request units of those"),
+    ("revoke-seconds", 0.08, "seconds more of a look that takes a role away"),
+    ("revoke-waits", 4.0, "answers that it waits for besides"),
+    ("revoke-reads", 13.5, "read request units more of such a look"),
+    ("revoke-writes", 110.0, "write request units more of such a look"),
+    ("sweep-seconds", 0.1, "seconds of a sweep"),
+    ("sweep-gb", 0.5, "its memory"),
+    ("sweep-reads", 6.0, "read request units of a sweep"),
+    ("tenant-seconds", 0.011, "seconds that a sweep takes for each tenant in which nothing is due"),
+    ("tenant-reads", 2.0, "read request units of that"),
+    ("turn-reads", 12.0, "read request units of a tenant's turn, with its look"),
+    ("turn-writes", 10.0, "write request units of that"),
+    ("turn-sends", 1.0, "messages of that"),
+    ("turn-waits", 1.0, "answers that the sweep waits for at a turn"),
+    ("poll-reads", 9.0, "read request units of a poll of an audit log"),
+    ("poll-writes", 2.0, "write request units of that"),
+    ("poll-waits", 1.0, "answers that the sweep waits for at a poll"),
+    ("swept-at-once", 8.0, "tenants that are swept at once"),
     ("log-bytes", 2000.0, "bytes logged for a look"),
     ("sweep-every", 15.0, "minutes between two looks without a reason"),
+    ("poll-every", 5.0, "minutes between two polls of a tenant's audit log"),
     ("events", 100.0, "events of a tenant and day that are a reason to look"),
+    ("revocations", 1.0, "looks of a tenant and month that take a role away"),
+    ("pollers", 5.0, "long polls at once with which Lambda waits at each queue, idle"),
     ("workers", 10.0, "workers at once (WorkerConcurrency)"),
     ("tenants", 0.0, "one number of tenants instead of the table's"),
 ];
+
+/// Alarms of the template.
+const ALARMS: f64 = 10.0;
+
+/// Metrics that the functions tell, with the one dimension that each has.
+const METRICS: f64 = 15.0;
 
 struct Figures(BTreeMap<&'static str, f64>);
 
@@ -72,25 +105,83 @@ impl Figures {
         self.0.get(name).copied().unwrap_or_default()
     }
 
+    /// Seconds of a look.
+    fn look(&self) -> f64 {
+        self.the("look-seconds") + self.the("look-waits") * self.the("graph")
+    }
+
     /// Dollars for one event that is a reason to look, from the request to the settling look.
     fn event(&self) -> f64 {
         let ingest = self.the("lambda-request")
             + self.the("ingest-seconds") * self.the("ingest-gb") * self.the("lambda-gb-second");
-        // Sent, received and deleted; the last two in batches.
-        let queue = self.the("sqs-fifo") * (1.0 + 2.0 / self.the("batch"));
-        // The settling look's way through both queues.
-        let settling = 3.0 * self.the("sqs") + 3.0 * self.the("sqs-fifo");
-        ingest + queue + settling + 2.0 * self.a_look()
+        // Into the work queue twice, and once into the queue of what was put off between.
+        let later = (self.the("event-sends") - 1.0) / 2.0;
+        let queues = self.through(self.the("sqs"), later)
+            + self.through(self.the("sqs-fifo"), self.the("event-sends") - later);
+        // Who takes a message from one queue to the other is a worker, too.
+        let forwarding = later * self.working(self.the("look-seconds"));
+        let units = self.units("event-reads", "event-writes");
+        ingest + queues + forwarding + 2.0 * self.working(self.look()) + units + 2.0 * self.logs()
     }
 
-    /// Dollars for one look.
-    fn a_look(&self) -> f64 {
-        let seconds = self.the("look") / self.the("in-flight");
-        self.the("lambda-request") / self.the("in-flight")
-            + seconds * self.the("worker-gb") * self.the("lambda-gb-second")
-            + self.the("look-writes") * self.the("write")
-            + self.the("look-reads") * self.the("read")
-            + self.the("log-bytes") / 1e9 * self.the("log-gb")
+    /// Dollars for messages on their way through a queue: sent, received and deleted, the last two
+    /// in batches.
+    fn through(&self, price: f64, messages: f64) -> f64 {
+        messages * price * (1.0 + 2.0 / self.the("batch"))
+    }
+
+    /// Dollars for seconds of a worker.
+    fn working(&self, seconds: f64) -> f64 {
+        let seconds = seconds * self.the("worker-gb") * self.the("lambda-gb-second");
+        (self.the("lambda-request") + seconds) / self.the("share")
+    }
+
+    /// Dollars for seconds of one tenant in a sweep.
+    fn sweeping(&self, seconds: f64) -> f64 {
+        let seconds = seconds * self.the("sweep-gb") * self.the("lambda-gb-second");
+        seconds / self.the("swept-at-once")
+    }
+
+    fn units(&self, reads: &str, writes: &str) -> f64 {
+        self.the(reads) * self.the("read") + self.the(writes) * self.the("write")
+    }
+
+    fn logs(&self) -> f64 {
+        self.the("log-bytes") / 1e9 * self.the("log-gb")
+    }
+
+    /// Dollars for a tenant's turn: a look without a reason, and what the sweep does for it.
+    fn turn(&self) -> f64 {
+        self.sweeping(self.the("turn-waits") * self.the("graph"))
+            + self.through(self.the("sqs-fifo"), self.the("turn-sends"))
+            + self.working(self.look())
+            + self.units("turn-reads", "turn-writes")
+            + self.logs()
+    }
+
+    /// Dollars that a look costs more if it takes a role away, proves it and tells.
+    fn revocation(&self) -> f64 {
+        let seconds = self.the("revoke-seconds") + self.the("revoke-waits") * self.the("graph");
+        self.working(seconds) + self.units("revoke-reads", "revoke-writes")
+    }
+
+    /// Dollars for a poll of a tenant's audit log that finds nothing.
+    fn poll(&self) -> f64 {
+        self.sweeping(self.the("poll-waits") * self.the("graph"))
+            + self.units("poll-reads", "poll-writes")
+    }
+
+    /// Dollars for a tenant and month of 30 days.
+    fn tenant(&self) -> f64 {
+        let minutes = 30.0 * 24.0 * 60.0;
+        // A tenant's turn at a sweep in which nothing is due.
+        let idle = self.sweeping(self.the("tenant-seconds") * self.the("swept-at-once"))
+            + self.the("tenant-reads") * self.the("read");
+        minutes * idle
+            + minutes / self.the("sweep-every") * self.turn()
+            + minutes / self.the("poll-every") * self.poll()
+            + 30.0 * self.the("events") * self.event()
+            + self.the("revocations") * self.revocation()
     }
 
     /// Dollars for a month of 30 days.
@@ -99,15 +190,19 @@ impl Figures {
         let sweeps = minutes
             * (self.the("schedule")
                 + self.the("lambda-request")
-                + self.the("sweep-seconds") * 0.5 * self.the("lambda-gb-second")
+                + self.the("sweep-seconds") * self.the("sweep-gb") * self.the("lambda-gb-second")
                 + self.the("sweep-reads") * self.the("read"));
-        let periodic = tenants * minutes / self.the("sweep-every")
-            * (self.a_look() + 3.0 * self.the("sqs-fifo"));
-        let events = tenants * 30.0 * self.the("events") * self.event();
+        // A long poll takes 20 seconds.
+        let waiting =
+            minutes * 3.0 * self.the("pollers") * (self.the("sqs") + self.the("sqs-fifo"));
         // Two secrets, read every 5 minutes by as many processes as there are at once.
         let reads = minutes / 5.0 * 4.0 * (self.the("workers") + 2.0);
-        let fixed = 2.0 * self.the("secret") + reads * self.the("secret-call");
-        sweeps + periodic + events + fixed + 9.0 * self.the("alarm")
+        let fixed = 2.0 * self.the("secret")
+            + reads * self.the("secret-call")
+            + ALARMS * self.the("alarm")
+            + METRICS * self.the("metric")
+            + self.the("dashboard");
+        sweeps + waiting + fixed + tenants * self.tenant()
     }
 
     /// Plays a day's work: how long an event waits for its look to begin, in seconds (median, 99 in
@@ -144,7 +239,7 @@ impl Figures {
             let whose = &mut tenant_free[tenant as usize];
             let begin = at.max(place as f64 / 1000.0).max(*whose);
             // From half to one and a half times the usual.
-            let end = begin + self.the("look") * (0.5 + noise.unit());
+            let end = begin + self.look() * (0.5 + noise.unit());
             busy += end - begin;
             *whose = end;
             free.push(std::cmp::Reverse((end * 1000.0) as u64));
@@ -183,8 +278,15 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    println!("A million events that are reasons to look: {:.2} dollars", figures.event() * 1e6);
-    println!("A million looks without a reason:          {:.2} dollars\n", figures.a_look() * 1e6);
+    for (what, dollars) in [
+        ("events that are reasons to look", figures.event()),
+        ("turns, looks without a reason", figures.turn()),
+        ("polls of an audit log", figures.poll()),
+        ("looks that take a role away, beyond a look", figures.revocation()),
+    ] {
+        println!("A million {what}: {:.2} dollars", dollars * 1e6);
+    }
+    println!();
     println!(
         "| tenants | dollars a month | a tenant and month | waits, median | waits, 99 in 100 | workers busy |"
     );

@@ -216,7 +216,7 @@ impl Config {
         secrets: Secrets,
         part: Part,
     ) -> Result<Self, ConfigError> {
-        let (policy, warnings) = checked(&settings, policy)?;
+        let (policy, warnings) = named(&settings, policy)?;
         Self::with(settings, policy, warnings, secrets, part)
     }
 
@@ -247,8 +247,8 @@ impl Config {
     }
 }
 
-/// A policy, and what its author should know.
-pub(crate) fn checked(
+/// The policy that the settings name, and what its author should know.
+pub(crate) fn named(
     settings: &Settings,
     policy: &str,
 ) -> Result<(Arc<Policy>, Vec<Problem>), ConfigError> {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use rustls_pki_types::TrustAnchor;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::graph::{AuditLogs, Credential, Graph};
+use crate::adapters::graph::{AuditLogs, Credential, Graph, Identity};
 use crate::adapters::http::{Http, Patience};
 use crate::adapters::key_set::PublishedKeys;
 use crate::adapters::management::Management;
@@ -25,7 +25,7 @@ use crate::ports::{
     Enqueue, Ledger, Marks, Outbox, ReadHeard, RevokeRoleAssignment, SenderCertificates,
     SigningKeys,
 };
-use crate::sweep::{Gates, Subscribing, Sweep, Times};
+use crate::sweep::{Gates, LastKnown, Subscribing, Sweep, Times};
 use crate::wire::standard_webhooks::WebhookSecret;
 
 /// The time between two requests for one tenant's conditional access: Graph allows 1 a second.
@@ -180,6 +180,17 @@ pub fn graph(config: &Config, http: &Http) -> Result<Graph, PartsError> {
     Ok(Graph::new(http.clone(), graph_url, login_url, reader(config)?, clock))
 }
 
+/// What there is to say about the credentials in hand at a moment, before any is refused: a
+/// certificate that has ended, or soon will.
+pub fn concerns(config: &Config, now: Timestamp) -> impl Iterator<Item = String> {
+    let (reader, writer) = (config.credential.as_ref(), config.write_credential.as_ref());
+    let concerns = [
+        reader.and_then(|credential| credential.concern(Identity::Reader, now)),
+        writer.and_then(|credential| credential.concern(Identity::Writer, now)),
+    ];
+    concerns.into_iter().flatten()
+}
+
 fn management(config: &Config, http: &Http) -> Result<Management, PartsError> {
     let settings = &config.settings;
     let (origin, login_url) = (settings.management_url.clone(), settings.login_url.clone());
@@ -215,6 +226,7 @@ pub fn sweep(
         subscribing,
         times: Times::new(settings.sweep_every, settings.poll_every),
         gates: Gates::default(),
+        last_known: LastKnown::default(),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::domain::record::{Record, RecordEvent, Signals, record_id};
 use crate::domain::signal::Signal;
 use crate::domain::ticket::messages;
 use crate::ports::{
-    Clock, Conclusion, DueVerification, Ledger, Look, PortError, Proof, ReadAuditContent,
+    Clock, Conclusion, DueVerification, Failure, Ledger, Look, PortError, Proof, ReadAuditContent,
     ReadServicePrincipals, RevokeRoleAssignment, chain,
 };
 use crate::telemetry::metric;
@@ -138,6 +138,7 @@ async fn act(
             continue;
         }
         let Some(assignment) = step.grant.assignment() else { continue };
+        let mut stuck = false;
         let outcome = match world.revoke.revoke(step, plan.tenant, assignment).await {
             Ok(outcome) if plan.mode != Mode::Enforce => outcome,
             Ok(outcome) => {
@@ -146,6 +147,7 @@ async fn act(
             }
             Err(error) => {
                 settled = false;
+                stuck = matches!(error.kind, Failure::SignInRefused | Failure::Denied);
                 warn!(tenant.name = plan.tenant_name, "{}: {}", step.summary(), chain(&error));
                 let (state, detail) = (StepState::Intended, Some(error.said));
                 Outcome { state, detail, request_id: None, acted_at: None }
@@ -166,6 +168,9 @@ async fn act(
         }
         for case in cases.iter_mut() {
             case.settle(&step.id, &outcome);
+            if stuck {
+                case.stuck(&step.id);
+            }
         }
     }
     Ok(settled)

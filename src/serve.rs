@@ -21,7 +21,7 @@ use tracing::{info, warn};
 
 use self::door::Limits;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::graph::{Graph, Identity};
+use crate::adapters::graph::Graph;
 use crate::adapters::sqlite::{OpenError, Sqlite};
 use crate::config::{Config, Place};
 use crate::domain::signal::Signal;
@@ -184,13 +184,7 @@ fn announce(config: &Config, listener: &TcpListener) {
     for warning in &config.warnings {
         warn!("{}:{warning}", config.settings.policy);
     }
-    let now = SystemClock.now();
-    let (reader, writer) = (config.credential.as_ref(), config.write_credential.as_ref());
-    let concerns = [
-        reader.and_then(|credential| credential.concern(Identity::Reader, now)),
-        writer.and_then(|credential| credential.concern(Identity::Writer, now)),
-    ];
-    for concern in concerns.into_iter().flatten() {
+    for concern in parts::concerns(config, SystemClock.now()) {
         warn!("{concern}");
     }
     if config.secrets.rotated("auditWebhookSecret").is_empty() {

@@ -5,6 +5,7 @@
 //! Everything here looks or makes somebody look. Nothing here can revoke.
 
 mod agreement;
+mod alone;
 mod audits;
 mod kept;
 mod subscriptions;
@@ -12,16 +13,17 @@ mod subscriptions;
 #[cfg(feature = "sqlite")]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 pub use self::agreement::{Agreement, Standing};
+pub use self::alone::Gates;
 pub use self::audits::Polled;
-pub use self::subscriptions::{Failed, Live, Subscribing, Tended};
+pub use self::subscriptions::{Failed, LastKnown, Live, Subscribing, Tended};
 use crate::domain::id::{Sha256Hex, TenantId};
 use crate::domain::phase;
 use crate::domain::policy::Policy;
@@ -89,19 +91,10 @@ pub struct Sweep {
     pub subscribing: Option<Subscribing>,
     /// How often.
     pub times: Times,
-    /// Lets one task at a time see to the subscriptions of a tenant.
+    /// Lets one at a time see to the subscriptions of a tenant.
     pub gates: Gates,
-}
-
-/// A gate for each tenant.
-#[derive(Debug, Default)]
-pub struct Gates(Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<()>>>>);
-
-impl Gates {
-    fn of(&self, tenant: TenantId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(gates.entry(tenant).or_default())
-    }
+    /// Which subscriptions were last known to stand.
+    pub last_known: LastKnown,
 }
 
 /// What was done for one tenant, with the figures to measure.
@@ -179,9 +172,11 @@ impl Sweep {
         if let Some(now) = self.is_due(tenant.id, Duty::Tend, &turns) {
             let tended = self.tend(tenant, false).await?;
             self.cover(tenant, &tended).await?;
-            tended.measure(tenant.id, now);
+            tended.measure(tenant.id, &self.last_known, now);
+            if !tended.elsewhere {
+                self.done(tenant.id, |turns| turns.tended = Some(now)).await?;
+            }
             report.tended = Some(tended);
-            self.done(tenant.id, |turns| turns.tended = Some(now)).await?;
         }
         if let Some(now) = self.is_due(tenant.id, Duty::Poll, &turns) {
             let (polled, found) = self.poll(tenant, report.look).await?;

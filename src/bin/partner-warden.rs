@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use partner_warden::cli::facts::FactsCommand;
 use partner_warden::adapters::clock::SystemClock;
+use partner_warden::cli::facts::FactsCommand;
 use partner_warden::cli::policy::PolicyCommand;
 use partner_warden::cli::redrive::Redrive;
 use partner_warden::cli::replay::Replay;

@@ -82,6 +82,10 @@ pub struct StepRow {
     pub by_hand: String,
     /// Whether this access had been taken away before and came back.
     pub reappeared: bool,
+    /// Whether what keeps it from being carried out stays until a person mends it: a sign-in that is
+    /// refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stuck: bool,
 }
 
 /// How a call, or the decision not to make one, ended.
@@ -141,7 +145,9 @@ impl Case {
     pub fn severity(&self) -> Severity {
         let failed = self.rows.iter().filter(|row| row.open).any(|row| {
             row.step.as_ref().is_some_and(|step| {
-                step.reappeared || matches!(step.state, StepState::Refused | StepState::Unverified)
+                step.reappeared
+                    || step.stuck
+                    || matches!(step.state, StepState::Refused | StepState::Unverified)
             })
         });
         let findings = self.rows_to_show().flat_map(|row| &row.findings);
@@ -188,6 +194,14 @@ impl Case {
             step.detail.clone_from(&outcome.detail);
             step.request_id.clone_from(&outcome.request_id);
             step.acted_at = outcome.acted_at;
+            step.stuck = false;
+        }
+    }
+
+    /// Takes in that a step will not be carried out before a person has mended what is in its way.
+    pub fn stuck(&mut self, step: &StepId) {
+        if let Some(step) = self.row_of(step).and_then(|row| row.step.as_mut()) {
+            step.stuck = true;
         }
     }
 
@@ -316,6 +330,7 @@ impl Row {
             new.detail = new.detail.take().or(old.detail);
             new.request_id = old.request_id;
             new.acted_at = old.acted_at;
+            new.stuck = old.stuck && new.state == old.state;
         }
     }
 }
@@ -350,6 +365,7 @@ fn step_row(step: &Step, outcome: Outcome) -> StepRow {
         verified_at: None,
         by_hand: step.by_hand(),
         reappeared: step.episode > 0,
+        stuck: false,
     }
 }
 

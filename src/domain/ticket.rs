@@ -316,7 +316,7 @@ fn body(case: &Case) -> String {
             continue;
         }
         let _ = writeln!(body, "- {}", told(step, case.mode));
-        if needs_a_hand(step.state) {
+        if needs_a_hand(step) {
             let _ = writeln!(body, "  By hand: {}", step.by_hand);
         }
     }
@@ -330,14 +330,15 @@ fn body(case: &Case) -> String {
     body
 }
 
-fn needs_a_hand(state: StepState) -> bool {
-    match state {
+fn needs_a_hand(step: &StepRow) -> bool {
+    match step.state {
         StepState::Described
         | StepState::AwaitingApproval
         | StepState::Held
         | StepState::Refused
         | StepState::Unverified => true,
-        StepState::Intended | StepState::Revoked | StepState::Verified => false,
+        StepState::Intended => step.stuck,
+        StepState::Revoked | StepState::Verified => false,
     }
 }
 
@@ -428,6 +429,32 @@ mod tests {
             "What was done\n- Left as it is, since the policy allows it now: revoke Reports Reader \
              from Agents."
         );
+    }
+
+    #[test]
+    fn what_only_a_person_can_set_going_is_told_with_the_steps_by_hand_until_it_goes_on() {
+        let one = || given().foreign_group("Agents", "Reports Reader");
+        let (mut case, ..) = told_of(&[one()]);
+        let id = case.rows[0].step.as_ref().unwrap().id.clone();
+        let outcome = |state| {
+            let detail = Some("the sign-in was refused".to_owned());
+            Outcome { state, detail, request_id: None, acted_at: None }
+        };
+        let by_hand = |case: &Case| body(case).contains("\n  By hand: ");
+        case.settle(&id, &outcome(StepState::Intended));
+        assert!(!by_hand(&case), "it may work the next time");
+        case.stuck(&id);
+        assert!(by_hand(&case), "{}", body(&case));
+        assert_eq!(case.severity(), Severity::Critical);
+        // The next look begins the same step again; until it is answered, nothing is news.
+        let policy = one().policy();
+        let (tenant, history) = (&policy.roster.tenants[0], &History::default());
+        let about = Circumstances { policy: &policy, tenant, history, own_apps: &[], now: noon() };
+        let facts = one().facts;
+        let mut cases = after_look(&[case], &plan(&facts, about), &facts, noon());
+        assert!(by_hand(&cases[0]));
+        cases[0].settle(&id, &outcome(StepState::Revoked));
+        assert!(!by_hand(&cases[0]));
     }
 
     #[test]

@@ -24,11 +24,12 @@ use crate::adapters::aws::start::Start;
 use crate::adapters::aws::table::DynamoDb;
 use crate::adapters::aws::{Patience, bundle, load};
 use crate::adapters::clock::SystemClock;
-use crate::config::{ConfigError, Part, Place, Secrets, environment};
+use crate::config::{Config, ConfigError, Part, Place, Secrets, environment};
 use crate::http::renewing::Renewing;
 use crate::http::router;
 use crate::parts::{self, Lasting, PartsError, Timing};
 use crate::ports::{Clock as _, Failure, PortError, chain};
+use crate::sweep::{self as duties, Gates};
 use crate::telemetry::{self, embedded};
 
 /// The longest that SQS delays a message.
@@ -204,16 +205,24 @@ impl<W> Hired<W> {
     }
 }
 
+fn tell_of_concerns(config: &Config) {
+    for concern in parts::concerns(config, SystemClock.now()) {
+        warn!("{concern}");
+    }
+}
+
 fn hire_worker(base: &Base, secrets: &Secrets) -> Result<Worker, StartError> {
     let config = base.start.with(secrets)?;
+    tell_of_concerns(&config);
     let timing = Timing::default();
     let http = parts::http(timing.patience)?;
     let graph = parts::graph(&config, &http)?;
     let table = Arc::new(base.table()?);
     let queue = Arc::new(base.queue()?);
     let (marks, heard) = (table.clone(), table.clone());
+    let sweep = parts::sweep(&config, &graph, marks, heard, queue.clone(), &timing);
     Ok(Worker {
-        sweep: parts::sweep(&config, &graph, marks, heard, queue.clone(), &timing),
+        sweep: duties::Sweep { gates: Gates::for_several_processes(), ..sweep },
         world: parts::world(&config, &http, graph, table.clone(), &timing)?,
         settle_after: config.settings.settle_after,
         retry_pause: timing.retry_pause,
@@ -230,13 +239,15 @@ fn hire_worker(base: &Base, secrets: &Secrets) -> Result<Worker, StartError> {
 
 fn hire_sweep(base: &Base, secrets: &Secrets) -> Result<Sweep, StartError> {
     let config = base.start.with(secrets)?;
+    tell_of_concerns(&config);
     let timing = Timing::default();
     let graph = parts::graph(&config, &parts::http(timing.patience)?)?;
     let table = Arc::new(base.table()?);
     let queue = Arc::new(base.queue()?);
     let (marks, heard) = (table.clone(), table.clone());
+    let sweep = parts::sweep(&config, &graph, marks, heard, queue.clone(), &timing);
     Ok(Sweep {
-        duties: parts::sweep(&config, &graph, marks, heard, queue.clone(), &timing),
+        duties: duties::Sweep { gates: Gates::for_several_processes(), ..sweep },
         due: table,
         later: queue,
     })

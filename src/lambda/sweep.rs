@@ -36,7 +36,8 @@ pub struct Swept {
     pub due: usize,
     /// Those whose periodic look was queued.
     pub turn: usize,
-    /// Those for which time was too short; they are the first at the next sweep.
+    /// Those for which time was too short. Where sweeps reach two fifths of all, each is reached at
+    /// one of the next two.
     pub left: usize,
 }
 
@@ -102,17 +103,22 @@ fn start_of(now: Timestamp) -> Timestamp {
 }
 
 /// The tenants, from another one on in each minute, so that nobody is always the last when time is
-/// short.
+/// short. The beginnings lie as far from all the recent ones as can be, since they move on by the
+/// golden ratio of the whole.
 fn in_turn(tenants: &[Tenant], minute: i64) -> impl Iterator<Item = &Tenant> {
-    let count = i64::try_from(tenants.len()).unwrap_or(i64::MAX).max(1);
-    let step = i64::try_from(TENANTS_AT_ONCE).unwrap_or(1);
-    let first = minute.wrapping_mul(step).rem_euclid(count);
-    let (before, from) = tenants.split_at(usize::try_from(first).unwrap_or(0).min(tenants.len()));
+    // Two Fibonacci numbers that follow each other.
+    const RATIO: (usize, usize) = (610, 987);
+    let minute = usize::try_from(minute.rem_euclid(987)).unwrap_or(0);
+    let part = minute * RATIO.0 % RATIO.1;
+    let first = part * tenants.len() / RATIO.1;
+    let (before, from) = tenants.split_at(first);
     from.iter().chain(before)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::domain::policy::Policy;
 
@@ -148,5 +154,21 @@ mod tests {
         }
         assert_eq!(first.len(), 21);
         assert_eq!(in_turn(&[], 3).count(), 0);
+    }
+
+    #[test]
+    fn whoever_was_left_is_reached_soon_however_many_there_are() {
+        for (count, reached, within) in [(1000, 400, 3), (1000, 100, 18), (13, 8, 3)] {
+            let all = tenants(count);
+            let mut last: HashMap<TenantId, i64> = HashMap::new();
+            for minute in 0..2000 {
+                for tenant in in_turn(&all, minute).take(reached) {
+                    let before = last.insert(tenant.id, minute).unwrap_or(-1);
+                    assert!(minute - before <= within, "{} of {count}", minute - before);
+                }
+            }
+            assert_eq!(last.len(), all.len());
+            assert!(last.values().all(|minute| 2000 - minute <= within));
+        }
     }
 }

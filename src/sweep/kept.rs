@@ -15,6 +15,8 @@ pub(super) const AUDITS: &str = "audits";
 pub(super) const SUBSCRIPTIONS: &str = "subscriptions";
 /// How poll and senders agree.
 pub(super) const AGREEMENT: &str = "agreement";
+/// Until when somebody sees to the subscriptions.
+pub(super) const TENDING: &str = "tending";
 /// What was told.
 pub(super) const TOLD: &str = "told";
 

@@ -1,12 +1,13 @@
 //! Sees to it that each tenant has its subscriptions: plans, and does just that.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
 use tracing::info;
 
+use super::alone::Alone;
 use super::{Sweep, kept, words};
 use crate::domain::id::{Sha256Hex, TenantId};
 use crate::domain::roster::Tenant;
@@ -73,13 +74,41 @@ pub struct Tended {
     pub live: Vec<Live>,
     /// Whether changes may have gone unheard before they stood: a look from now on covers them.
     pub gap: bool,
+    /// Whether they could not be listed, for a reason that may pass: which of them stand is not
+    /// known.
+    #[serde(skip)]
+    pub unknown: bool,
+    /// Whether another process sees to them at this moment, and nothing was done here.
+    #[serde(skip)]
+    pub elsewhere: bool,
+}
+
+/// Which subscriptions of each tenant were last known to stand.
+#[derive(Debug, Default)]
+pub struct LastKnown(Mutex<BTreeMap<TenantId, Vec<Live>>>);
+
+impl LastKnown {
+    /// Those that stand, as far as is known: where they could not be listed in passing, those of the
+    /// time before. Nothing where there was none.
+    fn now(&self, tenant: TenantId, tended: &Tended) -> Option<Vec<Live>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tended.unknown {
+            return all.get(&tenant).cloned();
+        }
+        all.insert(tenant, tended.live.clone());
+        Some(tended.live.clone())
+    }
 }
 
 impl Tended {
-    /// Tells how long each subscription lives. One that is not known to stand counts as ended.
-    pub(super) fn measure(&self, tenant: TenantId, now: Timestamp) {
+    /// Tells what failed, and how long each subscription lives. One that is not there counts as
+    /// ended; where it is only in passing that they cannot be listed, those of the time before
+    /// count until their end, and if nothing is known of that time, nothing is told.
+    pub(super) fn measure(&self, tenant: TenantId, last: &LastKnown, now: Timestamp) {
+        metric::unsubscribed(tenant, self.failed.len());
+        let Some(all) = last.now(tenant, self) else { return };
         for resource in RESOURCES {
-            let live = self.live.iter().filter(|live| live.resource == resource);
+            let live = all.iter().filter(|live| live.resource == resource);
             let left = live.map(|live| live.expires_at.duration_since(now)).max();
             metric::subscribed(tenant, resource.path(), left.unwrap_or_default());
         }
@@ -111,12 +140,31 @@ impl Sweep {
     /// Those of the store. Whatever Graph does is part of what is returned.
     pub async fn tend(&self, tenant: &Tenant, reauthorize: bool) -> Result<Tended, PortError> {
         let Some(by) = &self.subscribing else { return Ok(Tended::default()) };
-        let gate = self.gates.of(tenant.id);
-        let _alone = gate.lock().await;
+        let (marks, now) = (self.marks.as_ref(), || self.clock.now());
+        let Some(alone) = self.gates.enter(marks, tenant.id, now).await? else {
+            info!(tenant.name, "another process sees to the subscriptions");
+            let action = "see to the subscriptions".to_owned();
+            let why = "another process does at this moment".to_owned();
+            let failed = vec![Failed { action, why, may_pass: true }];
+            return Ok(Tended { failed, unknown: true, elsewhere: true, ..Tended::default() });
+        };
+        let tended = self.tend_alone(tenant, by, reauthorize, &alone).await;
+        self.gates.leave(marks, tenant.id, alone, self.clock.now()).await;
+        tended
+    }
+
+    async fn tend_alone(
+        &self,
+        tenant: &Tenant,
+        by: &Subscribing,
+        reauthorize: bool,
+        alone: &Alone,
+    ) -> Result<Tended, PortError> {
         let mut tended = Tended::default();
         let listed = by.read.subscriptions(tenant.id).await;
         if let Some(error) = &listed.failure {
             tended.failed.push(failed("list the subscriptions", error));
+            tended.unknown = tended.may_pass();
             self.tell_of(tenant, &tended).await?;
             return Ok(tended);
         }
@@ -138,6 +186,11 @@ impl Sweep {
         let live = ours.filter(|it| it.expires_at > now).filter_map(live).collect();
         let mut tending = Tending { sweep: self, by, tenant, key: key.clone(), gap: false, live };
         for action in &actions.0 {
+            if !alone.holds(self.clock.now()) {
+                let error = PortError::new(Failure::Transient, "time is up");
+                tended.failed.push(failed(&action.to_string(), &error));
+                continue;
+            }
             match tending.carry_out(action).await? {
                 Ok(()) => tended.done.push(action.to_string()),
                 Err(error) => tended.failed.push(failed(&action.to_string(), &error)),
@@ -195,8 +248,17 @@ impl Sweep {
     /// Those of Graph and of the store.
     pub async fn unsubscribe(&self, tenant: &Tenant) -> Result<usize, PortError> {
         let Some(by) = &self.subscribing else { return Ok(0) };
-        let gate = self.gates.of(tenant.id);
-        let _alone = gate.lock().await;
+        let (marks, now) = (self.marks.as_ref(), || self.clock.now());
+        let Some(alone) = self.gates.enter(marks, tenant.id, now).await? else {
+            let said = "another process sees to the subscriptions at this moment";
+            return Err(PortError::new(Failure::Transient, said));
+        };
+        let deleted = self.delete_ours(tenant, by).await;
+        self.gates.leave(marks, tenant.id, alone, self.clock.now()).await;
+        deleted
+    }
+
+    async fn delete_ours(&self, tenant: &Tenant, by: &Subscribing) -> Result<usize, PortError> {
         let mut deleted = 0;
         for subscription in self.ours(tenant).await? {
             by.write.delete(tenant.id, &subscription.id).await?;

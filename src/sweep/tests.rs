@@ -1,5 +1,7 @@
 //! The sweep with a clock that is put, a store, and a Graph that answers as told.
 
+mod subscriptions;
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
@@ -162,6 +164,7 @@ impl Given {
             }),
             times: Times::new(Some(minutes(15)), Some(minutes(5))),
             gates: Gates::default(),
+            last_known: LastKnown::default(),
         };
         Self { outside, sweep, store, _folder: folder }
     }

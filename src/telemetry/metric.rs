@@ -45,7 +45,10 @@ pub enum Metric {
     TimeToRevoke,
     /// Seconds from there until the access was seen to be gone.
     TimeToProve,
-    /// Hours until a subscription ends, by `tenant` and `resource`; none where there is none.
+    /// What could not be done about a tenant's subscriptions, by `tenant`.
+    SubscriptionFailures,
+    /// Hours until a subscription ends, by `tenant` and `resource`; none where there is none. Where
+    /// they cannot be listed in passing, what was known last is told on.
     SubscriptionHours,
 }
 
@@ -77,7 +80,7 @@ pub enum Lack {
 
 impl Metric {
     /// Every metric there is.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Signals,
         Self::Irrelevant,
         Self::Rejects,
@@ -91,6 +94,7 @@ impl Metric {
         Self::Deliveries,
         Self::TimeToRevoke,
         Self::TimeToProve,
+        Self::SubscriptionFailures,
         Self::SubscriptionHours,
     ];
 
@@ -110,6 +114,7 @@ impl Metric {
             Self::Deliveries => "warden_deliveries_total",
             Self::TimeToRevoke => "warden_time_to_revoke_seconds",
             Self::TimeToProve => "warden_time_to_prove_seconds",
+            Self::SubscriptionFailures => "warden_subscription_failures_total",
             Self::SubscriptionHours => "warden_subscription_hours",
         }
     }
@@ -130,6 +135,7 @@ impl Metric {
             Self::Deliveries => "Attempts to deliver a ticket message",
             Self::TimeToRevoke => "Time until Graph took a revocation",
             Self::TimeToProve => "Time from a revocation until the access was seen to be gone",
+            Self::SubscriptionFailures => "What could not be done about subscriptions",
             Self::SubscriptionHours => "Hours until a subscription ends",
         }
     }
@@ -152,6 +158,7 @@ impl Metric {
             | Self::Revocations
             | Self::Verifications
             | Self::Deliveries
+            | Self::SubscriptionFailures
             | Self::SubscriptionHours => None,
         }
     }
@@ -254,6 +261,13 @@ pub fn subscribed(tenant: TenantId, resource: &'static str, left: SignedDuration
     let hours =
         gauge!(Metric::SubscriptionHours.name(), "tenant" => tenant, "resource" => resource);
     hours.set(seconds(left) / 3600.0);
+}
+
+/// So much could not be done about a tenant's subscriptions.
+pub fn unsubscribed(tenant: TenantId, failures: usize) {
+    let tenant = tenant.to_string();
+    let failed = counter!(Metric::SubscriptionFailures.name(), "tenant" => tenant);
+    failed.increment(failures as u64);
 }
 
 /// An attempt to deliver a message ended.

@@ -2,6 +2,8 @@
 
 pub(crate) mod emulator;
 mod failures;
+mod measure;
+mod meter;
 mod proxy;
 mod roles;
 pub(crate) mod stack;
@@ -10,6 +12,7 @@ mod sweep;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use partner_warden::adapters::aws::table::DynamoDb;
 use partner_warden::adapters::aws::{Patience, client};
+use partner_warden::ports::{Looks, RememberLooks as _};
 use partner_warden::sim::WOODGROVE;
 use serde_json::{Value, json};
 
@@ -18,44 +21,63 @@ use self::stack::{Deployment, Stack};
 use crate::harness::Town;
 
 /// Where what is a variable of `serve` is a parameter of the template.
-const PARAMETERS: [(&str, &str); 7] = [
+const PARAMETERS: [(&str, &str); 11] = [
     ("WARDEN_CLIENT_ID", "ClientId"),
+    ("WARDEN_CREDENTIAL", "Credential"),
     ("WARDEN_GRAPH_URL", "GraphUrl"),
+    ("WARDEN_LOG", "LogFilter"),
     ("WARDEN_LOGIN_URL", "LoginUrl"),
     ("WARDEN_MANAGEMENT_URL", "ManagementUrl"),
     ("WARDEN_POLL_EVERY", "PollEvery"),
+    ("WARDEN_PUBLIC_URL", "PublicUrl"),
     ("WARDEN_SETTLE_AFTER", "SettleAfter"),
     ("WARDEN_SWEEP_EVERY", "SweepEvery"),
+    ("WARDEN_WRITE_CLIENT_ID", "WriteClientId"),
 ];
 
 /// The keys of the secrets document that are the door's.
-const DOOR: [&str; 3] = ["clientStateKey", "auditWebhookSecret", "o365AuthId"];
+const DOOR: [&str; 4] =
+    ["clientStateKey", "clientStateKeyPrevious", "auditWebhookSecret", "o365AuthId"];
+
+/// How those begin that the writing application signs in with.
+const WRITER: &str = "graphWrite";
 
 /// Deploys the template with what a town has for its `serve`.
 pub(crate) async fn deploy(town: &Town) -> Stack {
-    let emulator = Emulator::start().await;
+    Stack::deploy(Emulator::start().await, deployment(town)).await
+}
+
+/// What a town has for its `serve`, as the template wants it.
+pub(crate) fn deployment(town: &Town) -> Deployment<'static> {
     let text = std::fs::read_to_string(town.folder.path().join("secrets.json")).unwrap();
     let secrets: Value = serde_json::from_str(&text).unwrap();
-    let (mut door, mut graph) = (json!({}), json!({}));
+    let (mut door, mut graph, mut writer) = (json!({}), json!({}), None);
     for (key, value) in secrets.as_object().unwrap() {
-        let secret = if DOOR.contains(&key.as_str()) { &mut door } else { &mut graph };
+        let secret = match key.as_str() {
+            key if DOOR.contains(&key) => &mut door,
+            key if key.starts_with(WRITER) => writer.get_or_insert_with(|| json!({})),
+            _ => &mut graph,
+        };
         secret[key] = value.clone();
     }
-    let mut parameters: Vec<(&str, String)> = PARAMETERS
-        .iter()
-        .map(|(variable, parameter)| (*parameter, town.variable(variable).to_owned()))
-        .collect();
+    let told = |name: &str| town.variables().find(|(other, _)| *other == name);
+    let parameters = PARAMETERS.iter().filter_map(|(variable, parameter)| {
+        told(variable).map(|(_, value)| (*parameter, value.to_owned()))
+    });
+    let mut parameters: Vec<(&str, String)> = parameters.collect();
     let policy = std::fs::read(town.variable("WARDEN_POLICY")).unwrap();
-    let public = town.variables().find(|(name, _)| *name == "WARDEN_PUBLIC_URL");
-    parameters.extend(public.map(|(_, url)| ("PublicUrl", url.to_owned())));
     // Short, since killed work comes again after it; and longer than the lease of who was killed.
     parameters.push(("WorkerTimeout", "20".to_owned()));
     parameters.push(("WorkVisibility", "25".to_owned()));
-    Stack::deploy(
-        emulator,
-        Deployment { policy, door, graph, parameters, throttled: town.throttled },
-    )
-    .await
+    Deployment {
+        policy,
+        door,
+        graph,
+        writer,
+        parameters,
+        throttled: town.throttled,
+        metered: town.metered,
+    }
 }
 
 /// The table, as the tests look into it.
@@ -74,4 +96,9 @@ pub(crate) fn table(stack: &Stack) -> DynamoDb {
 /// Woodgrove's chain of records: each, the link before it, and its own.
 pub(crate) async fn chain(stack: &Stack) -> Vec<(String, String, String)> {
     table(stack).chain(WOODGROVE.parse().unwrap()).await.unwrap()
+}
+
+/// What is remembered of the looks at Woodgrove.
+pub(crate) async fn looks(stack: &Stack) -> Looks {
+    table(stack).looks(WOODGROVE.parse().unwrap()).await.unwrap()
 }

@@ -23,6 +23,9 @@ use partner_warden::wire::graph::client_state;
 use partner_warden::wire::standard_webhooks::WebhookSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use crate::evidence::Waiting;
 
 /// How long anything may take that is waited for. Only a failing test waits so long.
 pub(crate) const LIMIT: Duration = Duration::from_mins(1);
@@ -137,6 +140,9 @@ pub(crate) struct Town {
     /// How many requests to the table are throttled at first.
     #[cfg(feature = "aws")]
     pub(crate) throttled: u32,
+    /// Whether what the functions ask of AWS is counted.
+    #[cfg(feature = "aws")]
+    pub(crate) metered: bool,
     pub(crate) folder: TempDir,
     variables: Vec<(String, String)>,
     /// What every assignment was at first, by id.
@@ -190,6 +196,8 @@ impl Town {
             stack: std::sync::OnceLock::new(),
             #[cfg(feature = "aws")]
             throttled: 0,
+            #[cfg(feature = "aws")]
+            metered: false,
             folder,
             variables,
             granted,
@@ -217,6 +225,13 @@ impl Town {
         self
     }
 
+    /// With functions of which it is counted what they ask of AWS.
+    #[cfg(feature = "aws")]
+    pub(crate) fn metered(mut self) -> Self {
+        self.metered = true;
+        self
+    }
+
     /// The environment of a `serve`.
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
@@ -236,7 +251,8 @@ impl Town {
         found.unwrap_or_else(|| panic!("{name} is not set")).1
     }
 
-    /// Starts what the backend says and waits until it can be asked.
+    /// Starts what the backend says and waits until it can be asked. On AWS what was deployed once
+    /// is begun anew, with the policy and the secrets as they are now.
     #[cfg_attr(
         not(feature = "aws"),
         expect(clippy::unused_async, reason = "only what runs on AWS is waited for")
@@ -246,7 +262,9 @@ impl Town {
             Backend::Embedded => self.serve(),
             #[cfg(feature = "aws")]
             Backend::Aws => {
-                if self.stack.get().is_none() {
+                if let Some(stack) = self.stack.get() {
+                    stack.renew(crate::aws::deployment(self)).await;
+                } else {
                     let stack = crate::aws::deploy(self).await;
                     assert!(self.stack.set(Arc::new(stack)).is_ok());
                 }
@@ -372,9 +390,13 @@ impl Town {
         chain.iter().map(|(record, ..)| serde_json::from_str(record).unwrap()).collect()
     }
 
-    /// When the next look is due, if any waits in the queue. No `serve` may be running.
+    /// When the next look is due, if any waits. No `serve` may be running.
     pub(crate) async fn next_look(&self) -> Option<Timestamp> {
-        self.store().next_due().await.unwrap()
+        match self.backend {
+            Backend::Embedded => self.store().next_due().await.unwrap(),
+            #[cfg(feature = "aws")]
+            Backend::Aws => crate::aws::looks(self.stack()).await.next_due(),
+        }
     }
 
     fn store(&self) -> Sqlite {
@@ -415,7 +437,7 @@ impl Warden {
         match &self.life {
             Life::Process(process) => process.log.lock().unwrap().clone(),
             #[cfg(feature = "aws")]
-            Life::Deployed(stack) => stack.emulator.log(),
+            Life::Deployed(stack) => stack.log(),
         }
     }
 
@@ -433,10 +455,52 @@ impl Warden {
         let seen = async {
             while self.log().matches(what).count() < times {
                 pause.tick().await;
+                #[cfg(feature = "aws")]
+                if let Life::Deployed(stack) = &self.life
+                    && stack.is_idle().await
+                {
+                    stack.tell_the_rest().await;
+                }
             }
         };
         let seen = tokio::time::timeout(LIMIT, seen).await;
         assert!(seen.is_ok(), "not logged {times} times: {what}\n{}", self.log());
+    }
+
+    /// Waits until all that was heard is looked at. What is put off may wait.
+    pub(crate) async fn idle(&self, town: &Town) {
+        #[cfg(feature = "aws")]
+        if let Life::Deployed(stack) = &self.life {
+            return stack.idle().await;
+        }
+        let mut pause = tokio::time::interval(Duration::from_millis(50));
+        let idle = async {
+            let is_due = |waiting: &Waiting| waiting.due <= SystemClock.now().as_millisecond();
+            while town.waiting().iter().any(is_due) {
+                pause.tick().await;
+            }
+        };
+        let idle = tokio::time::timeout(LIMIT, idle).await;
+        assert!(idle.is_ok(), "it is still busy:\n{}", self.log());
+    }
+
+    /// On AWS, has the schedule come round each second from now on and not each minute, as long as
+    /// what this returns is held. One process has a schedule of its own.
+    pub(crate) fn hasten(&self) -> JoinSet<()> {
+        #[cfg_attr(not(feature = "aws"), expect(unused_mut, reason = "only AWS is hastened"))]
+        let mut ticking = JoinSet::new();
+        #[cfg(feature = "aws")]
+        if let Life::Deployed(stack) = &self.life {
+            let stack = Arc::clone(stack);
+            ticking.spawn(async move {
+                let mut pause = tokio::time::interval(Duration::from_secs(1));
+                loop {
+                    pause.tick().await;
+                    stack.tick().await;
+                }
+            });
+        }
+        ticking
     }
 
     /// Its process id.
@@ -450,6 +514,11 @@ impl Warden {
 
     /// Kills it at once, as `kill -9` does.
     pub(crate) fn kill(mut self) {
+        #[cfg(feature = "aws")]
+        if let Life::Deployed(stack) = &self.life {
+            assert!(stack.kill("worker"), "no worker ran");
+            return;
+        }
         let mut child = self.process().child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
@@ -462,6 +531,7 @@ impl Warden {
         #[cfg(feature = "aws")]
         if let Life::Deployed(stack) = &self.life {
             stack.idle().await;
+            stack.tell_the_rest().await;
             return self.log();
         }
         terminate(self.pid());

@@ -14,7 +14,11 @@ use partner_warden::wire::graph::client_state;
 use serde_json::Value;
 
 use crate::front_door::O365_AUTH_ID;
-use crate::harness::{AUDIT_SECRET, CLIENT_STATE_KEY, ENFORCE, Town, Warden};
+use crate::harness::{AUDIT_SECRET, Backend, CLIENT_STATE_KEY, ENFORCE, Town, Warden, on_each};
+
+on_each! {
+    hostile_names_forge_no_line_of_a_log_or_ticket
+}
 
 /// Stands in bodies, headers and queries, and must not come out again.
 const MARKER: &str = "marker7f3a91";
@@ -58,6 +62,13 @@ fn entries(log: &str) -> Vec<Value> {
     }
     let entry = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
     log.lines().map(entry).collect()
+}
+
+/// A log without the lines that Lambda itself writes, and those between the functions' logs.
+fn without_lambdas(log: &str) -> String {
+    let theirs = ["START RequestId: ", "END RequestId: ", "REPORT RequestId: ", "--- "];
+    let ours = log.lines().filter(|line| !theirs.iter().any(|begins| line.starts_with(begins)));
+    ours.collect::<Vec<_>>().join("\n")
 }
 
 /// Requests that are turned away, and what they are answered.
@@ -299,9 +310,11 @@ fn texts<'a>(value: &'a Value, path: &str, all: &mut Vec<(String, &'a str)>) {
     }
 }
 
-async fn check_name(name: &str) {
-    let town = Town::new(strangers(name), ENFORCE).await.set("WARDEN_LOG", "trace");
-    let warden = town.serve();
+async fn check_name(on: Backend, name: &str) {
+    // What the functions' own libraries trace is not ours to write.
+    let filter = if on == Backend::Embedded { "trace" } else { "partner_warden=trace,warn" };
+    let town = Town::on(on, strangers(name), ENFORCE).await.set("WARDEN_LOG", filter);
+    let warden = town.start().await;
     warden.role_was_added().await;
     let messages = town
         .messages("tickets about both partners", |messages| {
@@ -311,7 +324,9 @@ async fn check_name(name: &str) {
                 && messages.iter().any(|message| message["type"] == "ticket.closed")
         })
         .await;
-    for entry in entries(&warden.log()) {
+    let log = entries(&without_lambdas(&warden.stop().await));
+    assert!(log.iter().any(|entry| entry.to_string().contains("heard")), "{log:#?}");
+    for entry in log {
         assert_ne!(entry["level"], "ERROR", "{entry}");
         let mut all = Vec::new();
         texts(&entry, "", &mut all);
@@ -338,10 +353,9 @@ async fn check_name(name: &str) {
     }
 }
 
-#[tokio::test]
-async fn hostile_names_forge_no_line_of_a_log_or_ticket() {
+async fn hostile_names_forge_no_line_of_a_log_or_ticket(on: Backend) {
     for name in HOSTILE {
-        check_name(name).await;
+        check_name(on, name).await;
     }
-    check_name(&"x".repeat(10_000)).await;
+    check_name(on, &"x".repeat(10_000)).await;
 }

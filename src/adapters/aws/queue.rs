@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{failed, kind};
 use crate::domain::id::{Sha256Hex, TenantId};
-use crate::domain::signal::{Envelope, Signal};
+use crate::domain::signal::{Envelope, Initiator, Signal};
 use crate::domain::work::Work;
 use crate::ports::{Enqueue, Failure, Forward, Later, PortError};
 use crate::wire::Verified;
@@ -171,8 +171,10 @@ fn posted(signal: Signal) -> Result<Posted, PortError> {
     Ok(Posted { body, group, once })
 }
 
-/// What makes two signals the same: tenant, subject, sender, and the event's id or else its bytes.
-/// That another sender brought an event too is to be known.
+/// What makes two signals the same: tenant, subject, sender, the event's id or else its bytes, and
+/// whatever else weighs in whether it is a reason to look, so that nothing that is one is taken for
+/// the repetition of something that is none. That another sender brought an event too is to be
+/// known.
 fn once(signal: &Signal) -> String {
     let minute = signal.received_at.as_second().div_euclid(SAME_BYTES_WITHIN);
     let bytes = ("bytes", signal.digest.as_str(), minute);
@@ -180,7 +182,15 @@ fn once(signal: &Signal) -> String {
     let (kind, event, time) = event.unwrap_or(bytes);
     let (tenant, subject) = (signal.tenant.to_string(), signal.subject.as_str());
     let (sender, time) = (signal.sender.name(), time.to_string());
-    Sha256Hex::of_fields(&["signal/v2", &tenant, subject, sender, kind, event, &time]).to_string()
+    let removal = if signal.removal { "removal" } else { "" };
+    let by = match &signal.initiator {
+        None => "",
+        Some(Initiator::OurApp) => "our app",
+        Some(Initiator::ServicePrincipal(id)) => id.as_str(),
+    };
+    let content = signal.content_uri.as_deref().unwrap_or_default();
+    let fields = ["signal/v3", &tenant, subject, sender, kind, event, &time, removal, by, content];
+    Sha256Hex::of_fields(&fields).to_string()
 }
 
 /// Messages in batches that SQS takes, each message once.
@@ -247,6 +257,9 @@ mod tests {
             signal(CONTOSO, "alice", Some("e-1"), 0),
             signal(WOODGROVE, "alice", None, 0),
             Signal { sender: Sender::AuditLog, ..first.clone() },
+            Signal { removal: true, ..first.clone() },
+            Signal { initiator: Some(Initiator::OurApp), ..first.clone() },
+            Signal { content_uri: Some("https://manage.example/x".to_owned()), ..first.clone() },
         ] {
             assert_ne!(is(&first), is(&other), "{other:?}");
         }

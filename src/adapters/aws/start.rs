@@ -9,7 +9,7 @@ use futures_util::future::join;
 use super::policy;
 use super::secrets::StoredSecrets;
 use crate::adapters::http::Http;
-use crate::config::{Config, ConfigError, Part, Secrets, Settings, Source, checked, read};
+use crate::config::{Config, ConfigError, Part, Secrets, Settings, Source, named, read};
 use crate::domain::policy::{Policy, Problem};
 use crate::http::renewing::Renew;
 use crate::ports::{Clock, PortError};
@@ -54,7 +54,7 @@ impl Start {
         };
         // Each is a journey to another service, and neither needs the other.
         let (policy, held) = join(policy, secrets.held()).await;
-        let (policy, warnings) = checked(&settings, &policy?)?;
+        let (policy, warnings) = named(&settings, &policy?)?;
         held.map_err(unread_secrets)?;
         Ok(Self { settings, policy, warnings, secrets, part })
     }

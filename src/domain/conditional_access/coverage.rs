@@ -12,7 +12,7 @@ use crate::domain::facts::{DirectoryObject, Facts, GivenAccount, Part, User};
 use crate::domain::grant::{Grant, Held, PrincipalKind, named};
 use crate::domain::id::{PartnerId, PrincipalId};
 use crate::domain::role::{self, RoleTemplateId};
-use crate::domain::roster::{AffectedPartner, Side, Tenant};
+use crate::domain::roster::{AffectedPartner, Attribution, Side, Tenant};
 use crate::domain::text::foreign;
 
 /// Most names that are written out.
@@ -180,10 +180,11 @@ fn people<'a>(
         person.roles.extend(counted(grant).filter(|_| !is_eligible(grant)));
         person.may_activate.extend(counted(grant).filter(|_| is_eligible(grant)));
     }
+    let attribution = Attribution::of(tenant);
     for account in facts.accounts.values() {
         let GivenAccount::Present { id, user } = account else { continue };
         let upn = user.user_principal_name.as_deref();
-        let Some(partner) = tenant.partner_of_account(id, upn) else { continue };
+        let Some(partner) = attribution.of_account(id, upn) else { continue };
         let people = of(&mut all, partner.id, || named(facts, tenant, partner.id));
         let name = || foreign(upn.or(user.display_name.as_deref()).unwrap_or(id.as_str()));
         let person = people.users.entry(id).or_insert_with(|| Person {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::domain::finding::{self, FindingName};
 use crate::domain::id::{PartnerId, Sha256Hex, SinkName, TenantId};
-use crate::domain::roster::{Roster, Side, Tenant};
+use crate::domain::roster::{Attribution, Roster, Side, Tenant};
 use crate::domain::trial::Trial;
 
 /// Collects what is wrong while the rest is still read, so that one run tells all of it.
@@ -268,7 +268,7 @@ impl Reader {
                 self.warn(text.at, message);
             }
             let domain = text.value.rsplit_once('@').map(|(_, domain)| domain.trim());
-            let owner = roster.tenants.iter().find_map(|t| t.partner_of_domain(domain?));
+            let owner = roster.tenants.iter().find_map(|t| Attribution::of(t).of_domain(domain?));
             if let Some(partner) = owner {
                 let message = format!(
                     "`{}` protects nobody: guests of {} have a user principal name such as \

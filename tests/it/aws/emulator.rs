@@ -1,22 +1,26 @@
-//! An emulator of AWS of its own for each test: it deploys the template, runs the functions' real
-//! binaries as processes, and lets them do what their roles allow.
+//! An emulator of AWS: it deploys the template, runs the functions' real binaries as processes, and
+//! lets them do what their roles allow. One that runs already is shared by all tests, each with a
+//! stack of its own; without one, each test starts its own.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use partner_warden::adapters::http::{Answer, Http, Patience};
+use partner_warden::config::environment;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::stack::STACK;
 use crate::harness::LIMIT;
 
 /// Where it all is.
 pub(crate) const REGION: &str = "us-east-1";
+
+/// The operation that tells what was logged.
+const LOGS: &str = "Logs_20140328.FilterLogEvents";
 
 /// How long is waited between two questions whether something has come about.
 const TICK: Duration = Duration::from_millis(50);
@@ -40,42 +44,31 @@ pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>
     answer.unwrap_or_else(|_| panic!("in vain: {what}"))
 }
 
-/// A running emulator. It is ended when dropped, with the functions it runs.
+/// A running emulator.
 pub(crate) struct Emulator {
-    child: Child,
     pub(crate) address: SocketAddr,
     http: Http,
+    own: Option<Own>,
+}
+
+/// An emulator that this test started. It is ended when dropped, with the functions it runs.
+struct Own {
+    child: Child,
     folder: TempDir,
 }
 
 impl Emulator {
-    /// Starts one that checks what each role may do.
+    /// The one that runs for all tests (`tests/emulator/with-ministack`), or else a new one. It
+    /// checks what each role may do.
     pub(crate) async fn start() -> Self {
-        let program = repository(".tools/emulator/bin/ministack");
-        assert!(program.exists(), "{} is missing; run: make test-lambda", program.display());
-        let folder = tempfile::tempdir().unwrap();
-        // Free a moment ago, and nobody else asks for a port in particular.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let child = Command::new(program)
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("HOME", folder.path())
-            .env("TMPDIR", folder.path())
-            .env("BIND_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", address.port().to_string())
-            .env("IOT_MTLS_ENABLED", "0")
-            .env("AUTH", "true")
-            .env("MINISTACK_REGION", REGION)
-            .current_dir(folder.path())
-            .process_group(0)
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
         let http = Http::new(Patience::default()).unwrap();
-        let emulator = Self { child, address, http, folder };
+        let (address, own) = if let Some(url) = environment("WARDEN_TEST_AWS") {
+            (url.trim_start_matches("http://").parse().unwrap(), None)
+        } else {
+            let (address, own) = Own::start();
+            (address, Some(own))
+        };
+        let emulator = Self { address, http, own };
         until("the emulator's first answer", async || {
             let url = format!("http://{}/_ministack/health", emulator.address);
             emulator.http.once("the emulator", |client| client.get(&url)).await.ok()
@@ -84,40 +77,19 @@ impl Emulator {
         emulator
     }
 
-    /// What it and the functions have logged.
-    pub(crate) fn log(&self) -> String {
-        let mut text = String::new();
-        let file = std::fs::File::open(self.folder.path().join("log"));
-        drop(file.and_then(|mut file| file.read_to_string(&mut text)));
-        for function in ["ingest", "worker", "sweep"] {
-            // There is none before the function first ran.
-            let lines = self.function_log(function).unwrap_or_default();
-            text.extend(["--- ", function, "\n", &lines]);
-        }
-        text
+    /// What it has logged itself, where it runs for this test alone.
+    pub(crate) fn own_log(&self) -> String {
+        let own = self.own.as_ref();
+        let text = own.and_then(|own| std::fs::read_to_string(own.folder.path().join("log")).ok());
+        text.unwrap_or_default()
     }
 
-    /// What a function has logged. Asked without waiting for other tasks, so that a test that fails
-    /// can show it.
-    fn function_log(&self, function: &str) -> std::io::Result<String> {
-        let body = format!(r#"{{"logGroupName": "/aws/lambda/{STACK}-{function}"}}"#);
-        let mut stream = std::net::TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        let credential = format!("test/20260101/{REGION}/logs/aws4_request");
-        write!(
-            stream,
-            "POST / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n\
-             content-type: application/x-amz-json-1.1\r\n\
-             x-amz-target: Logs_20140328.FilterLogEvents\r\n\
-             authorization: AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, \
-             Signature=0\r\n\r\n{body}",
-            self.address,
-            body.len(),
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        let events: Value = serde_json::from_str(body).unwrap_or_default();
+    /// What was logged to a group, or why it cannot be told. Asked without waiting for other tasks,
+    /// so that a test that fails can show it.
+    pub(crate) fn logged(&self, group: &str) -> std::io::Result<String> {
+        let body = format!(r#"{{"logGroupName": "{group}"}}"#);
+        let answer = self.at_once("logs", "application/x-amz-json-1.1", LOGS, &body)?;
+        let events: Value = serde_json::from_str(&answer).unwrap_or_default();
         let events = events["events"].as_array().into_iter().flatten();
         Ok(events.filter_map(|event| event["message"].as_str()).fold(
             String::new(),
@@ -127,6 +99,31 @@ impl Emulator {
                 text
             },
         ))
+    }
+
+    /// Sends a request as the account's owner without waiting for other tasks.
+    pub(crate) fn at_once(
+        &self,
+        service: &str,
+        content_type: &str,
+        target: &str,
+        body: &str,
+    ) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(
+            stream,
+            "POST / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n\
+             content-type: {content_type}\r\nx-amz-target: {target}\r\n\
+             authorization: {}\r\n\r\n{body}",
+            self.address,
+            body.len(),
+            owner(service),
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        Ok(body.to_owned())
     }
 
     /// Its address as the functions see it.
@@ -144,16 +141,13 @@ impl Emulator {
         body: Vec<u8>,
     ) -> Answer {
         let url = format!("http://{}{path}", self.address);
-        let credential = format!("test/20260101/{REGION}/{service}/aws4_request");
-        // The owner's signature is not looked at.
-        let authorization =
-            format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0");
+        let authorization = owner(service);
         let sent = self.http.once("the emulator", |client| {
             let request = client.request(method.parse().unwrap(), &url).body(body.clone());
             let request = request.header("authorization", &authorization);
             headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
         });
-        let answer = sent.await.unwrap_or_else(|error| panic!("{error}:\n{}", self.log()));
+        let answer = sent.await.unwrap_or_else(|error| panic!("{error}:\n{}", self.own_log()));
         let text = String::from_utf8_lossy(&answer.body);
         assert!(answer.status.is_success(), "{service} {path}: {} {text}", answer.status);
         answer
@@ -180,6 +174,22 @@ impl Emulator {
     /// Puts a bucket or an object.
     pub(crate) async fn put(&self, path: &str, content: Vec<u8>) {
         self.send("s3", "PUT", path, &[], content).await;
+    }
+
+    /// Whether an object exists.
+    pub(crate) async fn has(&self, path: &str) -> bool {
+        let url = format!("http://{}{path}", self.address);
+        let sent = self
+            .http
+            .once("the emulator", |client| client.head(&url).header("authorization", owner("s3")));
+        sent.await.is_ok_and(|answer| answer.status.is_success())
+    }
+
+    /// Asks a function by its url for nothing in particular.
+    pub(crate) async fn knock(&self, host: &str) {
+        let url = format!("http://{}/", self.address);
+        let sent = self.http.once("the door", |client| client.get(&url).header("host", host));
+        sent.await.unwrap();
     }
 
     /// Invokes a function with an event; returns what it answers.
@@ -217,17 +227,43 @@ impl Emulator {
     }
 }
 
-impl Drop for Emulator {
+/// The header of a request by the account's owner, whose signature is not looked at.
+pub(crate) fn owner(service: &str) -> String {
+    let credential = format!("test/20260101/{REGION}/{service}/aws4_request");
+    format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0")
+}
+
+impl Own {
+    fn start() -> (SocketAddr, Self) {
+        let program = repository(".tools/emulator/bin/ministack");
+        assert!(program.exists(), "{} is missing; run: make test-lambda", program.display());
+        let folder = tempfile::tempdir().unwrap();
+        // Free a moment ago, and nobody else asks for a port in particular.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let child = Command::new(program)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", folder.path())
+            .env("TMPDIR", folder.path())
+            .env("BIND_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", address.port().to_string())
+            .env("IOT_MTLS_ENABLED", "0")
+            .env("AUTH", "true")
+            .env("MINISTACK_REGION", REGION)
+            .current_dir(folder.path())
+            .process_group(0)
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        (address, Self { child, folder })
+    }
+}
+
+impl Drop for Own {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            let log = self.log();
-            let tail = log.char_indices().rev().nth(20_000).map_or(0, |(at, _)| at);
-            // Shown by the test runner beside the failure.
-            #[expect(clippy::print_stderr, reason = "the log of a test that failed")]
-            {
-                eprintln!("the emulator's log, its end:\n{}", &log[tail..]);
-            }
-        }
         // The whole group: it, and the functions.
         let group = format!("-{}", self.child.id());
         drop(Command::new("kill").args(["-KILL", "--", &group]).status());

@@ -5,11 +5,11 @@ use std::process::Command;
 use jiff::{SignedDuration, Timestamp};
 use partner_warden::adapters::clock::SystemClock;
 use partner_warden::ports::{Clock as _, DueTenants as _, Lease as _};
-use partner_warden::sim::{Call, INBOX_SECRET, Rule, Scenario, Tenant, Then, WOODGROVE, When};
+use partner_warden::sim::{INBOX_SECRET, Rule, Scenario, Tenant, Then, WOODGROVE, When};
 use serde_json::{Value, json};
 
 use super::emulator::{REGION, repository, until};
-use super::stack::{STACK, Stack};
+use super::stack::Stack;
 use super::table;
 use crate::harness::{
     AUDIT_SECRET, Backend, CLIENT_STATE_KEY, ENFORCE, LIMIT, Town, Warden, role_given_to, signed,
@@ -85,7 +85,7 @@ async fn tool(stack: &Stack, arguments: &[&str]) -> String {
     let mut command = Command::new(repository(".tools/emulator/bin/python"));
     command
         .arg(repository("infra/stack.py"))
-        .arg(STACK)
+        .arg(&stack.name)
         .args(arguments)
         .env("AWS_ENDPOINT_URL", stack.emulator.url())
         .env("AWS_REGION", REGION)
@@ -113,7 +113,7 @@ async fn what_cannot_be_read_is_buried_with_the_reason_and_holds_nothing_back() 
     assert_eq!(stack.messages("DeadLetters").await, (1, 0));
     let told = tool(stack, &["dead"]).await;
     assert!(told.contains(&format!("tenant {WOODGROVE}  no message that this version")), "{told}");
-    assert!(!told.contains("hunter2") && !stack.emulator.log().contains("hunter2"));
+    assert!(!told.contains("hunter2") && !stack.log().contains("hunter2"));
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn a_worker_killed_before_a_deletion_takes_effect_leaves_it_to_the_next() 
     let hold = town.sim.hold("DELETE", ASSIGNMENTS, When::BeforeEffect);
     warden.role_was_added().await;
     tokio::time::timeout(LIMIT, hold.reached()).await.unwrap();
-    assert!(town.stack().emulator.kill("warden-worker"));
+    assert!(town.stack().kill("worker"));
     tokio::time::timeout(LIMIT, hold.abandoned()).await.unwrap();
     all_is_well(&town, warden).await;
 }
@@ -150,7 +150,7 @@ async fn a_worker_killed_after_a_deletion_took_effect_does_not_repeat_it() {
     let hold = town.sim.hold("DELETE", ASSIGNMENTS, When::AfterEffect);
     warden.role_was_added().await;
     tokio::time::timeout(LIMIT, hold.reached()).await.unwrap();
-    assert!(town.stack().emulator.kill("warden-worker"));
+    assert!(town.stack().kill("worker"));
     tokio::time::timeout(LIMIT, hold.abandoned()).await.unwrap();
     let wait = town
         .sim
@@ -177,7 +177,7 @@ async fn a_worker_killed_while_it_delivers_delivers_the_same_message_again() {
     let hold = town.sim.hold("POST", "/inbox/security", When::BeforeEffect);
     warden.role_was_added().await;
     tokio::time::timeout(LIMIT, hold.reached()).await.unwrap();
-    assert!(town.stack().emulator.kill("warden-worker"));
+    assert!(town.stack().kill("worker"));
     tokio::time::timeout(LIMIT, hold.abandoned()).await.unwrap();
     assert_eq!(town.deletes().len(), 2);
     // It was handed out; that counts for two minutes. The ledger knows that it waits.
@@ -194,7 +194,7 @@ async fn a_table_that_throttles_delays_the_work_and_loses_none() {
     warden.role_was_added().await;
     all_is_well(&town, warden).await;
     assert_eq!(town.stack().left_to_throttle(), 0);
-    assert!(town.stack().emulator.log().contains("ProvisionedThroughputExceededException"));
+    assert!(town.stack().log().contains("ProvisionedThroughputExceededException"));
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn a_secret_changed_while_it_runs_is_taken_soon_and_the_old_one_still_is()
     assert_eq!(post(AUDIT_SECRET).await, 202);
     assert_eq!(post(NEW).await, 401);
     let door = json!({"clientStateKey": CLIENT_STATE_KEY, "auditWebhookSecret": NEW});
-    let change = json!({"SecretId": "partner-warden/door", "SecretString": door.to_string()});
+    let change = json!({"SecretId": format!("{}/DoorSecret", town.stack().name), "SecretString": door.to_string()});
     let secrets = &town.stack().emulator;
     secrets.json("secretsmanager", "secretsmanager.PutSecretValue", change).await;
     // Whoever knocks with a wrong key does not make it ask more often than every half minute.
@@ -248,7 +248,7 @@ async fn who_loses_the_race_for_a_tenant_does_nothing_and_comes_again() {
     assert!(other.hold(tenant, now, now + SignedDuration::from_mins(5)).await.unwrap());
     warden.role_was_added().await;
     until("a worker that was refused", async || {
-        stack.emulator.log().contains("another worker sees to the tenant").then_some(())
+        stack.log().contains("another worker sees to the tenant").then_some(())
     })
     .await;
     assert_eq!(town.sim.calls().len(), 0, "{:?}", town.sim.calls());
@@ -274,21 +274,22 @@ async fn a_tenant_that_hangs_does_not_keep_the_others_of_its_batch_waiting() {
     let batch = json!({"Records": records.collect::<Vec<_>>()});
     let meanwhile = async {
         tokio::time::timeout(LIMIT, hold.reached()).await.unwrap();
-        let stopped = town.sim.calls().into_iter().rfind(|call| call.method == "DELETE").unwrap();
-        let other = if stopped.tenant.as_deref() == Some(FABRIKAM) { WOODGROVE } else { FABRIKAM };
-        let done = town.sim.wait_for("the other tenant's deletion", LIMIT, |view| {
-            let of_other =
-                |call: &Call| call.method == "DELETE" && call.tenant.as_deref() == Some(other);
-            view.calls().any(|call| of_other(call) && call.status.is_some()).then_some(())
+        // The first deletion is held; both tenants may have sent one by now, in either order.
+        let done = town.sim.wait_for("a deletion that is answered", LIMIT, |view| {
+            let mut answered = view.calls().filter(|call| call.status.is_some());
+            answered.find(|call| call.method == "DELETE").map(|call| call.tenant.clone())
         });
-        tokio::select! {
+        let served = tokio::select! {
             done = done => done.unwrap(),
             // Whoever hangs is given up after some seconds.
-            () = hold.abandoned() => panic!("{other} waited for the tenant that hangs"),
-        }
+            () = hold.abandoned() => panic!("everybody waited for the tenant that hangs"),
+        };
+        let calls = town.sim.calls();
+        let hangs = calls.iter().find(|call| call.method == "DELETE" && call.status.is_none());
+        assert_ne!(hangs.unwrap().tenant, served);
         hold.release();
     };
-    let (answer, ()) = tokio::join!(stack.emulator.invoke("warden-worker", &batch), meanwhile);
+    let (answer, ()) = tokio::join!(stack.invoke("worker", &batch), meanwhile);
     assert_eq!(answer, json!({"batchItemFailures": []}));
     town.messages("a ticket closed for each tenant", |messages| {
         messages.iter().filter(|message| message["type"] == "ticket.closed").count() == 2
@@ -340,8 +341,7 @@ async fn the_sweep_has_every_tenant_looked_at_in_its_turn() {
     let town = Town::on(Backend::Aws, woodgrove(), ENFORCE).await;
     let town = town.set("WARDEN_SWEEP_EVERY", "PT1M");
     let warden = town.start().await;
-    let event = serde_json::from_str(include_str!("../../../events/schedule/tick.json")).unwrap();
-    let answer = town.stack().emulator.invoke("warden-sweep", &event).await;
+    let answer = town.stack().tick().await;
     assert_eq!(answer, json!({"due": 0, "turn": 1, "left": 0}));
     all_is_well(&town, warden).await;
 }
@@ -356,10 +356,8 @@ async fn the_sweep_finds_a_message_whose_next_attempt_is_due() {
     });
     assert_eq!(refused.await.unwrap(), 503);
     town.stack().idle().await;
-    let event: Value =
-        serde_json::from_str(include_str!("../../../events/schedule/tick.json")).unwrap();
     until("a sweep that finds it", async || {
-        let answer = town.stack().emulator.invoke("warden-sweep", &event).await;
+        let answer = town.stack().tick().await;
         (answer == json!({"due": 1, "turn": 0, "left": 0})).then_some(())
     })
     .await;

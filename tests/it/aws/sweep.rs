@@ -10,7 +10,7 @@ use axum::http::{StatusCode, Uri};
 use partner_warden::adapters::http::{Http, Patience};
 use partner_warden::domain::signal::Sender;
 use partner_warden::ports::ReadHeard as _;
-use partner_warden::sim::WOODGROVE;
+use partner_warden::sim::{WOODGROVE, When};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -18,21 +18,15 @@ use tokio::task::JoinSet;
 use super::emulator::until;
 use super::stack::Stack;
 use super::table;
-use crate::harness::{Backend, CLIENT_STATE_KEY, ENFORCE, Town, Warden, role_given_to};
+use crate::harness::{Backend, CLIENT_STATE_KEY, ENFORCE, LIMIT, Town, Warden, role_given_to};
 use crate::sweep::{both, calm, polls_of, role_added, subscribed};
-
-/// The schedule comes round.
-async fn tick(town: &Town) -> Value {
-    let event = serde_json::from_str(include_str!("../../../events/schedule/tick.json")).unwrap();
-    town.stack().emulator.invoke("warden-sweep", &event).await
-}
 
 #[tokio::test]
 async fn what_nobody_forwards_is_found_by_polling_the_audit_log() {
     let town = Town::on(Backend::Aws, calm(), ENFORCE).await.set("WARDEN_POLL_EVERY", "PT1S");
     let warden = town.start().await;
     until("the first poll", async || {
-        assert_eq!(tick(&town).await, json!({"due": 0, "turn": 0, "left": 0}));
+        assert_eq!(town.stack().tick().await, json!({"due": 0, "turn": 0, "left": 0}));
         (polls_of(&town) > 0).then_some(())
     })
     .await;
@@ -40,7 +34,7 @@ async fn what_nobody_forwards_is_found_by_polling_the_audit_log() {
     town.stack().idle().await;
     role_added(&town.sim, Duration::ZERO, Duration::ZERO);
     until("a poll that finds it", async || {
-        tick(&town).await;
+        town.stack().tick().await;
         (town.held().len() == 1).then_some(())
     })
     .await;
@@ -75,7 +69,7 @@ async fn what_a_forwarder_brings_is_remembered() {
 }
 
 /// A name of our own before the functions: passes on to them whatever is posted to it.
-struct Relay {
+pub(super) struct Relay {
     url: String,
     to: Arc<OnceLock<Arc<Stack>>>,
     _serving: JoinSet<std::io::Result<()>>,
@@ -111,9 +105,8 @@ impl Relay {
 }
 
 /// A town whose functions Graph can reach, and is asked to.
-async fn reachable() -> (Town, Warden, Relay) {
+pub(super) async fn reachable(town: Town) -> (Town, Warden, Relay) {
     let relay = Relay::start().await;
-    let town = Town::on(Backend::Aws, calm(), ENFORCE).await;
     let town = town.set("WARDEN_PUBLIC_URL", &relay.url);
     let warden = town.start().await;
     assert!(relay.to.set(Arc::clone(town.stack())).is_ok());
@@ -122,8 +115,8 @@ async fn reachable() -> (Town, Warden, Relay) {
 
 #[tokio::test]
 async fn subscriptions_are_made_by_the_sweep_and_made_anew_by_the_worker_when_it_is_told() {
-    let (town, warden, _relay) = reachable().await;
-    tick(&town).await;
+    let (town, warden, _relay) = reachable(Town::on(Backend::Aws, calm(), ENFORCE).await).await;
+    town.stack().tick().await;
     let stand = |all: &[_]| both(all, CLIENT_STATE_KEY);
     let all = subscribed(&town, "both subscriptions", stand).await;
     town.looked(1).await;
@@ -132,4 +125,30 @@ async fn subscriptions_are_made_by_the_sweep_and_made_anew_by_the_worker_when_it
     subscribed(&town, "the removed one anew", stand).await;
     let log = warden.stop().await;
     assert!(log.contains("\"Name\":\"warden_subscription_hours\""), "{log}");
+}
+
+#[tokio::test]
+async fn what_sweep_and_worker_see_to_at_the_same_moment_is_done_once() {
+    let town = Town::on(Backend::Aws, calm(), ENFORCE).await.set("WARDEN_SWEEP_EVERY", "PT1S");
+    let (town, warden, _relay) = reachable(town).await;
+    let schedule = warden.hasten();
+    let stand = |all: &[_]| both(all, CLIENT_STATE_KEY);
+    let all = subscribed(&town, "both subscriptions", stand).await;
+    // The sweep has listed them, and the worker hears that one is gone before anything is done.
+    let hold = town.sim.hold("GET", "/v1.0/subscriptions", When::BeforeEffect);
+    tokio::time::timeout(LIMIT, hold.reached()).await.unwrap();
+    town.sim.drop_subscription(&all[0].id);
+    assert_eq!(town.sim.lifecycle(WOODGROVE, "subscriptionRemoved").await, [202]);
+    warden.logged("another process sees to the subscriptions", 1).await;
+    hold.release();
+    subscribed(&town, "the removed one anew", stand).await;
+    drop(schedule);
+    warden.stop().await;
+    let calls = town.sim.calls();
+    let changes = calls
+        .iter()
+        .filter(|call| call.path.starts_with("/v1.0/subscriptions") && call.method != "GET");
+    let changes: Vec<String> =
+        changes.map(|call| format!("{} {}", call.method, call.status.unwrap_or(0))).collect();
+    assert_eq!(changes, ["POST 201", "POST 201", "POST 201"]);
 }

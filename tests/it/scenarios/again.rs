@@ -2,19 +2,30 @@
 
 use partner_warden::sim::{INBOX_SECRET, Rule, Scenario, Tenant, Then, WOODGROVE};
 
-use crate::harness::{ENFORCE, Town, body, kinds, role_given_to, steps};
+use crate::harness::{Backend, ENFORCE, Town, body, kinds, on_each, role_given_to, steps};
+
+on_each! {
+    the_same_event_once_more_changes_nothing
+    access_that_comes_back_is_taken_away_again_and_the_new_ticket_says_so
+    what_was_refused_for_an_account_is_tried_again_and_for_a_partners_group_it_is_not
+    what_is_still_seen_after_the_deletion_is_not_called_gone
+    what_lingers_is_not_deleted_twice
+    an_event_for_one_tenant_leaves_the_other_alone
+    an_event_that_names_no_tenant_is_a_reason_to_look_at_all
+}
 
 /// A second tenant under guard.
 const FABRIKAM: &str = "44444444-4444-4444-4444-444444444444";
 
-#[tokio::test]
-async fn the_same_event_once_more_changes_nothing() {
-    let town = Town::new(Scenario::woodgrove(), ENFORCE).await;
-    let warden = town.serve();
+async fn the_same_event_once_more_changes_nothing(on: Backend) {
+    let town = Town::on(on, Scenario::woodgrove(), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let messages = town.closed_ticket().await;
     warden.role_was_added().await;
+    warden.role_was_added_again(1).await;
     town.looked(2).await;
+    warden.idle(&town).await;
     warden.stop().await;
 
     assert_eq!(town.deletes().len(), 2);
@@ -24,14 +35,13 @@ async fn the_same_event_once_more_changes_nothing() {
     assert_eq!(town.next_look().await, None);
 }
 
-#[tokio::test]
-async fn access_that_comes_back_is_taken_away_again_and_the_new_ticket_says_so() {
-    let town = Town::new(Scenario::woodgrove(), ENFORCE).await;
-    let warden = town.serve();
+async fn access_that_comes_back_is_taken_away_again_and_the_new_ticket_says_so(on: Backend) {
+    let town = Town::on(on, Scenario::woodgrove(), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let first = town.closed_ticket().await;
     town.sim.grant(WOODGROVE, "AdminAgents", "Global Administrator").unwrap();
-    warden.role_was_added().await;
+    warden.role_was_added_again(1).await;
     let messages = town
         .messages("a second ticket, closed", |messages| {
             messages.iter().filter(|message| message["type"] == "ticket.closed").count() == 2
@@ -60,18 +70,19 @@ async fn access_that_comes_back_is_taken_away_again_and_the_new_ticket_says_so()
     assert_eq!(town.held().len(), 4);
 }
 
-#[tokio::test]
-async fn what_was_refused_for_an_account_is_tried_again_and_for_a_partners_group_it_is_not() {
+async fn what_was_refused_for_an_account_is_tried_again_and_for_a_partners_group_it_is_not(
+    on: Backend,
+) {
     // As while the write permission is missing.
     let denied = Rule::new("roleAssignments/", Then::status(403)).method("DELETE").times(2);
-    let town = Town::new(Scenario::woodgrove().fault(denied), ENFORCE).await;
-    let warden = town.serve();
+    let town = Town::on(on, Scenario::woodgrove().fault(denied), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     town.messages("the critical ticket", |messages| {
         messages.last().is_some_and(|last| last["data"]["severity"] == "critical")
     })
     .await;
-    warden.role_was_added().await;
+    warden.role_was_added_again(1).await;
     town.messages("the account's revocation, verified", |messages| {
         messages.last().is_some_and(|last| steps(last)[1].ends_with(": verified"))
     })
@@ -87,10 +98,9 @@ async fn what_was_refused_for_an_account_is_tried_again_and_for_a_partners_group
     );
 }
 
-#[tokio::test]
-async fn what_is_still_seen_after_the_deletion_is_not_called_gone() {
-    let town = Town::new(Scenario::woodgrove().lag_reads(1), ENFORCE).await;
-    let warden = town.serve();
+async fn what_is_still_seen_after_the_deletion_is_not_called_gone(on: Backend) {
+    let town = Town::on(on, Scenario::woodgrove().lag_reads(1), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let messages = town.messages("the ticket", |messages| !messages.is_empty()).await;
     warden.stop().await;
@@ -104,10 +114,9 @@ async fn what_is_still_seen_after_the_deletion_is_not_called_gone() {
     assert_eq!(town.deletes().len(), 2);
 }
 
-#[tokio::test]
-async fn what_lingers_is_not_deleted_twice() {
-    let town = Town::new(Scenario::woodgrove().lag_reads(50), ENFORCE).await;
-    let warden = town.serve();
+async fn what_lingers_is_not_deleted_twice(on: Backend) {
+    let town = Town::on(on, Scenario::woodgrove().lag_reads(50), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let messages = town.messages("the ticket", |messages| !messages.is_empty()).await;
     warden.role_was_given_to("5b1d0c6e-92f4-4e7a-8c35-a7e60d4f1b29").await;
@@ -119,7 +128,7 @@ async fn what_lingers_is_not_deleted_twice() {
 }
 
 /// Two tenants with the same partner in both.
-async fn two_tenants() -> Town {
+async fn two_tenants(on: Backend) -> Town {
     let fabrikam = Tenant::new(FABRIKAM, "Fabrikam")
         .guest("Alice", "alice@contoso-reseller.example", "User Administrator")
         .member("Dana Ivers", "dana@fabrikam.example", "Global Administrator");
@@ -136,13 +145,12 @@ async fn two_tenants() -> Town {
 respond:"
         ),
     );
-    Town::new(scenario, &policy).await
+    Town::on(on, scenario, &policy).await
 }
 
-#[tokio::test]
-async fn an_event_for_one_tenant_leaves_the_other_alone() {
-    let town = two_tenants().await;
-    let warden = town.serve();
+async fn an_event_for_one_tenant_leaves_the_other_alone(on: Backend) {
+    let town = two_tenants(on).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let messages = town.closed_ticket().await;
     warden.stop().await;
@@ -154,10 +162,9 @@ async fn an_event_for_one_tenant_leaves_the_other_alone() {
     assert_eq!(town.sim.assignments(FABRIKAM).len(), 2);
 }
 
-#[tokio::test]
-async fn an_event_that_names_no_tenant_is_a_reason_to_look_at_all() {
-    let town = two_tenants().await;
-    let warden = town.serve();
+async fn an_event_that_names_no_tenant_is_a_reason_to_look_at_all(on: Backend) {
+    let town = two_tenants(on).await;
+    let warden = town.start().await;
     let event = role_given_to("5b1d0c6e-92f4-4e7a-8c35-a7e60d4f1b29");
     assert_eq!(warden.audit_at("/hooks/audit", &event).await.status, 202);
     town.messages("a ticket closed for each tenant", |messages| {

@@ -3,7 +3,16 @@
 use partner_warden::sim::{App, CLIENT_ID, CONTOSO, INBOX_SECRET, Scenario, Tenant, WOODGROVE};
 use serde_json::Value;
 
-use crate::harness::{ENFORCE, Town, body, kinds, steps};
+use crate::harness::{Backend, ENFORCE, Town, body, kinds, on_each, steps};
+
+on_each! {
+    one_app_reads_and_another_takes_away_each_with_its_own_certificate
+    the_app_that_reads_is_refused_where_it_is_to_write_and_a_ticket_says_so
+    a_writer_that_cannot_sign_in_is_told_and_writes_once_it_is_mended
+    nobody_but_an_enforcing_process_signs_in_to_write
+    neither_of_its_own_apps_is_touched
+    a_certificate_that_is_not_in_force_is_told_at_the_start_and_when_it_is_refused
+}
 
 const WRITER: &str = "55555555-5555-5555-5555-555555555555";
 const WRITE: &str = "RoleManagement.ReadWrite.Directory";
@@ -25,8 +34,8 @@ fn two_apps(scenario: Scenario) -> Scenario {
 }
 
 /// A `serve` that reads with the certificate of the pair `read`.
-async fn town(scenario: Scenario, policy: &str) -> Town {
-    Town::new(scenario, policy)
+async fn town(on: Backend, scenario: Scenario, policy: &str) -> Town {
+    Town::on(on, scenario, policy)
         .await
         .set("WARDEN_CREDENTIAL", "certificate")
         .secret("graphClientSecret", None)
@@ -41,10 +50,9 @@ fn writing(town: Town, pair: &str) -> Town {
         .secret("graphWritePrivateKeyPem", Some(&pem(pair, "privateKeyPem")))
 }
 
-#[tokio::test]
-async fn one_app_reads_and_another_takes_away_each_with_its_own_certificate() {
-    let town = writing(town(two_apps(Scenario::woodgrove()), ENFORCE).await, "write");
-    let warden = town.serve();
+async fn one_app_reads_and_another_takes_away_each_with_its_own_certificate(on: Backend) {
+    let town = writing(town(on, two_apps(Scenario::woodgrove()), ENFORCE).await, "write");
+    let warden = town.start().await;
     warden.role_was_added().await;
     let messages = town.closed_ticket().await;
     warden.stop().await;
@@ -56,10 +64,9 @@ async fn one_app_reads_and_another_takes_away_each_with_its_own_certificate() {
     assert_eq!(town.sim.count("POST", "/oauth2/"), 2, "each signed in once");
 }
 
-#[tokio::test]
-async fn the_app_that_reads_is_refused_where_it_is_to_write_and_a_ticket_says_so() {
-    let town = town(two_apps(Scenario::woodgrove()), ENFORCE).await;
-    let warden = town.serve();
+async fn the_app_that_reads_is_refused_where_it_is_to_write_and_a_ticket_says_so(on: Backend) {
+    let town = town(on, two_apps(Scenario::woodgrove()), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let refused = |messages: &[Value]| {
         messages.last().is_some_and(|last| {
@@ -83,22 +90,26 @@ async fn the_app_that_reads_is_refused_where_it_is_to_write_and_a_ticket_says_so
     assert_eq!(town.held().len(), 6);
 }
 
-#[tokio::test]
-async fn a_writer_that_cannot_sign_in_is_told_and_writes_once_it_is_mended() {
-    let town = writing(town(two_apps(Scenario::woodgrove()), ENFORCE).await, "read");
-    let warden = town.serve();
+async fn a_writer_that_cannot_sign_in_is_told_and_writes_once_it_is_mended(on: Backend) {
+    let town = writing(town(on, two_apps(Scenario::woodgrove()), ENFORCE).await, "read");
+    let warden = town.start().await;
     warden.role_was_added().await;
     let told = "AADSTS700027; add the certificate in graphWriteCertificatePem to the application \
                 WARDEN_WRITE_CLIENT_ID";
-    town.messages("the mend", |messages| {
-        messages.last().is_some_and(|last| body(last).contains(told))
-    })
-    .await;
+    let messages = town
+        .messages("the mend", |messages| {
+            messages.last().is_some_and(|last| body(last).contains(told))
+        })
+        .await;
+    let last = messages.last().unwrap();
+    assert!(steps(last).iter().all(|step| step.ends_with(": intended")), "{last:#}");
+    assert_eq!(body(last).matches("\n  By hand: Open https://").count(), 2, "{}", body(last));
+    assert_eq!(last["data"]["severity"], "critical");
     warden.stop().await;
     assert_eq!(town.deletes(), [""; 0]);
 
     let town = writing(town, "write");
-    let warden = town.serve();
+    let warden = town.start().await;
     // What waits for its next look is not looked at sooner, but whatever is new is.
     let alice = town.sim.principal_id(WOODGROVE, "Alice").unwrap();
     warden.role_was_given_to(&alice).await;
@@ -107,14 +118,13 @@ async fn a_writer_that_cannot_sign_in_is_told_and_writes_once_it_is_mended() {
     assert_eq!(town.sim.deletions().len(), 2);
 }
 
-#[tokio::test]
-async fn nobody_but_an_enforcing_process_signs_in_to_write() {
+async fn nobody_but_an_enforcing_process_signs_in_to_write(on: Backend) {
     for mode in ["observe", "approve"] {
         let policy = ENFORCE.replace("mode: enforce", &format!("mode: {mode}"));
         // Nothing that the writer could sign in with is there.
-        let town = town(two_apps(Scenario::woodgrove()), &policy).await;
+        let town = town(on, two_apps(Scenario::woodgrove()), &policy).await;
         let town = town.set("WARDEN_WRITE_CLIENT_ID", WRITER);
-        let warden = town.serve();
+        let warden = town.start().await;
         warden.role_was_added().await;
         town.messages("the ticket", |messages| !messages.is_empty()).await;
         warden.stop().await;
@@ -123,8 +133,7 @@ async fn nobody_but_an_enforcing_process_signs_in_to_write() {
     }
 }
 
-#[tokio::test]
-async fn neither_of_its_own_apps_is_touched() {
+async fn neither_of_its_own_apps_is_touched(on: Backend) {
     // An MSP's own apps, in the tenant of its customer.
     let tenant = Tenant::new(WOODGROVE, "Woodgrove")
         .partner(CONTOSO, "Contoso Reseller")
@@ -138,8 +147,8 @@ async fn neither_of_its_own_apps_is_touched() {
             "User Administrator",
         );
     let scenario = Scenario::default().tenant(tenant).sink("security", INBOX_SECRET);
-    let town = writing(town(two_apps(scenario), ENFORCE).await, "write");
-    let warden = town.serve();
+    let town = writing(town(on, two_apps(scenario), ENFORCE).await, "write");
+    let warden = town.start().await;
     warden.role_was_added().await;
     let verified = "revoke User Administrator from Other: verified";
     let messages = town
@@ -164,12 +173,13 @@ async fn neither_of_its_own_apps_is_touched() {
     assert_eq!(town.deletes(), ["Other: User Administrator → 204"]);
 }
 
-#[tokio::test]
-async fn a_certificate_that_is_not_in_force_is_told_at_the_start_and_when_it_is_refused() {
+async fn a_certificate_that_is_not_in_force_is_told_at_the_start_and_when_it_is_refused(
+    on: Backend,
+) {
     let ended = pem("certificatesOfRead", "ended");
     let scenario = two_apps(Scenario::woodgrove()).certificate(&ended);
-    let town = town(scenario, ENFORCE).await.secret("graphCertificatePem", Some(&ended));
-    let warden = town.serve();
+    let town = town(on, scenario, ENFORCE).await.secret("graphCertificatePem", Some(&ended));
+    let warden = town.start().await;
     warden.role_was_added().await;
     let messages = town.messages("the refusal", |messages| !messages.is_empty()).await;
     let log = warden.stop().await;

@@ -2,13 +2,19 @@
 
 use partner_warden::sim::{Rule, Scenario, Then};
 
-use crate::harness::{ENFORCE, LIMIT, Town, kinds};
+use crate::harness::{Backend, ENFORCE, LIMIT, Town, kinds, on_each};
 
-#[tokio::test]
-async fn a_sink_that_is_down_at_first_gets_every_message_once_and_in_order() {
+on_each! {
+    a_sink_that_is_down_at_first_gets_every_message_once_and_in_order
+    a_ticket_that_waited_for_its_sink_when_the_process_died_is_delivered_by_the_next
+    trouble_with_the_sink_does_not_keep_anything_from_being_revoked
+}
+
+async fn a_sink_that_is_down_at_first_gets_every_message_once_and_in_order(on: Backend) {
     let down = Rule::new("/inbox/", Then::status(500)).times(1);
-    let town = Town::new(Scenario::woodgrove().fault(down), ENFORCE).await;
-    let warden = town.serve();
+    let town = Town::on(on, Scenario::woodgrove().fault(down), ENFORCE).await;
+    let warden = town.start().await;
+    let _schedule = warden.hasten();
     warden.role_was_added().await;
     let messages = town.closed_ticket().await;
     warden.stop().await;
@@ -18,19 +24,23 @@ async fn a_sink_that_is_down_at_first_gets_every_message_once_and_in_order() {
     assert_eq!(town.sim.count("POST", "/inbox/security"), 3);
 }
 
-#[tokio::test]
-async fn a_ticket_that_waited_for_its_sink_when_the_process_died_is_delivered_by_the_next() {
+async fn a_ticket_that_waited_for_its_sink_when_the_process_died_is_delivered_by_the_next(
+    on: Backend,
+) {
     let down = Rule::new("/inbox/", Then::status(503)).times(1);
-    let town = Town::new(Scenario::woodgrove().fault(down), ENFORCE).await;
-    let warden = town.serve();
+    let town = Town::on(on, Scenario::woodgrove().fault(down), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let refused = town.sim.wait_for("the first attempt", LIMIT, |view| {
         view.calls().find(|call| call.path.starts_with("/inbox/")).and_then(|call| call.status)
     });
     assert_eq!(refused.await.unwrap(), 503);
+    // What is known of the attempt is written down.
+    warden.idle(&town).await;
     warden.kill();
 
-    let warden = town.serve();
+    let warden = town.start().await;
+    let _schedule = warden.hasten();
     let messages = town.closed_ticket().await;
     warden.stop().await;
     assert_eq!(kinds(&messages), ["ticket.opened", "ticket.closed"]);
@@ -39,11 +49,10 @@ async fn a_ticket_that_waited_for_its_sink_when_the_process_died_is_delivered_by
     assert_eq!(town.deletes().len(), 2);
 }
 
-#[tokio::test]
-async fn trouble_with_the_sink_does_not_keep_anything_from_being_revoked() {
+async fn trouble_with_the_sink_does_not_keep_anything_from_being_revoked(on: Backend) {
     let down = Rule::new("/inbox/", Then::status(500)).forever();
-    let town = Town::new(Scenario::woodgrove().fault(down), ENFORCE).await;
-    let warden = town.serve();
+    let town = Town::on(on, Scenario::woodgrove().fault(down), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let wait = town
         .sim

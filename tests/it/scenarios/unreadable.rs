@@ -5,7 +5,21 @@ use partner_warden::sim::{
 };
 use serde_json::Value;
 
-use crate::harness::{ENFORCE, Town, body, findings, steps};
+use crate::harness::{Backend, ENFORCE, Town, body, findings, on_each, steps};
+
+on_each! {
+    assignments_on_many_pages_are_all_judged_and_told_in_one_ticket
+    a_page_that_cannot_be_read_is_told_and_what_was_read_is_acted_on
+    a_look_that_was_not_whole_is_due_again
+    role_assignments_that_may_not_be_read_are_told_with_the_permission
+    holders_that_may_not_be_resolved_are_left_alone_and_told_once
+    guests_that_may_not_be_listed_are_told_and_nobody_is_taken_for_one
+    partner_entries_that_may_not_be_read_are_told_and_do_not_hold_up_the_rest
+    a_part_that_can_be_read_again_is_told_so_while_another_still_cannot
+    a_busy_microsoft_is_waited_for
+    an_answer_that_got_lost_leaves_no_doubt_behind
+    a_sign_in_that_is_refused_is_told_with_its_mend_and_without_the_secret
+}
 
 /// Waits until a message to the sink is about what could not be read; returns the last one.
 async fn gap(town: &Town) -> Value {
@@ -45,10 +59,9 @@ fn scenario(tenant: Tenant) -> Scenario {
     Scenario::default().tenant(tenant).sink("security", INBOX_SECRET)
 }
 
-#[tokio::test]
-async fn assignments_on_many_pages_are_all_judged_and_told_in_one_ticket() {
-    let town = Town::new(scenario(guests(25)).page_size(4), ENFORCE).await;
-    let warden = town.serve();
+async fn assignments_on_many_pages_are_all_judged_and_told_in_one_ticket(on: Backend) {
+    let town = Town::on(on, scenario(guests(25)).page_size(4), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let messages = town.closed_ticket().await;
     warden.stop().await;
@@ -58,11 +71,10 @@ async fn assignments_on_many_pages_are_all_judged_and_told_in_one_ticket() {
     assert_eq!(town.deletes().len(), 25);
 }
 
-#[tokio::test]
-async fn a_page_that_cannot_be_read_is_told_and_what_was_read_is_acted_on() {
+async fn a_page_that_cannot_be_read_is_told_and_what_was_read_is_acted_on(on: Backend) {
     let broken = Rule::new("roleAssignments?$skiptoken", Then::status(500)).forever();
-    let town = Town::new(scenario(guests(25)).page_size(10).fault(broken), ENFORCE).await;
-    let warden = town.serve();
+    let town = Town::on(on, scenario(guests(25)).page_size(10).fault(broken), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let gap = gap(&town).await;
     insta::assert_snapshot!(gap["data"]["findings"][0]["text"].as_str().unwrap(), @r"Unknown, because the directory role assignments could not be read whole: Microsoft Graph answered 500. Unknown with it: every finding about roles.");
@@ -80,22 +92,20 @@ async fn a_page_that_cannot_be_read_is_told_and_what_was_read_is_acted_on() {
     assert_eq!(town.deletes().len(), 25);
 }
 
-#[tokio::test]
-async fn a_look_that_was_not_whole_is_due_again() {
+async fn a_look_that_was_not_whole_is_due_again(on: Backend) {
     let broken = Rule::new("/beta/roleManagement/directory/roleAssignments", Then::Html200);
-    let town = Town::new(Scenario::woodgrove().fault(broken.forever()), ENFORCE).await;
-    let warden = town.serve();
+    let town = Town::on(on, Scenario::woodgrove().fault(broken.forever()), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     gap(&town).await;
     warden.stop().await;
     assert!(town.next_look().await.is_some());
 }
 
-#[tokio::test]
-async fn role_assignments_that_may_not_be_read_are_told_with_the_permission() {
+async fn role_assignments_that_may_not_be_read_are_told_with_the_permission(on: Backend) {
     let denied = Rule::new("roleAssignments", Then::status(403)).method("GET").forever();
-    let town = Town::new(Scenario::woodgrove().fault(denied), ENFORCE).await;
-    let warden = town.serve();
+    let town = Town::on(on, Scenario::woodgrove().fault(denied), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let gap = gap(&town).await;
     warden.stop().await;
@@ -116,12 +126,11 @@ async fn role_assignments_that_may_not_be_read_are_told_with_the_permission() {
     assert_eq!(town.deletes(), [""; 0]);
 }
 
-#[tokio::test]
-async fn holders_that_may_not_be_resolved_are_left_alone_and_told_once() {
+async fn holders_that_may_not_be_resolved_are_left_alone_and_told_once(on: Backend) {
     let town =
-        Town::new(Scenario::woodgrove().without_permission("Directory.Read.All"), ENFORCE).await;
+        Town::on(on, Scenario::woodgrove().without_permission("Directory.Read.All"), ENFORCE).await;
     let before = town.held();
-    let warden = town.serve();
+    let warden = town.start().await;
     warden.role_was_added().await;
     let gap = gap(&town).await;
     warden.stop().await;
@@ -146,8 +155,7 @@ async fn holders_that_may_not_be_resolved_are_left_alone_and_told_once() {
     assert_eq!(town.held(), before);
 }
 
-#[tokio::test]
-async fn guests_that_may_not_be_listed_are_told_and_nobody_is_taken_for_one() {
+async fn guests_that_may_not_be_listed_are_told_and_nobody_is_taken_for_one(on: Backend) {
     // Nothing but the list of guests tells that she is one.
     let renamed = Principal {
         user_principal_name: Some("alice@woodgrove.example".to_owned()),
@@ -158,8 +166,8 @@ async fn guests_that_may_not_be_listed_are_told_and_nobody_is_taken_for_one() {
         .principal(renamed, "User Administrator")
         .member("Megan Bowen", "megan@woodgrove.example", "Global Administrator");
     let denied = Rule::new("/v1.0/users", Then::status(403)).forever();
-    let town = Town::new(scenario(tenant).fault(denied), ENFORCE).await;
-    let warden = town.serve();
+    let town = Town::on(on, scenario(tenant).fault(denied), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let gap = gap(&town).await;
     assert_eq!(findings(&gap), ["unreadable: guest accounts"]);
@@ -169,17 +177,16 @@ async fn guests_that_may_not_be_listed_are_told_and_nobody_is_taken_for_one() {
 
     // Once they can be listed, she is known for what she is.
     town.sim.clear_faults();
-    warden.role_was_added().await;
+    warden.role_was_added_again(1).await;
     closed(&town, 2).await;
     warden.stop().await;
     assert_eq!(town.held(), ["Megan Bowen: Global Administrator"]);
 }
 
-#[tokio::test]
-async fn partner_entries_that_may_not_be_read_are_told_and_do_not_hold_up_the_rest() {
+async fn partner_entries_that_may_not_be_read_are_told_and_do_not_hold_up_the_rest(on: Backend) {
     let scenario = Scenario::woodgrove().without_permission("Policy.Read.All");
-    let town = Town::new(scenario, ENFORCE).await;
-    let warden = town.serve();
+    let town = Town::on(on, scenario, ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let gap = gap(&town).await;
     assert_eq!(findings(&gap), ["unreadable: partner entries of the cross-tenant access policy"]);
@@ -190,15 +197,14 @@ async fn partner_entries_that_may_not_be_read_are_told_and_do_not_hold_up_the_re
     assert_eq!(town.deletes().len(), 2);
 }
 
-#[tokio::test]
-async fn a_part_that_can_be_read_again_is_told_so_while_another_still_cannot() {
+async fn a_part_that_can_be_read_again_is_told_so_while_another_still_cannot(on: Backend) {
     let denied = |path: &str| Rule::new(path, Then::status(403)).forever();
     let granted_later = Rule::new("/v1.0/users", Then::status(403)).times(1);
     let scenario = Scenario::woodgrove()
         .fault(denied("/v1.0/policies/crossTenantAccessPolicy/partners"))
         .fault(granted_later);
-    let town = Town::new(scenario, ENFORCE).await;
-    let warden = town.serve();
+    let town = Town::on(on, scenario, ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let first = gap(&town).await;
     assert_eq!(findings(&first).len(), 2, "{first:#}");
@@ -211,16 +217,15 @@ async fn a_part_that_can_be_read_again_is_told_so_while_another_still_cannot() {
     .await;
 }
 
-#[tokio::test]
-async fn a_busy_microsoft_is_waited_for() {
+async fn a_busy_microsoft_is_waited_for(on: Backend) {
     let scenario = Scenario::woodgrove()
         .fault(Rule::new("/oauth2/", Then::throttle(1)))
         .fault(Rule::new("/beta/roleManagement/directory/roleAssignments", Then::throttle(1)))
         .fault(Rule::new("getByIds", Then::status(503)))
         .fault(Rule::new("roleAssignments/", Then::throttle(1)).method("DELETE"))
         .fault(Rule::new("roleAssignments/", Then::status(503)).method("DELETE"));
-    let town = Town::new(scenario, ENFORCE).await;
-    let warden = town.serve();
+    let town = Town::on(on, scenario, ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let messages = town.closed_ticket().await;
     warden.stop().await;
@@ -230,24 +235,22 @@ async fn a_busy_microsoft_is_waited_for() {
     assert_eq!(busy, 5);
 }
 
-#[tokio::test]
-async fn an_answer_that_got_lost_leaves_no_doubt_behind() {
+async fn an_answer_that_got_lost_leaves_no_doubt_behind(on: Backend) {
     // Nobody answers the first DELETE, nor its repetition.
     let lost = Rule::new("roleAssignments/", Then::Drop).method("DELETE").times(2);
-    let town = Town::new(Scenario::woodgrove().fault(lost), ENFORCE).await;
-    let warden = town.serve();
+    let town = Town::on(on, Scenario::woodgrove().fault(lost), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     town.closed_ticket().await;
     warden.stop().await;
     assert_eq!(town.sim.deletions().len(), 2);
 }
 
-#[tokio::test]
-async fn a_sign_in_that_is_refused_is_told_with_its_mend_and_without_the_secret() {
+async fn a_sign_in_that_is_refused_is_told_with_its_mend_and_without_the_secret(on: Backend) {
     let wrong = "not-the-clients-secret";
     let town =
-        Town::new(Scenario::woodgrove(), ENFORCE).await.secret("graphClientSecret", Some(wrong));
-    let warden = town.serve();
+        Town::on(on, Scenario::woodgrove(), ENFORCE).await.secret("graphClientSecret", Some(wrong));
+    let warden = town.start().await;
     warden.role_was_added().await;
     let gap = gap(&town).await;
     let log = warden.stop().await;

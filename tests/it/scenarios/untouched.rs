@@ -4,7 +4,16 @@ use partner_warden::sim::{CLIENT_ID, CONTOSO, PartnerEntry, Role, Scenario, Tena
 
 use serde_json::Value;
 
-use crate::harness::{ENFORCE, Town, body, findings, kinds, steps};
+use crate::harness::{Backend, ENFORCE, Town, body, findings, kinds, on_each, steps};
+
+on_each! {
+    an_event_that_names_the_tenants_own_people_takes_nothing_from_them
+    a_protected_account_is_kept_even_if_the_policy_lays_it_to_a_partner
+    the_application_it_signs_in_with_is_kept_even_if_it_is_a_partners
+    a_tenant_whose_only_global_administrator_is_the_partner_is_not_locked_out
+    an_unlisted_partner_and_a_holder_nobody_knows_become_tickets
+    microsofts_support_may_hold_its_role_while_a_case_is_open
+}
 
 /// A tenant that has nothing to do with Woodgrove.
 const FABRIKAM: &str = "33333333-3333-3333-3333-333333333333";
@@ -31,12 +40,11 @@ fn scenario(tenant: Tenant) -> Scenario {
     Scenario::default().tenant(tenant).sink("security", partner_warden::sim::INBOX_SECRET)
 }
 
-#[tokio::test]
-async fn an_event_that_names_the_tenants_own_people_takes_nothing_from_them() {
+async fn an_event_that_names_the_tenants_own_people_takes_nothing_from_them(on: Backend) {
     let tenant = woodgrove().guest("Alice", "alice@contoso-reseller.example", None);
-    let town = Town::new(scenario(tenant), ENFORCE).await;
+    let town = Town::on(on, scenario(tenant), ENFORCE).await;
     let before = town.held();
-    let warden = town.serve();
+    let warden = town.start().await;
     let own = ["Megan Bowen", "Break Glass", "Administrators", "Backup", "Fabrikam Sync", "Bob"];
     for (name, times) in own.into_iter().zip(1..) {
         let id = town.sim.principal_id(WOODGROVE, name).unwrap();
@@ -56,15 +64,14 @@ async fn an_event_that_names_the_tenants_own_people_takes_nothing_from_them() {
     assert_eq!(town.held(), before);
 }
 
-#[tokio::test]
-async fn a_protected_account_is_kept_even_if_the_policy_lays_it_to_a_partner() {
+async fn a_protected_account_is_kept_even_if_the_policy_lays_it_to_a_partner(on: Backend) {
     let accounts = "accounts: [breakglass@woodgrove.example, svc-contoso@woodgrove.example]";
     let policy = ENFORCE.replace(
         "domains: [contoso-reseller.example]",
         &format!("domains: [contoso-reseller.example]\n        {accounts}"),
     );
-    let town = Town::new(scenario(woodgrove()), &policy).await;
-    let warden = town.serve();
+    let town = Town::on(on, scenario(woodgrove()), &policy).await;
+    let warden = town.start().await;
     let id = town.sim.principal_id(WOODGROVE, "Break Glass").unwrap();
     warden.role_was_given_to(&id).await;
     let verified = "revoke User Administrator from Svc (svc-contoso@woodgrove.example): verified";
@@ -89,14 +96,13 @@ async fn a_protected_account_is_kept_even_if_the_policy_lays_it_to_a_partner() {
     assert_eq!(town.deletes(), ["Svc: User Administrator → 204"]);
 }
 
-#[tokio::test]
-async fn the_application_it_signs_in_with_is_kept_even_if_it_is_a_partners() {
+async fn the_application_it_signs_in_with_is_kept_even_if_it_is_a_partners(on: Backend) {
     let tenant = Tenant::new(WOODGROVE, "Woodgrove")
         .partner(CONTOSO, "Contoso Reseller")
         .member("Megan Bowen", "megan@woodgrove.example", "Global Administrator")
         .service_principal("Partner Warden", CLIENT_ID, CONTOSO, "Privileged Role Administrator");
-    let town = Town::new(scenario(tenant), ENFORCE).await;
-    let warden = town.serve();
+    let town = Town::on(on, scenario(tenant), ENFORCE).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let messages = town.messages("the ticket", |messages| !messages.is_empty()).await;
     let why = "Held back: revoke Privileged Role Administrator from Partner Warden: this is the \
@@ -106,8 +112,7 @@ async fn the_application_it_signs_in_with_is_kept_even_if_it_is_a_partners() {
     assert_eq!(town.deletes(), [""; 0]);
 }
 
-#[tokio::test]
-async fn a_tenant_whose_only_global_administrator_is_the_partner_is_not_locked_out() {
+async fn a_tenant_whose_only_global_administrator_is_the_partner_is_not_locked_out(on: Backend) {
     let tenant = Tenant::new(WOODGROVE, "Woodgrove")
         .partner(CONTOSO, "Contoso Reseller")
         .partner_group("AdminAgents", CONTOSO, "Global Administrator")
@@ -120,8 +125,8 @@ async fn a_tenant_whose_only_global_administrator_is_the_partner_is_not_locked_o
         "domains: [contoso-reseller.example]",
         "domains: [contoso-reseller.example]\n        accounts: [svc-contoso@woodgrove.example]",
     );
-    let town = Town::new(scenario(tenant), &policy).await;
-    let warden = town.serve();
+    let town = Town::on(on, scenario(tenant), &policy).await;
+    let warden = town.start().await;
     warden.role_was_added().await;
     let messages = town.messages("the ticket", |messages| !messages.is_empty()).await;
     assert_eq!(steps(&messages[0]).len(), 3);
@@ -147,8 +152,7 @@ async fn a_tenant_whose_only_global_administrator_is_the_partner_is_not_locked_o
     );
 }
 
-#[tokio::test]
-async fn an_unlisted_partner_and_a_holder_nobody_knows_become_tickets() {
+async fn an_unlisted_partner_and_a_holder_nobody_knows_become_tickets(on: Backend) {
     let nobody = "abababab-abab-abab-abab-abababababab";
     let tenant = woodgrove()
         .partner(FABRIKAM, "Fabrikam Services")
@@ -163,9 +167,9 @@ async fn an_unlisted_partner_and_a_holder_nobody_knows_become_tickets() {
     let policy = policy
         .replace("privileged-role: {do: revoke", "privileged-role: {do: ticket")
         .replace("role-not-allowed: {do: revoke", "role-not-allowed: {do: ticket");
-    let town = Town::new(scenario(tenant), &policy).await;
+    let town = Town::on(on, scenario(tenant), &policy).await;
     let before = town.held();
-    let warden = town.serve();
+    let warden = town.start().await;
     warden.role_was_added().await;
     let messages = town.messages("two tickets", |messages| messages.len() == 2).await;
     warden.stop().await;
@@ -184,8 +188,7 @@ async fn an_unlisted_partner_and_a_holder_nobody_knows_become_tickets() {
     assert_eq!(town.held(), before);
 }
 
-#[tokio::test]
-async fn microsofts_support_may_hold_its_role_while_a_case_is_open() {
+async fn microsofts_support_may_hold_its_role_while_a_case_is_open(on: Backend) {
     let role = Role {
         name: "Microsoft 365 Support Engineer".to_owned(),
         id: Some("00cf5c54-4693-4f59-a0ac-ab79ef0a974d".to_owned()),
@@ -197,9 +200,9 @@ async fn microsofts_support_may_hold_its_role_while_a_case_is_open() {
         .role(role)
         .partner(MICROSOFT_SUPPORT, "Microsoft Support")
         .partner_group("Support Engineers", MICROSOFT_SUPPORT, name.as_str());
-    let town = Town::new(scenario(tenant), ENFORCE).await;
+    let town = Town::on(on, scenario(tenant), ENFORCE).await;
     let before = town.held();
-    let warden = town.serve();
+    let warden = town.start().await;
     warden.role_was_added().await;
     town.looked(1).await;
     warden.stop().await;
