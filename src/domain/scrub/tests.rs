@@ -1,7 +1,8 @@
 //! Nothing of the names survives, and the findings do.
 
+use jiff::SignedDuration;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Scrubbed, scrub};
 use crate::domain::facts::{
@@ -13,6 +14,7 @@ use crate::domain::finding::{FindingName, Severity, findings};
 use crate::domain::grant::grants;
 use crate::domain::id::{AssignmentId, PrincipalId};
 use crate::domain::policy::Policy;
+use crate::domain::roster::Requirement;
 use crate::domain::snapshot::Snapshot;
 
 /// What a finding is, beside its names.
@@ -30,8 +32,13 @@ fn bare(snapshot: &Snapshot, policy: &Policy) -> Vec<Bare> {
     all
 }
 
+/// The snapshot, with a policy that demands all there is to demand.
 fn snapshot(case: &Case) -> (Snapshot, Policy) {
-    let policy = case.policy();
+    let mut policy = case.policy();
+    for partner in &mut policy.roster.tenants.first_mut().unwrap().partners {
+        let max_duration = Some(SignedDuration::from_hours(24 * 30));
+        partner.require = Requirement { mfa: true, max_duration, eligible: true };
+    }
     let tenant = policy.roster.tenants.first().unwrap();
     (Snapshot::new(tenant, noon(), case.facts.clone()), policy)
 }
@@ -285,6 +292,7 @@ fn what_the_policy_reads_stays_and_no_name_does() {
             domains: [d1.d2.example]
             accounts: [account-1@d3.d4.example]
             allow: {roles: [5c5c5c5c-0000-8000-8000-000000000003, "Directory Readers"], until: "2027-04-01T00:00:00Z"}
+            require: {mfa: true, maxDuration: PT720H, eligible: true}
         unlisted: {allow: {roles: ["Reports Reader"]}}
     respond:
       privileged-role: {do: ticket}
@@ -335,6 +343,25 @@ fn a_scrubbed_snapshot_can_be_scrubbed_again() {
     assert_eq!(bare(&twice.snapshot, &again), bare(&once.snapshot, &policy));
 }
 
+/// What can be otherwise in a conditional access policy, by place.
+const CHANGES: [(&str, &str); 12] = [
+    ("state", "\"disabled\""),
+    ("state", "\"enabledForReportingButNotEnforced\""),
+    ("grantControls/operator", "\"AND\""),
+    ("grantControls/customAuthenticationFactors", "[]"),
+    ("grantControls/authenticationStrength", "null"),
+    ("conditions/devices", "null"),
+    ("conditions/applications/excludeApplications", "[]"),
+    ("conditions/users/includeUsers", "[\"All\"]"),
+    ("conditions/users/excludeGroups", "[]"),
+    (
+        "conditions/users/includeGuestsOrExternalUsers/externalTenants",
+        "{\"membershipKind\": \"all\"}",
+    ),
+    ("conditions/insiderRiskLevels", "\"elevated\""),
+    ("conditions/authenticationFlows", "{\"transferMethods\": \"deviceCodeFlow\"}"),
+];
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -344,9 +371,18 @@ proptest! {
         domain in "[a-z]{9,12}(-[a-z]{4})?\\.[a-z]{8,9}\\.test",
         id in "[1-9a-f][0-9a-f]{7}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[1-9a-f][0-9a-f]{11}",
         upper in any::<bool>(),
+        changes in prop::collection::vec(0..CHANGES.len(), 0..4),
+        defaults in any::<Option<bool>>(),
     ) {
         let id = if upper { id.to_uppercase() } else { id };
-        let said = judged_alike(&everything(&name, &domain, &id)).to_lowercase();
+        let mut case = everything(&name, &domain, &id);
+        for (path, value) in changes.into_iter().filter_map(|at| CHANGES.get(at)) {
+            let policy = case.facts.conditional_access.first_mut().unwrap();
+            let place = path.split('/').fold(policy, |value, key| &mut value[key]);
+            *place = serde_json::from_str::<Value>(value).unwrap();
+        }
+        case.facts.security_defaults = defaults;
+        let said = judged_alike(&case).to_lowercase();
         let labels = domain.split('.').filter(|label| *label != "test");
         let compact = id.to_lowercase().replace('-', "");
         for old in [name.to_lowercase(), id.to_lowercase(), compact].iter().map(String::as_str)
