@@ -54,6 +54,9 @@ pub struct Row {
     pub step: Option<StepRow>,
     /// Whether it still stands.
     pub open: bool,
+    /// Whether a record of it is enough, by the policy: no ticket speaks of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quiet: bool,
 }
 
 /// A step and how far it has come.
@@ -130,15 +133,16 @@ impl Case {
         }
     }
 
-    /// Whether anything in it still stands.
+    /// Whether anything in it still stands of which a record is not enough.
     pub fn is_open(&self) -> bool {
-        self.rows.iter().any(|row| row.open)
+        self.rows.iter().any(|row| row.open && !row.quiet)
     }
 
     /// The rows that still stand, or all of them once none does.
     pub fn rows_to_show(&self) -> impl Iterator<Item = &Row> {
         let open = self.is_open();
-        self.rows.iter().filter(move |row| row.open || !open || row.step.is_some())
+        let told = self.rows.iter().filter(|row| !row.quiet);
+        told.filter(move |row| row.open || !open || row.step.is_some())
     }
 
     /// How bad it is: the worst of what stands, and critical where a step did not work out.
@@ -166,12 +170,12 @@ impl Case {
         now: Timestamp,
         outcome: impl Fn(&Step) -> Outcome,
     ) {
-        if !self.is_open() && !planned.findings.is_empty() {
+        let seen = rows(planned.findings, &planned.steps, &planned.recorded, outcome);
+        if !self.is_open() && seen.values().any(|row| !row.quiet) {
             self.begin_again();
         }
         self.partner = planned.partner;
         self.sinks.extend(planned.sinks);
-        let seen = rows(planned.findings, &planned.steps, outcome);
         let known: BTreeSet<Sha256Hex> = self.rows.iter().map(|row| row.key.clone()).collect();
         for row in &mut self.rows {
             match seen.get(&row.key) {
@@ -249,6 +253,7 @@ pub fn after_look(before: &[Case], plan: &Plan, facts: &Facts, now: Timestamp) -
             findings: Vec::new(),
             steps: Vec::new(),
             sinks: BTreeSet::new(),
+            recorded: BTreeSet::new(),
         });
         let before = case.clone();
         case.mode = plan.mode;
@@ -338,17 +343,22 @@ impl Row {
 fn rows(
     findings: Vec<Finding>,
     steps: &[Step],
+    recorded: &BTreeSet<Sha256Hex>,
     outcome: impl Fn(&Step) -> Outcome,
 ) -> IndexMap<Sha256Hex, Row> {
     let mut rows: IndexMap<Sha256Hex, Row> = IndexMap::new();
     for finding in findings {
         let key = finding.grant.as_ref().map_or_else(|| finding.key(), Grant::key);
-        let row = Row { key: key.clone(), findings: Vec::new(), step: None, open: true };
-        rows.entry(key).or_insert(row).findings.push(finding);
+        let (findings, step) = (Vec::new(), None);
+        let row = Row { key: key.clone(), findings, step, open: true, quiet: true };
+        let row = rows.entry(key).or_insert(row);
+        row.quiet &= recorded.contains(&finding.key());
+        row.findings.push(finding);
     }
     for step in steps {
         if let Some(row) = rows.get_mut(&step.grant.key()) {
             row.step = Some(step_row(step, outcome(step)));
+            row.quiet = false;
         }
     }
     rows
@@ -483,6 +493,31 @@ mod tests {
         let allowed = scheduled.clone().allow(&["Reports Reader"]);
         let unsure = allowed.gap(Part::Guests, GapCause::Denied);
         assert!(after(&scheduled, &unsure).is_open(), "held still, and not read whole");
+    }
+
+    #[test]
+    fn what_is_only_recorded_opens_no_case_and_keeps_none_open() {
+        let recorded = || {
+            let respond =
+                "respond: {role-not-allowed: {do: record}, privileged-role: {do: ticket}}";
+            Given::new().with_policy(respond).member("Megan", "Global Administrator")
+        };
+        let quiet = || recorded().foreign_group("Readers", "Reports Reader");
+        let loud = quiet().foreign_group("Agents", "User Administrator");
+        let looked = |cases: &[Case], given: &Given| {
+            after_look(cases, &plan_of(given), &given.facts, noon())
+        };
+        let first = looked(&[], &quiet());
+        let again = looked(&first, &quiet());
+        assert_eq!((first[0].is_open(), first[0].rows.len()), (false, 1));
+        assert_eq!((again[0].episode, &again[0].rows), (0, &first[0].rows));
+        let told = looked(&again, &loud);
+        assert!(told[0].is_open());
+        assert_eq!(told[0].rows_to_show().count(), 1, "no ticket speaks of the other");
+        let over = looked(&told, &quiet());
+        assert!(!over[0].is_open(), "the other stands, and a record of it is enough");
+        let back = looked(&over, &loud);
+        assert_eq!((over[0].episode, back[0].episode), (told[0].episode, told[0].episode + 1));
     }
 
     #[test]

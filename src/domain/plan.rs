@@ -49,6 +49,9 @@ pub struct PlannedCase {
     pub steps: Vec<Step>,
     /// Whom to tell; nobody where a record is enough.
     pub sinks: BTreeSet<SinkName>,
+    /// The findings of which a record is enough, by [`Finding::key`]: no ticket speaks of them, and
+    /// none is kept open for them.
+    pub recorded: BTreeSet<Sha256Hex>,
 }
 
 /// One thing to do about one grant.
@@ -209,7 +212,10 @@ pub fn plan(facts: &Facts, about: Circumstances<'_>) -> Plan {
     let cases = partners.into_iter().map(|(partner, findings)| {
         let steps = guard.steps(&findings);
         let sinks = sinks(policy, &findings);
-        PlannedCase { partner, findings, steps, sinks }
+        let act = |finding: &&Finding| policy.response(finding.finding, finding.severity).act;
+        let recorded = findings.iter().filter(|finding| act(finding) < Do::Ticket);
+        let recorded = recorded.map(Finding::key).collect();
+        PlannedCase { partner, findings, steps, sinks, recorded }
     });
     let mut cases: Vec<PlannedCase> = cases.collect();
     cases.sort_by_key(|case| case.partner.id.is_none());

@@ -4,12 +4,13 @@
 //! tells who is who, and from the events, which tell who got which role when. Nothing is done because
 //! of it.
 
+mod difference;
+mod row;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -17,14 +18,16 @@ use uuid::Uuid;
 use super::facts::{
     DirectoryObject, Facts, PartnerEntry, PartnerReference, RoleAssignment, ScheduleInstance, User,
 };
-use super::finding::{Finding, FindingName};
-use super::grant::Grant;
+use super::finding::FindingName;
 use super::id::{AssignmentId, PartnerId, PrincipalId, Sha256Hex, SinkName, TenantId};
-use super::plan::{Circumstances, History, PastStep, Plan, Step, StepState, Verdict, plan};
-use super::policy::{Do, Mode, Policy};
+use super::plan::{Circumstances, History, PastStep, Step, StepState, plan};
+use super::policy::{Mode, Policy};
 use super::role::{self, RoleTemplateId};
 use super::roster::Tenant;
-use super::text;
+
+use self::row::rows;
+
+pub use self::difference::{Difference, differences};
 
 /// What one event of an export tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,18 +153,6 @@ pub enum Effect {
     Record,
 }
 
-/// How two replays of the same events differ about one thing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Difference {
-    /// The tenant's name.
-    pub tenant: String,
-    /// What the one policy does.
-    pub one: Option<Happening>,
-    /// What the other does.
-    pub other: Option<Happening>,
-}
-
 const NO_SNAPSHOT: &str = "Who holds a role was told by the events alone; a snapshot (--facts) knows \
                            groups, guests and applications of partners better.";
 const OWN_ADMINISTRATOR: &str = "The tenant has a Global Administrator of its own.";
@@ -194,48 +185,6 @@ pub fn replay(
         happenings: stage.happenings,
         assumed: stage.assumed,
     }
-}
-
-/// What differs between two replays of the same events.
-pub fn differences(one: &[Replayed], other: &[Replayed]) -> Vec<Difference> {
-    type Told<'a> = BTreeMap<(TenantId, &'a Sha256Hex), (&'a str, Vec<&'a Happening>)>;
-    fn told(replayed: &[Replayed]) -> Told<'_> {
-        let mut told = Told::new();
-        for tenant in replayed {
-            for happening in &tenant.happenings {
-                let (_, list) = told
-                    .entry((tenant.id, &happening.key))
-                    .or_insert_with(|| (tenant.name.as_str(), Vec::new()));
-                list.push(happening);
-            }
-        }
-        told
-    }
-    let (one, other) = (told(one), told(other));
-    let keys: BTreeSet<_> = one.keys().chain(other.keys()).copied().collect();
-    let mut differences = Vec::new();
-    for key in keys {
-        let name = one.get(&key).or(other.get(&key)).map_or("", |(name, _)| *name);
-        let mut one = one.get(&key).into_iter().flat_map(|(_, list)| list.iter().copied());
-        let mut other = other.get(&key).into_iter().flat_map(|(_, list)| list.iter().copied());
-        loop {
-            let pair = (one.next(), other.next());
-            match pair {
-                (None, None) => break,
-                (Some(a), Some(b)) if a.effect == b.effect => {}
-                (a, b) => differences.push(Difference {
-                    tenant: name.to_owned(),
-                    one: a.cloned(),
-                    other: b.cloned(),
-                }),
-            }
-        }
-    }
-    let at = |difference: &Difference| {
-        difference.one.as_ref().or(difference.other.as_ref()).map(|happening| happening.at)
-    };
-    differences.sort_by_key(at);
-    differences
 }
 
 /// The tenant as it is worked out to have been, and what was done to it.
@@ -498,73 +447,4 @@ fn with_an_administrator() -> Facts {
         principal_organization_id: None,
     });
     facts
-}
-
-/// One thing found, with what is done about it.
-struct Row<'a> {
-    key: Sha256Hex,
-    findings: Vec<&'a Finding>,
-    step: Option<&'a Step>,
-    effect: Effect,
-}
-
-/// What a plan does, one row for each grant, or each finding that is about none.
-fn rows<'a>(plan: &'a Plan, policy: &Policy) -> Vec<Row<'a>> {
-    let mut rows: Vec<Row<'a>> = Vec::new();
-    for case in &plan.cases {
-        let mut at: IndexMap<Sha256Hex, Vec<&Finding>> = IndexMap::new();
-        for finding in &case.findings {
-            let key = finding.grant.as_ref().map_or_else(|| finding.key(), Grant::key);
-            at.entry(key).or_default().push(finding);
-        }
-        rows.extend(at.into_iter().map(|(key, findings)| {
-            let step = case.steps.iter().find(|step| step.grant.key() == key);
-            let effect =
-                step.map_or_else(|| told(&findings, policy), |step| done(&step.verdict, plan.mode));
-            Row { key, findings, step, effect }
-        }));
-    }
-    rows
-}
-
-fn done(verdict: &Verdict, mode: Mode) -> Effect {
-    match verdict {
-        Verdict::CarryOut if mode == Mode::Enforce => Effect::Revoke,
-        Verdict::CarryOut => Effect::Describe,
-        Verdict::AwaitApproval => Effect::Ask,
-        Verdict::Held(reason) => Effect::HoldBack { reason: reason.clone() },
-        Verdict::Already(state) => {
-            Effect::HoldBack { reason: format!("it was tried before: {}", state.as_str()) }
-        }
-    }
-}
-
-fn told(findings: &[&Finding], policy: &Policy) -> Effect {
-    let responses = || findings.iter().map(|f| policy.response(f.finding, f.severity));
-    let tickets = responses().filter(|response| response.act >= Do::Ticket);
-    let sinks: BTreeSet<SinkName> = tickets
-        .filter_map(|response| response.ticket.or_else(|| policy.default_sink().cloned()))
-        .collect();
-    if responses().any(|response| response.act >= Do::Ticket) {
-        Effect::Ticket { sinks: sinks.into_iter().collect() }
-    } else {
-        Effect::Record
-    }
-}
-
-impl Row<'_> {
-    fn happening(&self, event: &Heard, at: Timestamp) -> Happening {
-        let first = self.findings.first();
-        Happening {
-            at,
-            because: text::foreign(&event.what),
-            partner: first.map(|finding| finding.partner.name.clone()).unwrap_or_default(),
-            subject: first.map(|finding| finding.subject.clone()).unwrap_or_default(),
-            role: first.and_then(|finding| finding.role.clone()),
-            findings: self.findings.iter().map(|finding| finding.finding).collect(),
-            effect: self.effect.clone(),
-            text: first.map(|finding| finding.text.clone()).unwrap_or_default(),
-            key: self.key.clone(),
-        }
-    }
 }

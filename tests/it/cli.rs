@@ -262,7 +262,18 @@ fn every_command_shows_an_example_of_itself() {
     let names: Vec<&str> = commands.lines().filter_map(|l| l.split_whitespace().next()).collect();
     assert_eq!(
         names,
-        ["demo", "serve", "scan", "facts", "sim", "policy", "subscriptions", "redrive", "help"]
+        [
+            "demo",
+            "serve",
+            "scan",
+            "replay",
+            "facts",
+            "sim",
+            "policy",
+            "subscriptions",
+            "redrive",
+            "help"
+        ]
     );
 }
 

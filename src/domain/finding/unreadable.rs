@@ -109,7 +109,7 @@ mod tests {
             "unreadable",
             Case::new().gap(Part::Guests, GapCause::Denied),
             &[
-                "Unknown, because the guest accounts could not be read whole: (detail). The application permission it takes: User.Read.All. Unknown with it: guest-with-role and every other finding about who holds which role.",
+                "Unknown, because the guest accounts could not be read whole: (detail). The application permission it takes: User.Read.All. Unknown with it: guest-with-role, mfa-not-enforced, mfa-exempted, inbound-trust and every other finding about who holds which role.",
             ],
         );
     }

@@ -57,7 +57,7 @@ fn a_plan_reads_like_a_page() {
         → revoke User Administrator from Alice (alice_contoso-reseller.example#EXT#@woodgrove.example) (privileged-role, role-not-allowed, guest-with-role)
         → ticket: security
       no known partner
-        high unreadable: Unknown, because the partner entries of the cross-tenant access policy could not be read whole: (detail). The application permission it takes: Policy.Read.All. Unknown with it: unlisted-partner, inbound-trust, partner-app-privileged, support-access-lingering and every other finding about who holds which role.
+        high unreadable: Unknown, because the partner entries of the cross-tenant access policy could not be read whole: (detail). The application permission it takes: Policy.Read.All. Unknown with it: unlisted-partner, mfa-not-enforced, mfa-exempted, inbound-trust, partner-app-privileged, support-access-lingering and every other finding about who holds which role.
         → ticket: security
     ");
 }

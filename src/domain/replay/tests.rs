@@ -1,3 +1,5 @@
+//! What is replayed, and what is taken for granted.
+
 use super::*;
 use crate::domain::finding::testing::{Case, noon};
 

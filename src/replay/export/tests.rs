@@ -1,3 +1,5 @@
+//! Files in every form there is, and in none.
+
 use std::io::Write as _;
 
 use flate2::Compression;
