@@ -476,7 +476,7 @@ async fn a_part_that_may_not_be_read_is_told_once_by_the_real_process_and_closes
     })
     .await;
 
-    // Its entry is gone. Whether it governs the tenant instead, nobody knows.
+    // Its entry is gone, but not all that is said of partners could be read.
     let no_entries = || {
         let (status, body) = (200.try_into().unwrap(), Some(json!({"value": []})));
         let nobody = Then::Answer(Answer { status, retry_after: None, body });
@@ -489,7 +489,7 @@ async fn a_part_that_may_not_be_read_is_told_once_by_the_real_process_and_closes
         ("transitiveMembers", "GroupMember.Read.All"),
         ("appOwnerOrganizationId", "Application.Read.All"),
         ("governanceRelationships", "TenantGovernance-Relationship.Read.All"),
-        ("conditionalAccess/policies", "Policy.Read.All"),
+        ("crossTenantAccessPolicy/default", "Policy.Read.All"),
     ];
     for (path, _) in denied {
         town.sim.add_fault(Rule::new(path, Then::status(403)).forever());

@@ -40,10 +40,11 @@ async fn closed(town: &Town, number: usize) {
     .await;
 }
 
-/// Woodgrove with so many guests of the partner's, each with a role.
+/// Woodgrove with so many guests of the partner's, each with a role. Nothing but role assignments
+/// tells of it: there is no Privileged Identity Management.
 fn guests(number: usize) -> Tenant {
     (1..=number).fold(
-        Tenant::new(WOODGROVE, "Woodgrove").member(
+        Tenant::new(WOODGROVE, "Woodgrove").without_licence().member(
             "Megan Bowen",
             "megan@woodgrove.example",
             "Global Administrator",
