@@ -13,7 +13,8 @@ FUZZ_SECONDS ?= 10
 FUZZ_TARGETS ?= $(shell $(FUZZ) list)
 
 .PHONY: help demo test check fmt doc bless fuzz fuzz-lock test-forwarders forwarder-tools test-aws \
-	lint-infra test-lambda measure-aws bench-start build-lambda deploy invoke redrive logs destroy aws-demo
+	bench-findings lint-infra test-lambda measure-aws bench-start build-lambda deploy invoke redrive \
+	logs destroy aws-demo
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +29,9 @@ test: $(NEXTEST) ## Run all tests
 test-aws: $(NEXTEST) .tools/emulator/done ## Run the tests of the AWS adapters, against an emulator on this machine
 	tests/emulator/with-ministack .tools/emulator $(NEXTEST) nextest run --locked --features aws \
 	  -E 'test(/^adapters::aws/)'
+
+bench-findings: ## Measure what judging costs for each grant, with up to a million of them
+	cargo bench --locked --no-default-features --bench findings
 
 check: $(DENY) ## Check the format, the lints, the dependencies and the documentation
 	cargo fmt --check

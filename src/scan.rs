@@ -14,7 +14,7 @@ use crate::domain::policy::{Do, Policy};
 use crate::domain::roster::Tenant;
 use crate::domain::scan::Scanned;
 use crate::domain::snapshot::Snapshot;
-use crate::pipeline::observe::{Readers, facts};
+use crate::pipeline::observe::{Readers, facts_to_show};
 use crate::ports::Clock;
 
 /// Most tenants that are read at the same time.
@@ -56,7 +56,7 @@ pub async fn read(
         async move {
             progress.change(|now| now.reading.push(name.clone()));
             let read_at = clock.now();
-            let snapshot = Snapshot::new(&tenant, read_at, facts(&readers, &tenant).await);
+            let snapshot = Snapshot::new(&tenant, read_at, facts_to_show(&readers, &tenant).await);
             progress.change(|now| {
                 now.done += 1;
                 now.reading.retain(|other| *other != name);
