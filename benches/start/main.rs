@@ -8,9 +8,9 @@
 //!
 //! Two things hand out the first event. *Loopback* is a server of this bench that speaks Lambda's
 //! runtime API ("Using the Lambda runtime API", AWS Lambda Developer Guide) and adds next to nothing
-//! of its own; the ratios are told of it. *Emulator* is Amazon's own runtime interface emulator,
-//! which starts a process itself when the first event comes in; what it adds is in every row alike,
-//! so its ratios are the more flattering ones.
+//! of its own. *Emulator* is Amazon's own runtime interface emulator, which starts a process itself
+//! when the first event comes in; what it adds is in every row alike, so its ratios are the more
+//! flattering ones.
 //!
 //! The functions have the environment that `infra/template.yaml` gives them, with AWS itself at
 //! loopback and without TLS. What a network would add is told as the number of calls that a start
@@ -189,13 +189,14 @@ fn tell_emulated(emulator: &Emulator, benches: &[Bench], arguments: &Arguments) 
     }
     println!(
         "\nEmulator, {} starts each, in ms: least / median / most\n\n\
-         | function | to the first answer | × hello |\n|---|---|---|",
+         | function | to the first answer | × hello | aim |\n|---|---|---|---|",
         arguments.runs
     );
     let floor = Spread::of(answered[0].iter().copied()).median();
     for (bench, answered) in benches.iter().zip(answered) {
         let answered = Spread::of(answered.into_iter());
         let ratio = answered.median() / floor;
-        println!("| {} | {answered} | {ratio:.2} |", bench.function.name);
+        let Bench { function, .. } = bench;
+        println!("| {} | {answered} | {ratio:.2} | {} |", function.name, aim(function, ratio));
     }
 }
