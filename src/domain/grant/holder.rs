@@ -17,6 +17,8 @@ pub(super) struct Known<'a> {
     pub(super) facts: &'a Facts,
     tenant: &'a Tenant,
     attribution: Attribution<'a>,
+    objects: HashMap<&'a PrincipalId, &'a DirectoryObject>,
+    guests: HashMap<&'a PrincipalId, &'a User>,
     /// Accounts that were found by the name the policy gives them.
     given: HashMap<&'a PrincipalId, PartnerId>,
     /// Tenants that are partners here, whether the policy names them or not.
@@ -74,6 +76,8 @@ impl<'a> Known<'a> {
             facts,
             tenant,
             attribution: Attribution::of(tenant),
+            objects: facts.objects.iter().collect(),
+            guests: facts.guests.iter().collect(),
             given: given.collect(),
             partners,
             homes: homes.collect(),
@@ -84,13 +88,13 @@ impl<'a> Known<'a> {
 
     /// The holder of an assignment that names `home` itself.
     pub(super) fn of_assignment(&self, id: &PrincipalId, home: Option<&str>) -> Option<Holder> {
-        self.holder(id, self.facts.objects.get(id), self.home(home))
+        self.holder(id, self.object(id), self.home(home))
     }
 
     /// The holder of something that names no home.
     pub(super) fn of_principal(&self, id: &PrincipalId) -> Option<Holder> {
         let home = self.home(self.homes.get(id).copied());
-        self.holder(id, self.facts.objects.get(id), home)
+        self.holder(id, self.object(id), home)
     }
 
     /// A member of one of the tenant's own groups.
@@ -116,7 +120,7 @@ impl<'a> Known<'a> {
     /// Whether the principal is a user of the tenant's own: nobody's guest, given to nobody, and
     /// able to sign in.
     pub(super) fn is_own_person(&self, id: &PrincipalId, home: Option<&str>) -> bool {
-        match self.facts.objects.get(id) {
+        match self.object(id) {
             Some(DirectoryObject::User(user)) => {
                 user.account_enabled != Some(false)
                     && !self.is_guest(id, user)
@@ -124,6 +128,11 @@ impl<'a> Known<'a> {
             }
             _ => false,
         }
+    }
+
+    /// What the principal is, as far as it could be resolved.
+    pub(super) fn object(&self, id: &PrincipalId) -> Option<&'a DirectoryObject> {
+        self.objects.get(id).copied()
     }
 
     fn holder(
@@ -205,7 +214,7 @@ impl<'a> Known<'a> {
         }
         match (self.is_guest(id, user), home) {
             (true, home) => {
-                let listed = self.facts.guests.get(id);
+                let listed = self.guests.get(id).copied();
                 let domains: Vec<&str> =
                     [Some(user), listed].into_iter().flatten().flat_map(guest_domains).collect();
                 let by_home = match home {
@@ -236,7 +245,7 @@ impl<'a> Known<'a> {
     /// Whether an account belongs to somebody outside, by any of the signs there are.
     fn is_guest(&self, principal: &PrincipalId, user: &User) -> bool {
         let upn = user.user_principal_name.as_deref();
-        self.facts.guests.contains_key(principal)
+        self.guests.contains_key(principal)
             || user.user_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("guest"))
             || upn.and_then(external_mark).is_some()
     }

@@ -1,6 +1,7 @@
 //! Every way to hold a role, one after the other: assignments, schedules, groups, permissions.
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
@@ -33,7 +34,7 @@ pub fn grants(facts: &Facts, tenant: &Tenant) -> Vec<Grant> {
             let held = Held::Assignment { assignment: assignment.id.clone() };
             found.push(grant(facts, at, holder, held, term));
         }
-        groups.extend(own_group(facts, &assignment.id, at, term, false));
+        groups.extend(own_group(&known, &assignment.id, at, term, false));
     }
     let mut derived = Vec::new();
     let active = unmatched.into_iter().map(|schedule| (schedule, false));
@@ -41,7 +42,7 @@ pub fn grants(facts: &Facts, tenant: &Tenant) -> Vec<Grant> {
     for (schedule, eligible) in active.chain(eligible) {
         let at = At::of_schedule(schedule);
         let term = Term::of(schedule);
-        groups.extend(own_group(facts, &schedule.id, at, term, eligible));
+        groups.extend(own_group(&known, &schedule.id, at, term, eligible));
         let Some(holder) = known.of_principal(at.principal) else { continue };
         let id = schedule.id.clone();
         let held = if eligible {
@@ -142,8 +143,10 @@ fn terms(facts: &Facts) -> (Vec<Option<Term>>, Vec<&ScheduleInstance>) {
     }
     let numbered = || facts.assignments.iter().enumerate();
     let by_id: HashMap<&AssignmentId, usize> = numbered().map(|(n, it)| (&it.id, n)).collect();
-    let by_place: HashMap<_, usize> =
-        numbered().map(|(n, it)| (At::of_assignment(it).key(), n)).collect();
+    // Seldom asked for.
+    let by_place = LazyCell::new(|| -> HashMap<_, usize> {
+        numbered().map(|(n, it)| (At::of_assignment(it).key(), n)).collect()
+    });
     let mut unmatched = Vec::new();
     for schedule in &facts.active {
         let named = schedule.role_assignment_origin_id.as_ref().and_then(|id| by_id.get(id));
@@ -196,13 +199,13 @@ struct OwnGroup<'a> {
 }
 
 fn own_group<'a>(
-    facts: &Facts,
+    known: &Known<'_>,
     through: &'a AssignmentId,
     at: At<'a>,
     term: Term,
     eligible: bool,
 ) -> Option<OwnGroup<'a>> {
-    let Some(DirectoryObject::Group(group)) = facts.objects.get(at.principal) else { return None };
+    let Some(DirectoryObject::Group(group)) = known.object(at.principal) else { return None };
     let name = shown(group.display_name.as_deref(), at.principal);
     Some(OwnGroup { through, at, name, term, eligible })
 }
