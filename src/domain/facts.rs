@@ -18,7 +18,9 @@ pub use self::directory::{
     RoleAssignment, RoleDefinition, ScheduleInstance, ServicePrincipal, User,
 };
 pub use self::gap::{Gap, GapCause, Part};
-pub use self::policies::{GovernanceRelationship, InboundTrust, PartnerEntry};
+pub use self::policies::{
+    GovernanceRelationship, InboundTrust, PartnerEntry, ServiceProviderConstraints,
+};
 pub use self::relationships::{
     AccessAssignment, AccessContainer, AccessDetails, Customer, DelegatedAdminRelationship,
     UnifiedRole,

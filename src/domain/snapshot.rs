@@ -216,10 +216,10 @@ mod tests {
         not JSON: expected value at line 1 column 1; if it was cut off on its way, export it again
         no snapshot of a tenant: not an object; `partner-warden facts export` writes one
         no snapshot of a tenant: missing field `version` at line 1 column 2; `partner-warden facts export` writes one
-        not JSON: EOF while parsing an object at line 50 column 3; if it was cut off on its way, export it again
+        not JSON: EOF while parsing a string at line 50 column 17; if it was cut off on its way, export it again
         a snapshot of version 2, and this program reads version 1; export it again with this program, or use the one that wrote it
         tenant.id: UUID parsing failed: invalid character: found `w` at 0 at line 4 column 49; export it again
-        the snapshot: missing field `readAt` at line 110 column 1; export it again
+        the snapshot: missing field `readAt` at line 111 column 1; export it again
         facts.assignments[0]: missing field `principalId` at line 16 column 7; export it again
         facts.assignments: is left out, and nothing would be known of it; export it again
         not JSON: control character (\u0000-\u001F) found while parsing a string at line 1 column 29; if it was cut off on its way, export it again

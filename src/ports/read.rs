@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::{Listed, PortError};
 use crate::domain::facts::{
     DirectoryObject, GivenAccount, GovernanceRelationship, InboundTrust, Member, PartnerApp,
-    PartnerEntry, RoleAssignment, RoleDefinition, ScheduleInstance, User,
+    PartnerEntry, RoleAssignment, RoleDefinition, ScheduleInstance, ServiceProviderConstraints,
+    User,
 };
 use crate::domain::id::{PartnerId, PrincipalId, TenantId};
 use crate::domain::roster::AccountName;
@@ -106,13 +107,13 @@ pub trait ReadCrossTenantAccess: Send + Sync {
     async fn partner_entries(&self, tenant: TenantId) -> Listed<PartnerEntry>;
     /// What is trusted of a tenant without an entry, or whose entry does not say.
     async fn default_trust(&self, tenant: TenantId) -> Result<InboundTrust, PortError>;
-    /// The roles that each of these service providers may be given, by template id. One for which
-    /// Microsoft shows none is left out.
+    /// What each of these service providers may be given. One for which Microsoft shows nothing is
+    /// left out.
     async fn constraints(
         &self,
         tenant: TenantId,
         providers: &[PartnerId],
-    ) -> Listed<(PartnerId, Vec<String>)>;
+    ) -> Listed<(PartnerId, ServiceProviderConstraints)>;
 }
 
 /// `Policy.Read.All`: what is demanded of people who sign in.

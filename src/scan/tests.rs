@@ -123,11 +123,14 @@ fn a_table_fits_80_columns() {
     high       guest-with-role
                Alice (alice_contoso-reseller.example#EXT#@woodgrove.example), a
                guest of Contoso Reseller, holds User Administrator.
+    high       partner-app-privileged
+               Contoso Sync, an application of Contoso Reseller, holds Application
+               Administrator.
     high       unclassified-principal (not proven)
                principal 99999999-0000-0000-0000-000000000000 holds Reports Reader,
                and it cannot be told whose it is.
 
-    Woodgrove: 13 findings (4 critical, 9 high).
+    Woodgrove: 14 findings (4 critical, 10 high).
     partner-warden policy explain RULE says why it matters and how to mend it.
     ");
 }
@@ -199,10 +202,12 @@ fn a_table_fits_120_columns_and_all_others() {
     high       guest-with-role
                Alice (alice_contoso-reseller.example#EXT#@woodgrove.example), a guest of Contoso Reseller, holds User
                Administrator.
+    high       partner-app-privileged
+               Contoso Sync, an application of Contoso Reseller, holds Application Administrator.
     high       unclassified-principal (not proven)
                principal 99999999-0000-0000-0000-000000000000 holds Reports Reader, and it cannot be told whose it is.
 
-    Woodgrove: 13 findings (4 critical, 9 high).
+    Woodgrove: 14 findings (4 critical, 10 high).
     partner-warden policy explain RULE says why it matters and how to mend it.
     ");
     for width in [60, 80, 100, 120, 160] {
@@ -491,6 +496,19 @@ fn the_json_has_the_form_that_is_documented() {
               "heldBy": "02268557-11a9-fbde-2361-e21713824f85-GlobalAdministrator"
             },
             {
+              "finding": "unlisted-partner",
+              "severity": "high",
+              "partner": {
+                "id": "33333333-3333-3333-3333-333333333333",
+                "name": "“Fabrikam” (calls itself so; tenant 33333333-3333-3333-3333-333333333333)",
+                "listed": false
+              },
+              "subject": "tenant governance relationship",
+              "text": "“Fabrikam” (calls itself so; tenant 33333333-3333-3333-3333-333333333333) governs this tenant by a tenant governance relationship and the policy does not name it.",
+              "certain": true,
+              "respond": "ticket"
+            },
+            {
               "finding": "unreadable",
               "severity": "high",
               "partner": {
@@ -499,7 +517,7 @@ fn the_json_has_the_form_that_is_documented() {
                 "listed": false
               },
               "subject": "guest accounts",
-              "text": "Unknown, because the guest accounts could not be read whole: (detail). The application permission it takes: User.Read.All. Unknown with it: privileged-role, role-not-allowed, guest-with-role, role-via-group, standing-access, allowance-expired.",
+              "text": "Unknown, because the guest accounts could not be read whole: (detail). The application permission it takes: User.Read.All. Unknown with it: guest-with-role, mfa-not-enforced, mfa-exempted, inbound-trust and every other finding about who holds which role.",
               "certain": false,
               "respond": "ticket"
             }
@@ -525,6 +543,11 @@ fn the_json_has_the_form_that_is_documented() {
           "page": "…"
         },
         "role-not-allowed": {
+          "why": "…",
+          "mend": "…",
+          "page": "…"
+        },
+        "unlisted-partner": {
           "why": "…",
           "mend": "…",
           "page": "…"

@@ -262,8 +262,13 @@ fn a_finding_is_explained_with_what_the_policy_does_about_it() {
 
     What is read for it, and the permission that takes
       directory role assignments: RoleManagement.Read.Directory
+      active role schedules of Privileged Identity Management: RoleAssignmentSchedule.Read.Directory
+      eligible role schedules of Privileged Identity Management: RoleEligibilitySchedule.Read.Directory
       principals that hold roles: Directory.Read.All
+      members of groups that hold roles: GroupMember.Read.All
       guest accounts: User.Read.All
+      partner entries of the cross-tenant access policy: Policy.Read.All
+      tenant governance relationships: TenantGovernance-Relationship.Read.All
 
     What this policy does about it
       revoke, ticket to security; mode enforce

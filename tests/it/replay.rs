@@ -123,6 +123,8 @@ fn what_cannot_be_replayed_is_told_and_is_not_passed_over() {
 fn an_event_of_no_tenant_is_left_out_where_there_are_several() {
     let policy = std::fs::read_to_string(POLICY).unwrap();
     let second = "  - id: 99999999-9999-9999-9999-999999999999\n    name: Fabrikam\n\nrespond:";
+    // Without the policy's own tests, which would have to say which tenant they are about.
+    let policy = policy.split("\ntests:").next().unwrap();
     let two = policy.replacen("respond:", second, 1);
     let (_folder, two) = file("two.yaml", two.as_bytes());
     let run = replay(&["--policy", &two, GROUP]);

@@ -75,7 +75,7 @@ async fn observe_changes_nothing_and_says_what_it_would_have_done(on: Backend) {
 
     About privileged-role
     A privileged role lets its holder take over accounts or the whole tenant. Held by a partner it works outside your own conditional access, so whoever breaks into the partner is inside your tenant; NOBELIUM used exactly that.
-    Mend: Give the partner only the roles its work needs (Microsoft lists them by task), for a limited time. To take this one away: Microsoft 365 admin center > Settings > Partner relationships > the partner > Remove roles; for a guest or an account of your own: Microsoft Entra admin center > Roles & admins > the role > Assignments > Remove.
+    Mend: Give the partner only the roles its work needs (Microsoft lists them by task), for a limited time. To take this one away: Microsoft 365 admin center > Settings > Partner relationships > the partner > Remove roles; for a guest or an account of your own: Microsoft Entra admin center > Roles & admins > the role > Assignments > Remove (one that may be activated: the tab Eligible assignments; one that is held by being in a group: Groups > the group > Members).
     https://learn.microsoft.com/entra/identity/role-based-access-control/privileged-roles-permissions
 
     About role-not-allowed

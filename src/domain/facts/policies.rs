@@ -1,5 +1,6 @@
 //! What a tenant's policies say about other organisations, as Microsoft Graph tells it.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// `crossTenantAccessPolicyConfigurationPartner`, as far as it is used.
@@ -33,6 +34,22 @@ pub struct InboundTrust {
     /// That the device is joined over there.
     #[serde(default, rename = "isHybridAzureADJoinedDeviceAccepted")]
     pub is_hybrid_joined_device_accepted: Option<bool>,
+}
+
+/// `delegatedAdminServiceProviderConstraints`: what a service provider may be given.
+///
+/// Source: Microsoft Graph metadata (v1.0); the documentation does not have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceProviderConstraints {
+    /// The roles, by template id.
+    pub allowed_role_template_ids: Vec<String>,
+    /// When they were changed last.
+    #[serde(default)]
+    pub last_modified_date_time: Option<Timestamp>,
+    /// When they were made.
+    #[serde(default)]
+    pub created_date_time: Option<Timestamp>,
 }
 
 /// A tenant governance relationship: one more way to let another tenant administer this one.

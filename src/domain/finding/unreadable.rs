@@ -140,7 +140,11 @@ mod tests {
         for (part, blinds) in [
             (Part::RoleAssignments, "every finding about roles"),
             (Part::EligibleSchedules, "every finding about roles"),
-            (Part::ActiveSchedules, "standing-access and every other finding about roles"),
+            (
+                Part::ActiveSchedules,
+                "standing-access, dedicated-account-drift, partner-app-privileged, \
+                 support-access-lingering and every other finding about who holds which role",
+            ),
             (Part::Principals, "unclassified-principal and every other finding about roles"),
             (
                 Part::GroupMembers,

@@ -170,7 +170,11 @@ async fn holders(readers: &Readers, tenant: &Tenant, reading: &mut Reading<'_>, 
     facts.objects = reading.taken(Part::Principals, objects).into_iter().collect();
     facts.units = names.into_iter().map(|(id, name)| (format!("{UNIT}{id}"), name)).collect();
     let constraints = reading.taken(Part::ServiceProviderConstraints, constraints);
-    facts.constraints = constraints.into_iter().collect();
+    for (provider, constraints) in constraints {
+        let since = constraints.last_modified_date_time.or(constraints.created_date_time);
+        facts.constraints_since.extend(since.map(|since| (provider, since)));
+        facts.constraints.insert(provider, constraints.allowed_role_template_ids);
+    }
 }
 
 /// Who is in the tenant's own groups that hold roles, what applications partners have here, and

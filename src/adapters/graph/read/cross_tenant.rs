@@ -8,7 +8,9 @@ use serde::Deserialize;
 use super::super::Graph;
 use super::super::batch::{Asked, Get};
 use super::{garbled, unless_absent};
-use crate::domain::facts::{GovernanceRelationship, InboundTrust, PartnerEntry};
+use crate::domain::facts::{
+    GovernanceRelationship, InboundTrust, PartnerEntry, ServiceProviderConstraints,
+};
 use crate::domain::id::{PartnerId, TenantId};
 use crate::ports::{
     Failure, Listed, PortError, ReadCrossTenantAccess, ReadGovernance, ReadTenantNames,
@@ -29,15 +31,6 @@ struct DefaultSettings {
     inbound_trust: Option<InboundTrust>,
 }
 
-/// `delegatedAdminServiceProviderConstraints`, as far as it is used.
-///
-/// Source: Microsoft Graph metadata (v1.0); the documentation does not have it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Constraints {
-    allowed_role_template_ids: Vec<String>,
-}
-
 #[async_trait]
 impl ReadCrossTenantAccess for Graph {
     async fn partner_entries(&self, tenant: TenantId) -> Listed<PartnerEntry> {
@@ -56,7 +49,7 @@ impl ReadCrossTenantAccess for Graph {
         &self,
         tenant: TenantId,
         providers: &[PartnerId],
-    ) -> Listed<(PartnerId, Vec<String>)> {
+    ) -> Listed<(PartnerId, ServiceProviderConstraints)> {
         let of = |provider: &PartnerId| {
             let (id, what) = (provider.to_string(), "serviceProviderConstraints");
             Get::new(&["policies", "crossTenantAccessPolicy", "partners", &id, what], "")
@@ -67,8 +60,8 @@ impl ReadCrossTenantAccess for Graph {
             match answer {
                 Ok(json) => {
                     // In whatever other shape it comes, it tells of no constraints.
-                    if let Ok(constraints) = serde_json::from_value::<Constraints>(json) {
-                        items.push((*provider, constraints.allowed_role_template_ids));
+                    if let Ok(constraints) = serde_json::from_value(json) {
+                        items.push((*provider, constraints));
                     }
                 }
                 // Microsoft does not say who may read them, nor that there are any.
