@@ -483,8 +483,8 @@ tenants:
 fn a_file_that_unfolds_without_end_is_refused() {
     let mut text = "version: 1\ntenants: []\na: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
-        let of = format!("*a{}", level - 1);
-        text.push_str(&format!("b{level}: &a{level} [{}]\n", [of.as_str(); 9].join(", ")));
+        let of = [format!("*a{}", level - 1).as_str(); 9].join(", ");
+        text.push_str(&[&format!("b{level}: &a{level} ["), &of, "]\n"].concat());
     }
     let problems = Policy::parse(&text).unwrap_err();
     assert_eq!(problems.len(), 1, "{problems:?}");
