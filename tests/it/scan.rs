@@ -1,8 +1,14 @@
 //! `scan` and `facts export`, as a person or a program runs them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use partner_warden::domain::facts::{Gap, GapCause, Part};
+use partner_warden::domain::finding::rules;
+use partner_warden::domain::grant::grants;
+use partner_warden::domain::policy::Policy;
+use partner_warden::domain::snapshot::Snapshot;
 use partner_warden::sim::{CONTOSO, Rule, Scenario, Tenant, Then, WOODGROVE};
 use serde_json::Value;
 
@@ -448,4 +454,53 @@ async fn a_scan_is_written_into_a_file_that_its_owner_alone_reads() {
     }
     let json: Value = serde_json::from_str(&read(&town, "scan.out")).unwrap();
     assert_eq!(json["tenants"][0]["name"], "Woodgrove");
+}
+
+/// Every finding there is of a customer's tenant, and each instance of it once: what shows at one
+/// look on the simulated tenant in which everything is wrong, what shows over time, and what was not
+/// read.
+#[tokio::test]
+async fn everything_that_is_wrong_is_told_and_each_thing_once() {
+    let policy = include_str!("../data/everything.yaml");
+    let town = Town::new(Scenario::everything(), policy).await;
+    let live = warden(&town, &["scan", "--format", "json"]).await;
+    assert_eq!(live.code, Some(1), "{live:?}");
+    let adatum = |json: &Value| json["tenants"][2].clone();
+    assert_eq!(adatum(&live.json())["findings"], serde_json::json!([]), "nothing is wrong there");
+    only_read(&town);
+
+    let facts = ["facts", "export", "--tenant", "Woodgrove", "--output", "woodgrove.json"];
+    assert_eq!(warden(&town, &facts).await.code, Some(0));
+    let mut snapshot = Snapshot::parse(read(&town, "woodgrove.json").as_bytes()).unwrap();
+    let parsed = Policy::parse(policy).unwrap().policy;
+    let tenant = &parsed.roster.tenants[0];
+    let taken_before = grants(&snapshot.facts, tenant)
+        .into_iter()
+        .find(|it| it.principal_name == "AdminAgents" && it.role.name == "Global Administrator");
+    snapshot.facts.taken_away.insert(taken_before.unwrap().key(), 1);
+    let (part, cause) = (Part::ServiceProviderConstraints, GapCause::Denied);
+    snapshot.facts.gaps.push(Gap { part, cause, detail: "refused".to_owned() });
+    std::fs::write(of(&town, "later.json"), snapshot.to_json()).unwrap();
+    let scan = warden(&town, &["scan", "--facts", "later.json", "--format", "json"]).await;
+    assert_eq!(scan.code, Some(1), "{scan:?}");
+
+    let names = |json: &Value, tenant: usize| -> BTreeSet<String> {
+        let findings = json["tenants"][tenant]["findings"].as_array().unwrap().iter();
+        findings.map(|it| it["finding"].as_str().unwrap().to_owned()).collect()
+    };
+    let json = live.json();
+    let mut seen = names(&json, 0);
+    seen.extend(names(&json, 1));
+    seen.extend(names(&scan.json(), 0));
+    // Partner Center is asked by an account, which the simulated tenant does not configure here.
+    let all = rules().map(|rule| rule.name.as_str().to_owned());
+    let all: BTreeSet<String> = all.filter(|name| name != "dap-active").collect();
+    assert_eq!(seen, all);
+    for json in [live.json(), scan.json()] {
+        let mut told = found(&json);
+        let number = told.len();
+        told.sort();
+        told.dedup();
+        assert_eq!(told.len(), number, "nothing is told twice: {told:#?}");
+    }
 }

@@ -148,11 +148,12 @@ mod tests {
             (Part::Principals, "unclassified-principal and every other finding about roles"),
             (
                 Part::GroupMembers,
-                "role-via-group, dedicated-account-drift, partner-app-privileged and every other \
-                 finding about who holds which role",
+                "role-via-group, dedicated-account-drift, mfa-not-enforced, mfa-exempted, \
+                 inbound-trust, partner-app-privileged and every other finding about who holds which \
+                 role",
             ),
             (Part::RoleDefinitions, "privileged-role"),
-            (Part::Accounts, "dedicated-account-drift"),
+            (Part::Accounts, "dedicated-account-drift, mfa-not-enforced, mfa-exempted"),
             (Part::PartnerApps, "unlisted-partner, partner-app-privileged, allowance-expired"),
             (Part::ServiceProviderConstraints, "support-access-lingering"),
         ] {
