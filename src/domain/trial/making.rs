@@ -94,6 +94,8 @@ impl Making {
                 self.facts.conditional_access.push(demands_mfa(state, None));
             }
             Fact::MfaExempts(partner) => {
+                // Somebody has to be there to be left out.
+                self.entry(*partner);
                 self.facts.conditional_access.push(demands_mfa("enabled", Some(*partner)));
             }
             Fact::ConditionalAccess(policy) => self.facts.conditional_access.push(policy.clone()),

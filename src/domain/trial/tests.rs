@@ -227,6 +227,7 @@ fn the_short_form_makes_the_facts_that_graph_would_tell() {
     let report = facts("{mfa: report-only}");
     assert_eq!(report.conditional_access[0]["state"], "enabledForReportingButNotEnforced");
     let exempt = facts("{mfaExempts: Contoso Reseller}");
+    assert_eq!(exempt.partner_entries[0].is_service_provider, Some(true));
     let users = &exempt.conditional_access[0]["conditions"]["users"];
     let members = &users["excludeGuestsOrExternalUsers"]["externalTenants"]["members"];
     assert_eq!(members[0], "22222222-2222-2222-2222-222222222222");
