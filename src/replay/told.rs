@@ -96,7 +96,11 @@ fn line(happening: &Happening) -> String {
             let sinks: Vec<&str> = sinks.iter().map(|sink| sink.0.as_str()).collect();
             let _ = write!(line, " to {}", sinks.join(", "));
         }
-        _ => {}
+        Effect::Revoke
+        | Effect::Ask
+        | Effect::Describe
+        | Effect::Ticket { .. }
+        | Effect::Record => {}
     }
     line
 }
