@@ -486,6 +486,7 @@ impl Warden {
 
     /// On AWS, has the schedule come round each second from now on and not each minute, as long as
     /// what this returns is held. One process has a schedule of its own.
+    #[cfg_attr(not(feature = "aws"), expect(clippy::unused_self, reason = "only AWS is hastened"))]
     pub(crate) fn hasten(&self) -> JoinSet<()> {
         #[cfg_attr(not(feature = "aws"), expect(unused_mut, reason = "only AWS is hastened"))]
         let mut ticking = JoinSet::new();
