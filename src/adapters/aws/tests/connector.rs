@@ -47,7 +47,7 @@ async fn what_aws_answers_is_what_the_sdk_judges_by() {
     let denied = denied.await;
     assert_eq!(read(denied.origin.as_str()).await.unwrap_err().kind, Failure::Denied);
     assert_eq!(denied.asked().len(), 1);
-    // The kind of error stands in a header, as in an answer to a request for no body.
+    // Without a body, the kind of error stands in a header.
     let throttled = Server::start(|asked| match asked.before {
         0 => with(status(400), "x-amzn-errortype", "ThrottlingException"),
         _ => ok(&json!({"SecretString": "hunter2"})),
