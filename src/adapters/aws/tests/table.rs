@@ -11,7 +11,8 @@ use crate::adapters::behaviour::ledger::{case, conclusion, outcome, planned, ste
 use crate::adapters::behaviour::{at, tenant};
 use crate::domain::case::Case;
 use crate::domain::finding::testing::{CONTOSO, WOODGROVE};
-use crate::domain::id::{PartnerId, Sha256Hex, StepId};
+use crate::domain::grant::Held;
+use crate::domain::id::{AssignmentId, PartnerId, Sha256Hex, StepId};
 use crate::domain::plan::{Step, StepState};
 use crate::domain::record::link;
 use crate::domain::signal::{Sender, Signal, Subject};
@@ -50,7 +51,8 @@ fn many(partners: u32) -> Conclusion {
 fn step(number: usize) -> Step {
     let [mut step, _] = steps();
     step.id = StepId(Sha256Hex::of(&number.to_be_bytes()));
-    step.grant.assignment.0 = format!("assignment-{number}");
+    let assignment = AssignmentId(format!("assignment-{number}"));
+    step.grant.held = Held::Assignment { assignment };
     step
 }
 
