@@ -51,8 +51,7 @@ fn many(partners: u32) -> Conclusion {
 fn step(number: usize) -> Step {
     let [mut step, _] = steps();
     step.id = StepId(Sha256Hex::of(&number.to_be_bytes()));
-    let assignment = AssignmentId(format!("assignment-{number}"));
-    step.grant.held = Held::Assignment { assignment };
+    step.grant.held = Held::Assignment { assignment: AssignmentId(format!("no-{number}")) };
     step
 }
 
@@ -99,10 +98,8 @@ async fn a_throttled_table_is_asked_again_for_a_while() {
     between.refuse("Query", usize::MAX, &throttled());
     let error = given.store.cases(tenant(WOODGROVE)).await.unwrap_err();
     assert_eq!(error.kind, Failure::Throttled(None));
-    assert_eq!(
-        error.said,
-        "asking the table was answered with ProvisionedThroughputExceededException"
-    );
+    let said = "asking the table was answered with ProvisionedThroughputExceededException";
+    assert_eq!(error.said, said);
     assert_eq!(between.count("Query"), 4);
 }
 
