@@ -1,5 +1,6 @@
 //! `scan`: every partner of every tenant judged now, read-only, for people and for programs.
 
+pub mod html;
 pub mod table;
 #[cfg(test)]
 mod tests;

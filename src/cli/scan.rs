@@ -15,7 +15,7 @@ use crate::domain::snapshot::Snapshot;
 use crate::ports::Clock as _;
 use crate::scan::table::{Paper, WIDTHS};
 use crate::scan::view::View;
-use crate::scan::{table, verdict};
+use crate::scan::{html, table, verdict};
 
 /// What is said below the options.
 pub const HELP: &str = "\
@@ -62,6 +62,8 @@ pub enum Format {
     Table,
     /// For programs: JSON, as docs/scan.md describes it.
     Json,
+    /// For people: one HTML file that needs no network and no script.
+    Html,
 }
 
 /// Does it. The exit code says what it came to.
@@ -100,6 +102,7 @@ fn told(command: &Scan, policy: &Policy, snapshots: &[Snapshot]) -> anyhow::Resu
     let text = match command.format {
         Format::Table => table::text(&view, paper(command.output.is_none())),
         Format::Json => view.to_json(),
+        Format::Html => html::page(&view),
     };
     match &command.output {
         Some(path) => file::put(path, &text, true)?,

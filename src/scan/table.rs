@@ -29,7 +29,7 @@ pub struct Paper {
 }
 
 /// Severities, the worst first.
-const SEVERITIES: [Severity; 5] =
+pub(super) const SEVERITIES: [Severity; 5] =
     [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
 
 /// Codes of "Select Graphic Rendition" (ECMA-48, section 8.3.117).
@@ -224,7 +224,7 @@ fn row(grant: &GrantView) -> Vec<String> {
     vec![role, holder, how(grant), until(grant.ends), policy]
 }
 
-fn how(grant: &GrantView) -> String {
+pub(super) fn how(grant: &GrantView) -> String {
     let kind = match grant.principal.kind {
         PrincipalKind::ForeignGroup => "delegated",
         PrincipalKind::Guest => "guest",
@@ -326,10 +326,10 @@ fn until(ends: Option<Timestamp>) -> String {
     ends.map_or_else(|| "-".to_owned(), day)
 }
 
-fn day(at: Timestamp) -> String {
+pub(super) fn day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d").to_string()
 }
 
-fn minute(at: Timestamp) -> String {
+pub(super) fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }

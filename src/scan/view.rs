@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::domain::conditional_access::{Access, Coverage, Mfa, coverage};
 use crate::domain::facts::{DelegatedAdminRelationship, Facts, Gap, GapCause, Part};
 use crate::domain::finding::{Finding, FindingName, Severity, blinded_by};
 use crate::domain::grant::{Grant, Held, PrincipalKind, named};
@@ -49,6 +50,9 @@ pub struct TenantView {
     /// Other tenants that govern this one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub governed_by: Vec<GovernedBy>,
+    /// Whether the people of each partner are made to use MFA, by the way they come in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub coverage: Vec<CoverageView>,
     /// What breaks the policy, the most severe first.
     pub findings: Vec<FindingView>,
     /// What could not be read.
@@ -188,6 +192,21 @@ pub enum Stands {
     NotAllowed,
 }
 
+/// Whether some of a partner's people are made to use MFA.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CoverageView {
+    /// The partner.
+    pub partner: Whom,
+    /// The way they come in.
+    pub access: Access,
+    /// Whether they are made to use MFA.
+    pub mfa: Mfa,
+    /// Where MFA has to be done if it is demanded; left out where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<&'static str>,
+}
+
 /// A relationship of a partner with a customer.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -308,6 +327,7 @@ impl TenantView {
             name: shown(relationship.governing_tenant_name.as_deref()),
             status: shown(relationship.status.as_deref()),
         });
+        let covered = coverage(scan.facts, tenant, &scan.grants);
         Self {
             id: tenant.id,
             name: one_line(&tenant.name),
@@ -317,6 +337,7 @@ impl TenantView {
             complete: scan.gaps.is_empty(),
             partners: partners(scan, policy),
             governed_by: governed_by.collect(),
+            coverage: covered.into_iter().map(CoverageView::new).collect(),
             findings: scan.findings.iter().map(|it| finding(it, policy)).collect(),
             gaps: scan.gaps.iter().map(gap).collect(),
         }
@@ -438,6 +459,14 @@ impl GrantView {
             ends: grant.ends,
             stands: stands(grant, scan.tenant, policy, scan.judged_at),
         }
+    }
+}
+
+impl CoverageView {
+    fn new(covered: Coverage) -> Self {
+        let place = covered.place();
+        let partner = whom(&covered.partner);
+        Self { partner, access: covered.access, mfa: covered.mfa, place }
     }
 }
 
