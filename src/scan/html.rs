@@ -22,7 +22,7 @@ const DRAWN: usize = 24;
 /// The height of a line of the picture, in its own units.
 const LINE: usize = 38;
 /// Most characters of a name in the picture.
-const NAME: usize = 28;
+const NAME: usize = 31;
 
 /// The report: one whole HTML document.
 pub fn page(view: &View) -> String {
