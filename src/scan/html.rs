@@ -103,7 +103,7 @@ fn verdict(tenant: &TenantView) -> String {
     let found = || tenant.findings.iter().filter(|it| it.finding != FindingName::Unreadable);
     let many = |severity| found().filter(|it| it.severity == severity).count();
     let who = if tenant.side == Side::Partner { "customer" } else { "partner" };
-    let mut text = match held {
+    let power = match held {
         0 => format!("No {who} was seen to hold a role"),
         _ => format!(
             "{} {} power in {}",
@@ -112,16 +112,17 @@ fn verdict(tenant: &TenantView) -> String {
             count(held, "way"),
         ),
     };
-    text += &format!("; {}", count(found().count(), "finding"));
+    let mut finds = vec![count(found().count(), "finding")];
     for severity in [Severity::Critical, Severity::High] {
         if many(severity) > 0 {
-            text += &format!(", {} {}", many(severity), severity.as_str());
+            finds.push(format!("{} {}", many(severity), severity.as_str()));
         }
     }
+    let mut parts = vec![power, finds.join(", ")];
     if !tenant.gaps.is_empty() {
-        text += &format!("; {} could not be read", count(tenant.gaps.len(), "part"));
+        parts.push(format!("{} could not be read", count(tenant.gaps.len(), "part")));
     }
-    text + "."
+    parts.join("; ") + "."
 }
 
 fn of_finding(finding: &FindingView, view: &View) -> Markup {

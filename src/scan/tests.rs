@@ -519,7 +519,7 @@ fn the_json_has_the_form_that_is_documented() {
                 "listed": false
               },
               "subject": "guest accounts",
-              "text": "Unknown, because the guest accounts could not be read whole: (detail). The application permission it takes: User.Read.All. Unknown with it: privileged-role, role-not-allowed, guest-with-role, role-via-group, standing-access, allowance-expired.",
+              "text": "Unknown, because the guest accounts could not be read whole: (detail). The application permission it takes: User.Read.All. Unknown with it: privileged-role, role-not-allowed, guest-with-role, role-via-group, standing-access, mfa-not-enforced, mfa-exempted, inbound-trust, allowance-expired.",
               "certain": false,
               "respond": "ticket"
             }

@@ -99,6 +99,8 @@ test("it prints", async () => {
 
 test("a picture of it for the README", async () => {
   const { page } = await opened(1280, "light");
-  await page.screenshot({ path: process.env.PICTURE ?? join(out, "picture.png") });
+  const path = process.env.PICTURE ?? join(out, "picture.png");
+  const picture = await page.screenshot({ path });
+  assert.ok(picture.length > 20_000 && picture.length <= 300_000, `${picture.length} bytes`);
   await page.close();
 });
