@@ -13,8 +13,8 @@ FUZZ_SECONDS ?= 10
 FUZZ_TARGETS ?= $(shell $(FUZZ) list)
 
 .PHONY: help demo test check fmt doc bless fuzz fuzz-lock test-forwarders forwarder-tools test-aws \
-	bench-findings lint-infra test-lambda measure-aws bench-start build-lambda deploy invoke redrive \
-	logs destroy aws-demo
+	bench-findings lint-infra test-report picture chromium test-lambda measure-aws bench-start \
+	build-lambda deploy invoke redrive logs destroy aws-demo
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,26 @@ forwarder-tools:
 		|| { echo "make test-forwarders needs $$tool, which is not on the PATH"; exit 1; }; done
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' \
 		|| { echo "make test-forwarders needs Node.js 20 or later; this is $$(node --version)"; exit 1; }
+
+test-report: chromium tests/report/node_modules/.package-lock.json ## Look at the HTML report of a scan in a browser
+	cargo build --locked
+	node --test tests/report/
+
+picture: chromium tests/report/node_modules/.package-lock.json ## Take docs/report.png anew from the HTML report
+	cargo build --locked
+	PICTURE=docs/report.png node --test tests/report/
+
+tests/report/node_modules/.package-lock.json: tests/report/package-lock.json
+	npm ci --prefix tests/report --no-audit --no-fund
+	@touch $@
+
+chromium:
+	@for tool in node npm; do command -v $$tool >/dev/null \
+		|| { echo "make test-report needs $$tool, which is not on the PATH"; exit 1; }; done
+	@test -n "$$CHROME" || command -v chromium google-chrome >/dev/null \
+		|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update \
+		&& apt-get install -y --no-install-recommends chromium fonts-dejavu-core; } \
+		|| { echo 'no Chromium: put chromium or google-chrome on the PATH, or set CHROME'; exit 1; }
 
 # --- AWS: docs/aws.md
 

@@ -22,7 +22,7 @@ const DRAWN: usize = 24;
 /// The height of a line of the picture, in its own units.
 const LINE: usize = 38;
 /// Most characters of a name in the picture.
-const NAME: usize = 34;
+const NAME: usize = 31;
 
 /// The report: one whole HTML document.
 pub fn page(view: &View) -> String {
@@ -62,7 +62,7 @@ fn of_tenant(n: usize, tenant: &TenantView, view: &View) -> Markup {
             h2 id=(id) { (tenant.name) }
             p.soft {
                 (tenant.id) " · read " (minute(tenant.read_at))
-                @if tenant.judged_at != tenant.read_at { " · judged as of " (minute(tenant.judged_at)) }
+                @if minute(tenant.judged_at) != minute(tenant.read_at) { " · judged as of " (minute(tenant.judged_at)) }
             }
             p.verdict { (verdict(tenant)) }
             h3 { "Findings" }
@@ -103,7 +103,7 @@ fn verdict(tenant: &TenantView) -> String {
     let found = || tenant.findings.iter().filter(|it| it.finding != FindingName::Unreadable);
     let many = |severity| found().filter(|it| it.severity == severity).count();
     let who = if tenant.side == Side::Partner { "customer" } else { "partner" };
-    let mut text = match held {
+    let power = match held {
         0 => format!("No {who} was seen to hold a role"),
         _ => format!(
             "{} {} power in {}",
@@ -112,16 +112,17 @@ fn verdict(tenant: &TenantView) -> String {
             count(held, "way"),
         ),
     };
-    text += &format!("; {}", count(found().count(), "finding"));
+    let mut finds = vec![count(found().count(), "finding")];
     for severity in [Severity::Critical, Severity::High] {
         if many(severity) > 0 {
-            text += &format!(", {} {}", many(severity), severity.as_str());
+            finds.push(format!("{} {}", many(severity), severity.as_str()));
         }
     }
+    let mut parts = vec![power, finds.join(", ")];
     if !tenant.gaps.is_empty() {
-        text += &format!("; {} could not be read", count(tenant.gaps.len(), "part"));
+        parts.push(format!("{} could not be read", count(tenant.gaps.len(), "part")));
     }
-    text + "."
+    parts.join("; ") + "."
 }
 
 fn of_finding(finding: &FindingView, view: &View) -> Markup {
@@ -182,9 +183,9 @@ fn picture(n: usize, tenant: &TenantView) -> Markup {
         div.wide tabindex="0" role="region" aria-label={ "Picture of " (tenant.name) } {
             svg viewBox={ "0 0 900 " (height) } role="img" aria-labelledby=(label) {
                 title id=(label) { "Partners of " (tenant.name) ", their principals and the roles these hold; the table below says the same" }
-                text.head x="10" y="18" { "Partner" }
+                text.head x="10" y="18" { "Partner (broken frame: not named)" }
                 text.head x="330" y="18" { "Principal" }
-                text.head x="650" y="18" { "Role (red frame: not allowed)" }
+                text.head x="650" y="18" { "Role (broken frame: not allowed)" }
                 @for mark in marks { (mark) }
             }
         }

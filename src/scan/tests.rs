@@ -478,6 +478,26 @@ fn the_json_has_the_form_that_is_documented() {
               "status": "active"
             }
           ],
+          "coverage": [
+            {
+              "partner": {
+                "id": "22222222-2222-2222-2222-222222222222",
+                "name": "Contoso Reseller",
+                "listed": true
+              },
+              "access": {
+                "by": "service-provider"
+              },
+              "mfa": {
+                "verdict": "cannot-be-shown",
+                "why": [
+                  {
+                    "why": "no conditional access policy is enabled, and whether security defaults are on was not read"
+                  }
+                ]
+              }
+            }
+          ],
           "findings": [
             {
               "finding": "privileged-role",
