@@ -41,6 +41,8 @@ pub struct Timing {
     pub deliver_again: Vec<SignedDuration>,
     /// The time between two requests for one tenant's audit log: Graph allows 5 in 10 seconds.
     pub audits_apart: SignedDuration,
+    /// The time between two requests for one tenant's conditional access: Graph allows 1 a second.
+    pub conditional_access_apart: SignedDuration,
 }
 
 impl Default for Timing {
@@ -63,6 +65,7 @@ impl Default for Timing {
                 hours(24),
             ],
             audits_apart: SignedDuration::from_secs(2),
+            conditional_access_apart: SignedDuration::from_secs(1),
         }
     }
 }
@@ -237,7 +240,7 @@ pub fn world(
     Ok(World {
         clock: Arc::new(SystemClock),
         service_principals: Arc::new(graph.service_principals()),
-        readers: readers(graph),
+        readers: readers(graph, timing),
         audit_content: Arc::new(management(config, http)?),
         revoke,
         ledger,
@@ -248,12 +251,18 @@ pub fn world(
 }
 
 /// What reads tenants: all of it asks Graph.
-pub fn readers(graph: Arc<Graph>) -> Readers {
+pub fn readers(graph: Arc<Graph>, timing: &Timing) -> Readers {
     Readers {
         roles: graph.clone(),
+        active: graph.clone(),
+        eligible: graph.clone(),
         objects: graph.clone(),
-        guests: graph.clone(),
-        partner_entries: graph.clone(),
+        users: graph.clone(),
+        groups: graph.clone(),
+        partner_apps: graph.clone(),
+        cross_tenant_access: graph.clone(),
+        conditional_access: Arc::new(graph.conditional_access(timing.conditional_access_apart)),
+        governance: graph.clone(),
         tenant_names: graph,
     }
 }

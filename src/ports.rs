@@ -3,6 +3,7 @@
 
 mod due;
 mod lambda;
+mod read;
 mod sweep;
 
 use std::fmt;
@@ -15,12 +16,12 @@ use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 use crate::domain::case::{Case, Outcome};
-use crate::domain::facts::{DirectoryObject, PartnerEntry, RoleAssignment, RoleDefinition, User};
-use crate::domain::id::{AssignmentId, PartnerId, PrincipalId, StepId, TenantId};
+use crate::domain::id::{AssignmentId, PrincipalId, StepId, TenantId};
 use crate::domain::plan::{History, Step};
 use crate::domain::record::Record;
 use crate::domain::secret::Secret;
 use crate::domain::signal::{Envelope, Sender, Signal, Subject};
+use crate::domain::text::count;
 use crate::domain::ticket::Message;
 use crate::wire::Verified;
 use crate::wire::partner_center::certificates::Published;
@@ -28,6 +29,11 @@ use crate::wire::token::KeySet;
 
 pub use self::due::{DueTenants, Later, Lease, Looks, RememberLooks, Settling, Sorted};
 pub use self::lambda::{Bury, Forward, NoteHeard};
+pub use self::read::{
+    ReadActiveSchedules, ReadConditionalAccess, ReadCrossTenantAccess, ReadEligibleSchedules,
+    ReadGovernance, ReadGroupMembers, ReadObjects, ReadPartnerApps, ReadRoles, ReadTenantNames,
+    ReadUsers,
+};
 pub use self::sweep::{
     AuditPage, AuditsFrom, Created, DeadLetter, DeadLetters, Heard, Kind, Marks, ReadAudits,
     ReadHeard, ReadSubscriptions, Redriven, WriteSubscriptions,
@@ -77,6 +83,19 @@ impl PortError {
         self.source = Some(Box::new(source));
         self
     }
+
+    /// The first of several, which says how many more there were. Nothing where there is none.
+    pub fn first_of(errors: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut errors = errors.into_iter();
+        let first = errors.next()?;
+        Some(match errors.count() {
+            0 => first,
+            more => {
+                let said = format!("{}; {} failed", first.said, count(more, "more request"));
+                Self { said, ..first }
+            }
+        })
+    }
 }
 
 /// The error with everything beneath it, for the one place where it is logged.
@@ -101,57 +120,27 @@ pub struct Listed<T> {
     pub failure: Option<PortError>,
 }
 
+impl<T> Listed<T> {
+    /// What was read, and all that failed on the way.
+    pub fn new(items: Vec<T>, failures: impl IntoIterator<Item = PortError>) -> Self {
+        Self { items, failure: PortError::first_of(failures) }
+    }
+
+    /// Nothing, and why.
+    pub fn failed(failure: PortError) -> Self {
+        Self { items: Vec::new(), failure: Some(failure) }
+    }
+
+    /// Nothing, since there was nothing to ask for.
+    pub fn nothing() -> Self {
+        Self { items: Vec::new(), failure: None }
+    }
+}
+
 /// The time.
 pub trait Clock: Send + Sync {
     /// The present moment.
     fn now(&self) -> Timestamp;
-}
-
-/// `RoleManagement.Read.Directory`: who holds which role, and which roles there are.
-#[async_trait]
-pub trait ReadRoles: Send + Sync {
-    /// Every directory role assignment.
-    async fn assignments(&self, tenant: TenantId) -> Listed<RoleAssignment>;
-    /// The role assignments of one principal.
-    async fn assignments_of(
-        &self,
-        tenant: TenantId,
-        principal: &PrincipalId,
-    ) -> Result<Vec<RoleAssignment>, PortError>;
-    /// Every role definition. Nothing where this cloud does not offer them.
-    async fn definitions(&self, tenant: TenantId) -> Listed<RoleDefinition>;
-}
-
-/// `Directory.Read.All`: what kind of objects principals are.
-#[async_trait]
-pub trait ReadObjects: Send + Sync {
-    /// The objects with these ids. Those that do not exist are left out.
-    async fn objects(
-        &self,
-        tenant: TenantId,
-        ids: &[PrincipalId],
-    ) -> Listed<(PrincipalId, DirectoryObject)>;
-}
-
-/// `User.Read.All`: which accounts are guests.
-#[async_trait]
-pub trait ReadGuests: Send + Sync {
-    /// Every guest account.
-    async fn guests(&self, tenant: TenantId) -> Listed<(PrincipalId, User)>;
-}
-
-/// `Policy.Read.All`: which partners the cross-tenant access policy names.
-#[async_trait]
-pub trait ReadPartnerEntries: Send + Sync {
-    /// Every partner entry.
-    async fn partner_entries(&self, tenant: TenantId) -> Listed<PartnerEntry>;
-}
-
-/// `CrossTenantInformation.ReadBasic.All`: what another tenant calls itself.
-#[async_trait]
-pub trait ReadTenantNames: Send + Sync {
-    /// The name, where it can be had. It decides nothing, so failing is nothing either.
-    async fn tenant_name(&self, tenant: TenantId, other: PartnerId) -> Option<String>;
 }
 
 /// `RoleManagement.ReadWrite.Directory`: take a role assignment away.

@@ -2,8 +2,10 @@
 
 mod audits;
 mod auth;
+mod batch;
 mod client_certificate;
 mod credential;
+mod pace;
 mod read;
 mod revoke;
 mod service_principal;
@@ -13,15 +15,21 @@ mod tests;
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::error::Category;
 use url::Url;
 
 pub use self::audits::AuditLogs;
 pub(super) use self::auth::{Scope, Tokens};
 pub use self::client_certificate::{ClientCertificate, NotACredential};
 pub use self::credential::{Credential, Identity};
+use self::pace::Pace;
+pub use self::read::ConditionalAccess;
+use self::read::garbled;
 use self::revoke::Revoker;
 pub use self::service_principal::ServicePrincipals;
 use self::subscribe::Subscriber;
@@ -40,6 +48,8 @@ pub struct Graph {
     scope: Scope,
     tokens: Arc<Tokens>,
     clock: Arc<dyn Clock>,
+    /// How far requests for one tenant are apart, where Graph wants them to be.
+    pace: Option<Pace>,
 }
 
 impl Graph {
@@ -53,7 +63,7 @@ impl Graph {
     ) -> Self {
         let identity = Identity::Reader;
         let tokens = Tokens::new(http, login, identity, credential, Arc::clone(&clock));
-        Self { scope: Scope::of(&origin), origin, tokens: Arc::new(tokens), clock }
+        Self { scope: Scope::of(&origin), origin, tokens: Arc::new(tokens), clock, pace: None }
     }
 
     /// The same connection with the power to revoke.
@@ -71,6 +81,13 @@ impl Graph {
         ServicePrincipals::new(self.clone())
     }
 
+    /// The same connection, reading conditional access with requests for one tenant this far
+    /// apart.
+    pub fn conditional_access(&self, apart: SignedDuration) -> ConditionalAccess {
+        let paced = Self { pace: Some(Pace::new(apart)), ..self.clone() };
+        ConditionalAccess::new(self.clone(), paced)
+    }
+
     /// The same connection with the power to subscribe.
     pub fn subscriber(&self) -> Subscriber {
         Subscriber(self.clone())
@@ -83,13 +100,21 @@ impl Graph {
         })
     }
 
-    /// Sends a request with the tenant's token; with a fresh one if the first is not accepted.
+    /// Sends a request with the tenant's token; with a fresh one if the first is not accepted. At
+    /// a pace, every repetition takes its turn too.
     async fn send(
         &self,
         tenant: TenantId,
         request: impl Fn(&Client) -> RequestBuilder,
     ) -> Result<Answer, PortError> {
-        self.tokens.send(WHOM, tenant, &self.scope, request).await
+        let Some(pace) = &self.pace else {
+            return self.tokens.send(WHOM, tenant, &self.scope, request).await;
+        };
+        let in_turn = || async {
+            tokio::time::sleep(pace.pause(tenant, self.clock.now())).await;
+            self.tokens.attempt(WHOM, tenant, &self.scope, &request).await
+        };
+        self.tokens.patiently(tenant, &self.scope, in_turn).await
     }
 
     /// Sends a request whose answer is JSON.
@@ -100,23 +125,29 @@ impl Graph {
         url: &Url,
         body: Option<&Value>,
     ) -> Result<Value, PortError> {
-        let answer = self
-            .send(tenant, |client| {
-                let request = client.request(method.clone(), url.clone());
-                match body {
-                    Some(body) => request.json(body),
-                    None => request,
-                }
-            })
-            .await?;
-        if !answer.status.is_success() {
-            return Err(refusal(&answer));
-        }
-        serde_json::from_slice(&answer.body).map_err(|error| {
+        let request = |client: &Client| {
+            let request = client.request(method.clone(), url.clone());
+            match body {
+                Some(body) => request.json(body),
+                None => request,
+            }
+        };
+        parsed(&self.send(tenant, request).await?)
+    }
+}
+
+/// An answer's JSON.
+fn parsed<T: DeserializeOwned>(answer: &Answer) -> Result<T, PortError> {
+    if !answer.status.is_success() {
+        return Err(refusal(answer));
+    }
+    serde_json::from_slice(&answer.body).map_err(|error| match error.classify() {
+        Category::Data => garbled(&error),
+        Category::Io | Category::Syntax | Category::Eof => {
             PortError::new(Failure::Unintelligible, format!("{WHOM} answered with no JSON"))
                 .because(error)
-        })
-    }
+        }
+    })
 }
 
 /// What Graph says when it says no.

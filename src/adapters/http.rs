@@ -107,6 +107,26 @@ impl Answer {
         let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
         Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
     }
+
+    /// The answer, unless it says that the server is busy or broken.
+    ///
+    /// # Errors
+    /// [`Failure::Throttled`] and [`Failure::Transient`].
+    pub(super) fn patient(self, whom: &str) -> Result<Self, PortError> {
+        let said = format!("{whom} answered {}", self.status.as_u16());
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => {
+                Err(PortError::new(Failure::Throttled(self.retry_after()), said))
+            }
+            StatusCode::SERVICE_UNAVAILABLE if self.retry_after().is_some() => {
+                Err(PortError::new(Failure::Throttled(self.retry_after()), said))
+            }
+            status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+                Err(PortError::new(Failure::Transient, said))
+            }
+            _ => Ok(self),
+        }
+    }
 }
 
 impl Http {
@@ -155,10 +175,8 @@ impl Http {
         attempt
             .retry(pauses)
             .sleep(tokio::time::sleep)
-            .when(|error| matches!(error.kind, Failure::Transient | Failure::Throttled(_)))
+            .when(|error| self.waits_for(error))
             .adjust(|error, pause| match error.kind {
-                // Longer than we wait here: whoever asked is told, and comes back later.
-                Failure::Throttled(Some(after)) if after > self.patience.longest_pause => None,
                 Failure::Throttled(Some(after)) => pause.map(|_| after),
                 Failure::Throttled(None)
                 | Failure::Transient
@@ -171,6 +189,20 @@ impl Http {
             .await
     }
 
+    /// Whether something that failed so is attempted again while patience lasts. If the server
+    /// wants to be left alone for longer than we wait, whoever asked is told, and comes back later.
+    pub fn waits_for(&self, error: &PortError) -> bool {
+        match error.kind {
+            Failure::Transient | Failure::Throttled(None) => true,
+            Failure::Throttled(Some(after)) => after <= self.patience.longest_pause,
+            Failure::SignInRefused
+            | Failure::Denied
+            | Failure::Gone
+            | Failure::Refused
+            | Failure::Unintelligible => false,
+        }
+    }
+
     /// Sends a request once, and tells an answer from a server that is busy or broken.
     ///
     /// # Errors
@@ -181,7 +213,7 @@ impl Http {
         whom: &str,
         request: impl Fn(&reqwest::Client) -> RequestBuilder,
     ) -> Result<Answer, PortError> {
-        patient(whom, self.once(whom, request).await?)
+        self.once(whom, request).await?.patient(whom)
     }
 
     /// Sends a request once.
@@ -230,21 +262,5 @@ impl Http {
             body.extend_from_slice(&chunk);
         }
         Ok(Answer { status, headers, body: body.into() })
-    }
-}
-
-fn patient(whom: &str, answer: Answer) -> Result<Answer, PortError> {
-    let said = format!("{whom} answered {}", answer.status.as_u16());
-    match answer.status {
-        StatusCode::TOO_MANY_REQUESTS => {
-            Err(PortError::new(Failure::Throttled(answer.retry_after()), said))
-        }
-        StatusCode::SERVICE_UNAVAILABLE if answer.retry_after().is_some() => {
-            Err(PortError::new(Failure::Throttled(answer.retry_after()), said))
-        }
-        status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
-            Err(PortError::new(Failure::Transient, said))
-        }
-        _ => Ok(answer),
     }
 }

@@ -90,8 +90,9 @@ pub(super) async fn read_now(
     config: &Config,
     tenants: &[&Tenant],
 ) -> anyhow::Result<Vec<Snapshot>> {
-    let http = parts::http(Timing::default().patience)?;
-    let readers = parts::readers(Arc::new(parts::graph(config, &http)?));
+    let timing = Timing::default();
+    let http = parts::http(timing.patience.clone())?;
+    let readers = parts::readers(Arc::new(parts::graph(config, &http)?), &timing);
     let progress = Progress::default();
     let mut snapshots = {
         let reading = read(&readers, &SystemClock, tenants, &progress);

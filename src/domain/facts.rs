@@ -86,7 +86,8 @@ impl Facts {
         self.gaps.is_empty()
     }
 
-    /// The tenants whose names would help a reader: those that hold roles or are partners here.
+    /// The tenants whose names would help a reader: those that hold roles, are partners here or
+    /// govern.
     pub fn foreign_tenants(&self, own: TenantId) -> Vec<PartnerId> {
         let references = self.objects.values().filter_map(|object| match object {
             DirectoryObject::PartnerReference(reference) => {
@@ -104,9 +105,11 @@ impl Facts {
             .iter()
             .filter(|entry| entry.is_service_provider == Some(true))
             .map(|entry| entry.tenant_id.as_str());
+        let governing = self.governance.iter().filter_map(|it| it.governing_tenant_id.as_deref());
         let mut tenants: Vec<PartnerId> = references
             .chain(holders)
             .chain(entries)
+            .chain(governing)
             .filter_map(|id| id.parse().ok())
             .filter(|id: &PartnerId| id.tenant() != own)
             .collect();
@@ -119,17 +122,23 @@ impl Facts {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn foreign_tenants_are_those_of_references_holders_and_service_providers() {
+    fn foreign_tenants_are_those_of_references_holders_service_providers_and_governors() {
         let own = "11111111-1111-1111-1111-111111111111";
-        let case = crate::domain::finding::testing::Case::new()
+        let mut case = crate::domain::finding::testing::Case::new()
             .stranger_group("Strangers", "Reports Reader")
             .member_from("Megan", own, "Reports Reader")
             .unresolvable_from("p", "44444444-4444-4444-4444-444444444444", "Reports Reader")
             .service_provider("55555555-5555-5555-5555-555555555555")
             .collaborator("66666666-6666-6666-6666-666666666666");
+        let governed = |by: &str| super::GovernanceRelationship {
+            governing_tenant_id: Some(by.to_owned()),
+            ..Default::default()
+        };
+        case.facts.governance =
+            vec![governed(own), governed("77777777-7777-7777-7777-777777777777")];
         let found = case.facts.foreign_tenants(own.parse().unwrap());
         let first: Vec<String> =
             found.iter().map(|id| id.to_string().chars().take(1).collect()).collect();
-        assert_eq!(first, ["3", "4", "5"]);
+        assert_eq!(first, ["3", "4", "5", "7"]);
     }
 }

@@ -78,6 +78,11 @@ impl AccountName {
         Self(text.trim().to_lowercase())
     }
 
+    /// The name, in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether it means the principal with this id and, if it has one, user principal name.
     pub fn means(&self, id: &PrincipalId, user_principal_name: Option<&str>) -> bool {
         self.0 == id.as_str() || user_principal_name.is_some_and(|upn| upn.to_lowercase() == self.0)

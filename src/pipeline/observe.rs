@@ -1,16 +1,17 @@
 //! One snapshot of a tenant, with what could not be read kept as Gaps.
 
+mod customer;
+mod partner;
+mod reading;
+
 use std::sync::Arc;
 
-use futures_util::future::join_all;
-use tracing::warn;
-
-use crate::domain::facts::{Facts, Gap, GapCause, Part};
-use crate::domain::id::PrincipalId;
-use crate::domain::roster::Tenant;
+use crate::domain::facts::Facts;
+use crate::domain::roster::{Side, Tenant};
 use crate::ports::{
-    Failure, Listed, PortError, ReadGuests, ReadObjects, ReadPartnerEntries, ReadRoles,
-    ReadTenantNames, chain,
+    ReadActiveSchedules, ReadConditionalAccess, ReadCrossTenantAccess, ReadEligibleSchedules,
+    ReadGovernance, ReadGroupMembers, ReadObjects, ReadPartnerApps, ReadRoles, ReadTenantNames,
+    ReadUsers,
 };
 
 /// What reads a tenant: one port for each permission, none of which can change anything.
@@ -18,69 +19,52 @@ use crate::ports::{
 pub struct Readers {
     /// Who holds which role.
     pub roles: Arc<dyn ReadRoles>,
+    /// When roles that are held end.
+    pub active: Arc<dyn ReadActiveSchedules>,
+    /// Which roles may be activated.
+    pub eligible: Arc<dyn ReadEligibleSchedules>,
     /// What principals are.
     pub objects: Arc<dyn ReadObjects>,
-    /// Which accounts are guests.
-    pub guests: Arc<dyn ReadGuests>,
-    /// Which partners have an entry.
-    pub partner_entries: Arc<dyn ReadPartnerEntries>,
+    /// Which accounts are guests, and what accounts are.
+    pub users: Arc<dyn ReadUsers>,
+    /// Who is in which group.
+    pub groups: Arc<dyn ReadGroupMembers>,
+    /// Applications of partners.
+    pub partner_apps: Arc<dyn ReadPartnerApps>,
+    /// What the cross-tenant access policy says of other tenants.
+    pub cross_tenant_access: Arc<dyn ReadCrossTenantAccess>,
+    /// What is demanded of people who sign in.
+    pub conditional_access: Arc<dyn ReadConditionalAccess>,
+    /// Which other tenants govern this one.
+    pub governance: Arc<dyn ReadGovernance>,
     /// What other tenants call themselves.
     pub tenant_names: Arc<dyn ReadTenantNames>,
 }
 
+/// What a snapshot is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To decide by the policy.
+    Decide,
+    /// To show people what there is, too.
+    Show,
+}
+
 /// Reads everything the findings need.
 pub async fn facts(readers: &Readers, tenant: &Tenant) -> Facts {
-    let id = tenant.id;
-    let mut facts = Facts::default();
-    let (assignments, definitions, guests, partner_entries) = tokio::join!(
-        readers.roles.assignments(id),
-        readers.roles.definitions(id),
-        readers.guests.guests(id),
-        readers.partner_entries.partner_entries(id),
-    );
-    let mut gaps = Vec::new();
-    let mut take = |part, failure| gaps.extend(gap(tenant, part, failure));
-    facts.assignments = taken(assignments, Part::RoleAssignments, &mut take);
-    let definitions = taken(definitions, Part::RoleDefinitions, &mut take);
-    facts.roles = definitions.into_iter().map(|r| (r.id.to_ascii_lowercase(), r)).collect();
-    facts.guests = taken(guests, Part::Guests, &mut take).into_iter().collect();
-    facts.partner_entries = taken(partner_entries, Part::PartnerEntries, &mut take);
+    read(readers, tenant, Purpose::Decide).await
+}
 
-    let mut holders: Vec<PrincipalId> =
-        facts.assignments.iter().map(|assignment| assignment.principal_id.clone()).collect();
-    holders.sort_unstable();
-    holders.dedup();
-    if !holders.is_empty() {
-        let objects = readers.objects.objects(id, &holders).await;
-        facts.objects = taken(objects, Part::Principals, &mut take).into_iter().collect();
+/// Reads everything the findings need, and what a report shows beside them: conditional access is
+/// read even where the policy requires nothing that takes it. If that fails there, it is no gap,
+/// and the facts are as if nobody had asked.
+pub async fn facts_to_show(readers: &Readers, tenant: &Tenant) -> Facts {
+    read(readers, tenant, Purpose::Show).await
+}
+
+async fn read(readers: &Readers, tenant: &Tenant, purpose: Purpose) -> Facts {
+    match tenant.side {
+        Side::Customer => customer::facts(readers, tenant, purpose).await,
+        Side::Partner => partner::facts(tenant),
     }
-    facts.gaps = gaps;
-
-    let strangers = facts.foreign_tenants(id).into_iter().filter(|p| tenant.partner(*p).is_none());
-    let names = strangers.map(|partner| async move {
-        Some((partner, readers.tenant_names.tenant_name(id, partner).await?))
-    });
-    facts.tenant_names = join_all(names).await.into_iter().flatten().collect();
-    facts
-}
-
-fn taken<T>(
-    listed: Listed<T>,
-    part: Part,
-    take: &mut impl FnMut(Part, Option<PortError>),
-) -> Vec<T> {
-    take(part, listed.failure);
-    listed.items
-}
-
-fn gap(tenant: &Tenant, part: Part, failure: Option<PortError>) -> Option<Gap> {
-    let error = failure?;
-    warn!(tenant.name, "the {} could not be read whole: {}", part.noun(), chain(&error));
-    let cause = match error.kind {
-        Failure::SignInRefused => GapCause::SignInRefused,
-        Failure::Denied => GapCause::Denied,
-        Failure::Transient | Failure::Throttled(_) => GapCause::Unavailable,
-        Failure::Gone | Failure::Refused | Failure::Unintelligible => GapCause::Unintelligible,
-    };
-    Some(Gap { part, cause, detail: error.said })
 }

@@ -17,7 +17,7 @@ use partner_warden::domain::record::{Record, link};
 use partner_warden::domain::secret::Secret;
 use partner_warden::ports::{Clock as _, Queue as _};
 use partner_warden::sim::{
-    Assigned, CLIENT_ID, CLIENT_SECRET, INBOX_SECRET, Scenario, Sim, View, WOODGROVE,
+    Assigned, CLIENT_ID, CLIENT_SECRET, Call, INBOX_SECRET, Scenario, Sim, View, WOODGROVE,
 };
 use partner_warden::wire::graph::client_state;
 use partner_warden::wire::standard_webhooks::WebhookSecret;
@@ -59,11 +59,14 @@ pub(crate) fn role_given_to(object: &str) -> String {
     event.replace("d4a7f3c8-6e21-4950-8b1f-93c05e7a2d6b", object)
 }
 
+/// Whether a call is the one of each look that is made once in it and at no other time.
+pub(crate) fn is_of_a_look(call: &Call) -> bool {
+    call.path.as_ref() == "/v1.0/policies/crossTenantAccessPolicy/partners"
+}
+
 /// How often a tenant was looked at.
 pub(crate) fn looks(view: &View<'_>, tenant: &str) -> usize {
-    // Of all that a look reads, this is read at no other time.
-    let entries = "/v1.0/policies/crossTenantAccessPolicy/partners";
-    let asked = view.calls().filter(|call| call.path.as_ref() == entries);
+    let asked = view.calls().filter(|call| is_of_a_look(call));
     asked.filter(|call| call.tenant.as_deref() == Some(tenant)).count()
 }
 

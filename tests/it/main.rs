@@ -13,6 +13,7 @@ mod limits;
 mod log_secrecy;
 mod partner_center;
 mod metrics;
+mod observe;
 mod plan_invariants;
 mod receiver_checks;
 mod replay;

@@ -110,9 +110,9 @@ async fn a_tenant_whose_events_nobody_forwards_is_guarded_by_its_audit_log() {
     town.closed_ticket().await;
     assert_eq!(town.held(), ["Megan Bowen: Global Administrator"]);
     // Every further poll reads the event again, and none hears it again.
-    let (seen, looked) = (polls_of(&town), looks(&town));
+    let (seen, looked) = (polls_of(&town), town.looks());
     until(&town.sim, "three more polls", |view| polls(view) >= seen + 3).await;
-    assert_eq!(looks(&town), looked);
+    assert_eq!(town.looks(), looked);
     let log = warden.stop().await;
     assert!(log.contains("nobody forwards this tenant's audit events"), "{log}");
     let records = town.records().await;
@@ -122,10 +122,6 @@ async fn a_tenant_whose_events_nobody_forwards_is_guarded_by_its_audit_log() {
 
 pub(crate) fn polls_of(town: &Town) -> usize {
     town.sim.count("GET", AUDITS)
-}
-
-fn looks(town: &Town) -> usize {
-    town.sim.count("GET", "/v1.0/policies/crossTenantAccessPolicy/partners")
 }
 
 #[tokio::test]
@@ -238,7 +234,7 @@ async fn every_tenant_is_looked_at_with_its_first_poll_and_a_restart_is_no_turn(
     let before = polls_of(&town);
     let _warden = town.serve();
     until(&town.sim, "polls of both", |view| polls(view) >= before + 4).await;
-    assert_eq!(looks(&town), 2);
+    assert_eq!(town.looks(), 2);
 }
 
 #[tokio::test]
@@ -267,7 +263,7 @@ async fn graph_is_asked_for_notifications_and_they_are_believed() {
     }
     // The look that covers what happened before they stood.
     town.closed_ticket().await;
-    let looked = looks(&town);
+    let looked = town.looks();
     let guest = town.sim.principal_id(WOODGROVE, "Alice").unwrap();
     assert_eq!(town.sim.notify(WOODGROVE, "users", &guest, "updated").await, [202]);
     town.looked(looked + 1).await;
@@ -303,7 +299,7 @@ async fn a_lifecycle_notification_is_acted_on_at_once() {
     assert_eq!(town.sim.lifecycle(WOODGROVE, "subscriptionRemoved").await, [202]);
     let all = subscribed(&town, "the removed one anew", |all| both(all, CLIENT_STATE_KEY)).await;
     // Both were made a moment ago: authorizing them again is renewing them, and that was done.
-    let looked = looks(&town);
+    let looked = town.looks();
     assert_eq!(town.sim.lifecycle(WOODGROVE, "reauthorizationRequired").await, [202, 202]);
     town.looked(looked + 1).await;
     assert_eq!(town.sim.count("PATCH", SUBSCRIPTIONS), 0);

@@ -4,8 +4,6 @@
 //! `$top` on `activityDateTime`; "Microsoft Graph service-specific throttling limits": 5 requests
 //! in 10 seconds for each application and tenant.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,8 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use url::Url;
 
-use super::read::Page;
-use super::{Graph, read::garbled};
+use super::Graph;
+use super::pace::Pace;
+use super::read::{Page, garbled};
 use crate::domain::id::TenantId;
 use crate::ports::{AuditPage, AuditsFrom, Failure, PortError, ReadAudits};
 
@@ -28,25 +27,18 @@ const NOT_PREMIUM: &str = "Authentication_RequestFromNonPremiumTenantOrB2CTenant
 #[derive(Clone)]
 pub struct AuditLogs {
     graph: Graph,
-    /// The time between two requests for one tenant.
-    apart: SignedDuration,
-    /// When the next request for each tenant may be made.
-    free: Arc<Mutex<HashMap<TenantId, Timestamp>>>,
+    pace: Pace,
 }
 
 impl AuditLogs {
     /// Reads with requests for one tenant this far apart.
     pub fn new(graph: Graph, apart: SignedDuration) -> Self {
-        Self { graph, apart, free: Arc::default() }
+        Self { graph, pace: Pace::new(apart) }
     }
 
     /// How long to wait before the next request, which takes its place in the line.
     pub(super) fn pause(&self, tenant: TenantId) -> Duration {
-        let now = self.graph.clock.now();
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = free.get(&tenant).copied().unwrap_or(now).max(now);
-        free.insert(tenant, at + self.apart);
-        Duration::try_from(at.duration_since(now)).unwrap_or_default()
+        self.pace.pause(tenant, self.graph.clock.now())
     }
 
     fn first(&self, since: Timestamp) -> Result<Url, PortError> {

@@ -66,6 +66,15 @@ struct Token {
     good_until: Timestamp,
 }
 
+/// How often a request is sent.
+#[derive(Debug, Clone, Copy)]
+enum Tries {
+    /// Until patience is at an end.
+    Patient,
+    /// Once; somebody else has patience.
+    Once,
+}
+
 #[derive(Deserialize)]
 struct Granted {
     access_token: Secret,
@@ -160,11 +169,56 @@ impl Tokens {
         scope: &Scope,
         request: impl Fn(&Client) -> RequestBuilder,
     ) -> Result<Answer, PortError> {
+        self.let_in(whom, tenant, scope, Tries::Patient, request).await
+    }
+
+    /// The same without patience: a server that is busy or broken is an error at once.
+    pub(super) async fn attempt(
+        &self,
+        whom: &str,
+        tenant: TenantId,
+        scope: &Scope,
+        request: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<Answer, PortError> {
+        self.let_in(whom, tenant, scope, Tries::Once, request).await
+    }
+
+    /// Attempts something that takes the tenant's token, and repeats it while it fails for the
+    /// moment. The sign-in comes first, since it has patience of its own.
+    ///
+    /// # Errors
+    /// That of the sign-in, or the last one.
+    pub(super) async fn patiently<T, F: Future<Output = Result<T, PortError>>>(
+        &self,
+        tenant: TenantId,
+        scope: &Scope,
+        attempt: impl FnMut() -> F,
+    ) -> Result<T, PortError> {
+        self.token(tenant, scope).await?;
+        self.http.patiently(attempt).await
+    }
+
+    /// Whether something that failed so is attempted again.
+    pub(super) fn waits_for(&self, error: &PortError) -> bool {
+        self.http.waits_for(error)
+    }
+
+    async fn let_in(
+        &self,
+        whom: &str,
+        tenant: TenantId,
+        scope: &Scope,
+        tries: Tries,
+        request: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<Answer, PortError> {
         let mut fresh = false;
         loop {
             let token = self.token(tenant, scope).await?;
-            let send = self.http.send(whom, |client| request(client).bearer_auth(token.expose()));
-            let answer = send.await?;
+            let request = |client: &Client| request(client).bearer_auth(token.expose());
+            let answer = match tries {
+                Tries::Patient => self.http.send(whom, request).await?,
+                Tries::Once => self.http.attempt(whom, request).await?,
+            };
             if answer.status != StatusCode::UNAUTHORIZED || fresh {
                 return Ok(answer);
             }

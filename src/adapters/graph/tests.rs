@@ -3,10 +3,12 @@
 
 mod audits;
 mod auth;
+mod batch;
 mod credential;
 mod read;
 mod revoke;
 mod service_principal;
+mod snapshot;
 mod subscribe;
 
 use std::sync::Mutex;
@@ -26,8 +28,8 @@ use crate::domain::id::{AssignmentId, PartnerId, PrincipalId};
 use crate::domain::plan::{Circumstances, History, Step, StepState, plan};
 use crate::domain::secret::Secret;
 use crate::ports::{
-    Listed, ReadGuests as _, ReadObjects as _, ReadPartnerEntries as _, ReadRoles as _,
-    ReadTenantNames as _, RevokeRoleAssignment as _, chain,
+    Listed, ReadCrossTenantAccess as _, ReadObjects as _, ReadRoles as _, ReadTenantNames as _,
+    ReadUsers as _, RevokeRoleAssignment as _, chain,
 };
 use crate::sim::{
     Assignment, CLIENT_ID, CLIENT_SECRET, CONTOSO, PartnerEntry, Principal, Rule, Scenario, Sim,

@@ -41,7 +41,11 @@ async fn our_own_removal_is_no_reason_to_look_again_in_either_form() {
     warden.stop().await;
     assert_eq!(town.looks(), 1);
     assert_eq!(town.next_look().await, None);
-    assert_eq!(town.sim.count("GET", "/v1.0/servicePrincipals"), 1, "it is asked for once");
+    assert_eq!(
+        town.sim.count("GET", "/v1.0/servicePrincipals?$filter=appId"),
+        1,
+        "it is asked for once"
+    );
 }
 
 #[tokio::test]

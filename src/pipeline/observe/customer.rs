@@ -1,0 +1,277 @@
+//! A customer's tenant: every way a partner can hold power in it.
+//!
+//! What does not depend on anything is asked for at once; then who the holders of roles are; then
+//! who is in their groups, and what applications of the partners' there are; then, if it matters
+//! to conditional access, which groups the partners' accounts are in. So there are at most six
+//! round trips one after another, further pages aside.
+//!
+//! In a tenant all of whose collections fit on one page, these are the requests, with ⌈n⌉ standing
+//! for n divided by 20 and rounded up, the requests of one `$batch`:
+//!
+//! - 8 always: role assignments, role definitions, active and eligible schedules, guests, partner
+//!   entries, the default trust, governance relationships;
+//! - ⌈A⌉ for A accounts that the policy names;
+//! - 2 for conditional access, if a partner's multifactor authentication is required or is to be
+//!   shown, and 1 more if a policy does not say what its authentication strength requires;
+//! - 1 if anybody holds or may activate a role (for each 1000 of them), and 1 if any of these roles
+//!   holds in an administrative unit only;
+//! - ⌈S⌉ for S partner entries of service providers;
+//! - ⌈G⌉ for G groups of the tenant's own that hold or may activate roles, and 1 if any application
+//!   is in one of them;
+//! - ⌈P⌉ for P partners, those of the policy and those found, and ⌈Q⌉ for Q applications of theirs;
+//! - 1 for the name of each partner that was found and is not in the policy;
+//! - ⌈M⌉ for M accounts of partners that hold power or are named by the policy, if conditional
+//!   access was read and names groups.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use super::reading::Reading;
+use super::{Purpose, Readers};
+use crate::domain::facts::{DirectoryObject, Facts, GivenAccount, Member, Part};
+use crate::domain::grant::{PrincipalKind, grants};
+use crate::domain::id::{PartnerId, PrincipalId};
+use crate::domain::roster::{AccountName, Tenant};
+use crate::ports::{Listed, PortError};
+
+/// How the scope of a role begins that holds in an administrative unit only.
+const UNIT: &str = "/administrativeunits/";
+
+pub(super) async fn facts(readers: &Readers, tenant: &Tenant, purpose: Purpose) -> Facts {
+    let (mut reading, mut facts) = (Reading::of(tenant), Facts::default());
+    collections(readers, tenant, purpose, &mut reading, &mut facts).await;
+    if reading.was_refused() {
+        facts.gaps = reading.gaps();
+        return facts;
+    }
+    holders(readers, tenant, &mut reading, &mut facts).await;
+    groups_and_apps(readers, tenant, &mut reading, &mut facts).await;
+    memberships(readers, tenant, &mut reading, &mut facts).await;
+    facts.gaps = reading.gaps();
+    facts
+}
+
+/// What depends on nothing else.
+async fn collections(
+    readers: &Readers,
+    tenant: &Tenant,
+    purpose: Purpose,
+    reading: &mut Reading<'_>,
+    facts: &mut Facts,
+) {
+    let id = tenant.id;
+    let required = tenant.partners.iter().any(|partner| partner.require.mfa);
+    let (
+        assignments,
+        definitions,
+        guests,
+        partner_entries,
+        default_trust,
+        active,
+        eligible,
+        accounts,
+        governance,
+        conditional_access,
+    ) = tokio::join!(
+        readers.roles.assignments(id),
+        readers.roles.definitions(id),
+        readers.users.guests(id),
+        readers.cross_tenant_access.partner_entries(id),
+        readers.cross_tenant_access.default_trust(id),
+        readers.active.active(id),
+        readers.eligible.eligible(id),
+        accounts(readers, tenant),
+        readers.governance.governance(id),
+        conditional_access(readers, tenant, required || purpose == Purpose::Show),
+    );
+    facts.assignments = reading.taken(Part::RoleAssignments, assignments);
+    let definitions = reading.taken(Part::RoleDefinitions, definitions);
+    facts.roles = definitions.into_iter().map(|r| (r.id.to_ascii_lowercase(), r)).collect();
+    facts.guests = reading.taken(Part::Guests, guests).into_iter().collect();
+    facts.partner_entries = reading.taken(Part::PartnerEntries, partner_entries);
+    facts.default_trust = reading.got(Part::PartnerEntries, default_trust);
+    facts.active = reading.taken(Part::ActiveSchedules, active);
+    facts.eligible = reading.taken(Part::EligibleSchedules, eligible);
+    let accounts = reading.taken(Part::Accounts, accounts);
+    facts.accounts =
+        accounts.into_iter().map(|(name, found)| (name.as_str().to_owned(), found)).collect();
+    facts.governance = reading.taken(Part::Governance, governance);
+    let Some((policies, security_defaults)) = conditional_access else { return };
+    let whole = policies.failure.is_none() && security_defaults.is_ok();
+    if required || whole {
+        facts.conditional_access = reading.taken(Part::ConditionalAccess, policies);
+        facts.security_defaults = reading.got(Part::ConditionalAccess, security_defaults);
+    }
+}
+
+async fn accounts(readers: &Readers, tenant: &Tenant) -> Listed<(AccountName, GivenAccount)> {
+    let mut names: Vec<AccountName> = Vec::new();
+    for name in tenant.partners.iter().flat_map(|partner| &partner.accounts) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    if names.is_empty() {
+        return Listed::nothing();
+    }
+    readers.users.accounts(tenant.id, &names).await
+}
+
+async fn conditional_access(
+    readers: &Readers,
+    tenant: &Tenant,
+    wanted: bool,
+) -> Option<(Listed<Value>, Result<bool, PortError>)> {
+    let reader = &readers.conditional_access;
+    if !wanted {
+        return None;
+    }
+    Some(tokio::join!(reader.policies(tenant.id), reader.security_defaults(tenant.id)))
+}
+
+/// Who holds roles or may activate them, where these hold, and what service providers may hold.
+async fn holders(readers: &Readers, tenant: &Tenant, reading: &mut Reading<'_>, facts: &mut Facts) {
+    let scheduled = facts.active.iter().chain(&facts.eligible);
+    let assigned =
+        facts.assignments.iter().map(|held| (&held.principal_id, &held.directory_scope_id));
+    let held = assigned.chain(scheduled.map(|held| (&held.principal_id, &held.directory_scope_id)));
+    let (holders, scopes): (BTreeSet<&PrincipalId>, BTreeSet<&String>) = held.unzip();
+    let holders: Vec<PrincipalId> = holders.into_iter().cloned().collect();
+    let scopes = scopes.into_iter().map(|scope| scope.to_ascii_lowercase());
+    let units: BTreeSet<PrincipalId> =
+        scopes.filter_map(|scope| Some(PrincipalId::new(scope.strip_prefix(UNIT)?))).collect();
+    let units: Vec<PrincipalId> = units.into_iter().collect();
+    let providers = facts.partner_entries.iter().filter(|it| it.is_service_provider == Some(true));
+    let providers: Vec<PartnerId> =
+        providers.filter_map(|entry| entry.tenant_id.parse().ok()).collect();
+
+    let (objects, names, constraints) = tokio::join!(
+        async {
+            if holders.is_empty() {
+                return Listed::nothing();
+            }
+            readers.objects.objects(tenant.id, &holders).await
+        },
+        async {
+            if units.is_empty() {
+                return Vec::new();
+            }
+            readers.objects.unit_names(tenant.id, &units).await
+        },
+        async {
+            if providers.is_empty() {
+                return Listed::nothing();
+            }
+            readers.cross_tenant_access.constraints(tenant.id, &providers).await
+        },
+    );
+    facts.objects = reading.taken(Part::Principals, objects).into_iter().collect();
+    facts.units = names.into_iter().map(|(id, name)| (format!("{UNIT}{id}"), name)).collect();
+    let constraints = reading.taken(Part::ServiceProviderConstraints, constraints);
+    facts.constraints = constraints.into_iter().collect();
+}
+
+/// Who is in the tenant's own groups that hold roles, what applications partners have here, and
+/// what partners that the policy does not name call themselves.
+async fn groups_and_apps(
+    readers: &Readers,
+    tenant: &Tenant,
+    reading: &mut Reading<'_>,
+    facts: &mut Facts,
+) {
+    let id = tenant.id;
+    let own = |(id, object): (&PrincipalId, &DirectoryObject)| {
+        matches!(object, DirectoryObject::Group(_)).then(|| id.clone())
+    };
+    let groups: Vec<PrincipalId> = facts.objects.iter().filter_map(own).collect();
+    let found = facts.foreign_tenants(id);
+    let strangers: Vec<PartnerId> =
+        found.into_iter().filter(|partner| tenant.partner(*partner).is_none()).collect();
+    let mut partners: Vec<PartnerId> = tenant.partners.iter().map(|partner| partner.id).collect();
+    partners.extend(&strangers);
+    let names = strangers.into_iter().map(|partner| async move {
+        Some((partner, readers.tenant_names.tenant_name(id, partner).await?))
+    });
+
+    let (members, apps, names) = tokio::join!(
+        async {
+            if groups.is_empty() {
+                return (Listed::nothing(), Listed::nothing());
+            }
+            let mut members = readers.groups.members(id, &groups).await;
+            let apps = apps_among(&members.items);
+            if apps.is_empty() {
+                return (members, Listed::nothing());
+            }
+            let objects = readers.objects.objects(id, &apps).await;
+            let told: BTreeMap<PrincipalId, DirectoryObject> = objects.items.into_iter().collect();
+            for member in members.items.iter_mut().flat_map(|(_, members)| members) {
+                if let Some(object) = told.get(&member.id) {
+                    member.object = object.clone();
+                }
+            }
+            (members, Listed { items: Vec::<()>::new(), failure: objects.failure })
+        },
+        async {
+            if partners.is_empty() {
+                return Listed::nothing();
+            }
+            readers.partner_apps.partner_apps(id, &partners).await
+        },
+        join_all(names),
+    );
+    let (members, told) = members;
+    facts.members = reading.taken(Part::GroupMembers, members).into_iter().collect();
+    reading.taken(Part::Principals, told);
+    facts.apps = reading.taken(Part::PartnerApps, apps);
+    facts.tenant_names = names.into_iter().flatten().collect();
+}
+
+/// The applications in groups. Whose they are is not told where groups are listed.
+fn apps_among(groups: &[(PrincipalId, Vec<Member>)]) -> Vec<PrincipalId> {
+    let members = groups.iter().flat_map(|(_, members)| members);
+    let apps: BTreeSet<&PrincipalId> = members
+        .filter(|member| matches!(member.object, DirectoryObject::ServicePrincipal(_)))
+        .map(|member| &member.id)
+        .collect();
+    apps.into_iter().cloned().collect()
+}
+
+/// The groups that partners' accounts are in, where a conditional access policy names groups.
+async fn memberships(
+    readers: &Readers,
+    tenant: &Tenant,
+    reading: &mut Reading<'_>,
+    facts: &mut Facts,
+) {
+    if !facts.conditional_access.iter().any(names_groups) {
+        return;
+    }
+    let powerful = grants(facts, tenant).into_iter().filter_map(|grant| match grant.kind {
+        PrincipalKind::Guest | PrincipalKind::DedicatedAccount => Some(grant.principal),
+        PrincipalKind::ForeignGroup | PrincipalKind::App | PrincipalKind::Unclassified => None,
+    });
+    let given = facts.accounts.values().filter_map(|account| match account {
+        GivenAccount::Present { id, .. } => Some(id.clone()),
+        GivenAccount::Missing => None,
+    });
+    let accounts: BTreeSet<PrincipalId> = powerful.chain(given).collect();
+    let accounts: Vec<PrincipalId> = accounts.into_iter().collect();
+    if accounts.is_empty() {
+        return;
+    }
+    let memberships = readers.groups.memberships(tenant.id, &accounts).await;
+    facts.memberships = reading.taken(Part::Memberships, memberships).into_iter().collect();
+}
+
+/// Whether it depends on groups for whom a policy is. One that is off is for nobody.
+fn names_groups(policy: &Value) -> bool {
+    let off = policy.get("state").and_then(Value::as_str) == Some("disabled");
+    let names = |what: &str| {
+        let groups = policy.pointer(&format!("/conditions/users/{what}")).and_then(Value::as_array);
+        groups.is_some_and(|groups| !groups.is_empty())
+    };
+    !off && (names("includeGroups") || names("excludeGroups"))
+}
