@@ -263,7 +263,10 @@ pub fn readers(graph: Arc<Graph>, timing: &Timing) -> Readers {
         cross_tenant_access: graph.clone(),
         conditional_access: Arc::new(graph.conditional_access(timing.conditional_access_apart)),
         governance: graph.clone(),
-        tenant_names: graph,
+        tenant_names: graph.clone(),
+        relationships: graph.clone(),
+        customers: graph,
+        delegated_access: None,
     }
 }
 
