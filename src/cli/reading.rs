@@ -18,6 +18,7 @@ use crate::domain::roster::{Roster, Tenant};
 use crate::domain::snapshot::{BYTES_MAX, Snapshot};
 use crate::domain::text::{count, foreign};
 use crate::parts;
+use crate::pipeline::observe::Readers;
 use crate::ports::chain;
 use crate::scan::{Progress, read};
 use crate::serve::Timing;
@@ -92,7 +93,10 @@ pub(super) async fn read_now(
 ) -> anyhow::Result<Vec<Snapshot>> {
     let timing = Timing::default();
     let http = parts::http(timing.patience.clone())?;
-    let readers = parts::readers(Arc::new(parts::graph(config, &http)?), &timing);
+    let readers = Readers {
+        delegated_access: parts::delegated_access(config, &http)?,
+        ..parts::readers(Arc::new(parts::graph(config, &http)?), &timing)
+    };
     let progress = Progress::default();
     let mut snapshots = {
         let reading = read(&readers, &SystemClock, tenants, &progress);
