@@ -35,6 +35,9 @@ pub struct Case {
     pub sinks: BTreeSet<SinkName>,
     /// What they were told so far.
     pub tickets: Vec<Ticket>,
+    /// What the policy answers with more than a ticket, and this version has no step for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left: BTreeSet<FindingName>,
     /// Whether it was written down for what was about to be done, and a record of how that ended
     /// is still to come.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -122,6 +125,7 @@ impl Case {
             rows: Vec::new(),
             sinks: BTreeSet::new(),
             tickets: Vec::new(),
+            left: BTreeSet::new(),
             begun: false,
         }
     }
@@ -165,6 +169,9 @@ impl Case {
         }
         self.partner = planned.partner;
         self.sinks.extend(planned.sinks);
+        // What was not found again may only be unread, and is left to people still.
+        self.left.retain(|name| planned.findings.iter().all(|found| found.finding != *name));
+        self.left.extend(planned.left);
         let seen = rows(planned.findings, &planned.steps, outcome);
         let known: BTreeSet<Sha256Hex> = self.rows.iter().map(|row| row.key.clone()).collect();
         for row in &mut self.rows {
@@ -179,6 +186,9 @@ impl Case {
             }
         }
         self.rows.extend(seen.into_values().filter(|row| !known.contains(&row.key)));
+        let open = self.rows.iter().filter(|row| row.open).flat_map(|row| &row.findings);
+        let open: BTreeSet<FindingName> = open.map(|found| found.finding).collect();
+        self.left.retain(|name| open.contains(name));
     }
 
     /// Takes in how the call of a step ended.
@@ -215,6 +225,7 @@ impl Case {
             self.episode += 1;
         }
         self.rows.clear();
+        self.left.clear();
         self.tickets.clear();
         self.sinks.clear();
     }
@@ -235,6 +246,7 @@ pub fn after_look(before: &[Case], plan: &Plan, facts: &Facts, now: Timestamp) -
             findings: Vec::new(),
             steps: Vec::new(),
             sinks: BTreeSet::new(),
+            left: BTreeSet::new(),
         });
         let before = case.clone();
         case.mode = plan.mode;
@@ -356,7 +368,8 @@ fn step_row(step: &Step, outcome: Outcome) -> StepRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::facts::Part;
+    use crate::domain::facts::{DelegatedAdminRelationship, Part};
+    use crate::domain::finding::testing::partner_side::{Msp, relationship};
     use crate::domain::finding::testing::{Case as Given, STRANGER, noon};
     use crate::domain::plan::{Circumstances, History, plan};
 
@@ -434,6 +447,41 @@ mod tests {
         let unread = |part| Given::new().gap(part, GapCause::Unavailable);
         assert!(!after(&found, &unread(Part::Guests)).is_open());
         assert!(after(&found, &unread(Part::PartnerEntries)).is_open());
+    }
+
+    #[test]
+    fn a_relationship_closes_when_it_has_ended_and_with_it_what_was_left_to_people() {
+        let revoke = "respond: {gdap-global-administrator: {do: revoke}}";
+        let with = |status: &str| {
+            let everything = DelegatedAdminRelationship {
+                status: Some(status.to_owned()),
+                ..relationship("Everything", &["Global Administrator"])
+            };
+            Msp::new().with_policy(revoke).allow(&[]).with(everything)
+        };
+        let look = |before: &[Case], msp: &Msp| {
+            let policy = msp.policy();
+            let (tenant, history) = (&policy.roster.tenants[0], History::default());
+            let (policy, history, own_apps) = (&policy, &history, &[]);
+            let about = Circumstances { policy, tenant, history, own_apps, now: noon() };
+            after_look(before, &plan(&msp.facts, about), &msp.facts, noon())
+        };
+        let found = look(&[], &with("active"));
+        let [case] = found.as_slice() else { panic!("{found:#?}") };
+        assert_eq!(case.partner.name, "Woodgrove");
+        assert_eq!(case.rows.iter().filter(|row| row.open).count(), 1, "{case:#?}");
+        let left = [FindingName::GdapGlobalAdministrator];
+        assert_eq!(case.left, left.into());
+        let unread = look(&found, &Msp::new().with_policy(revoke).gap(Part::Relationships));
+        assert!(unread[0].is_open(), "it may be unread");
+        assert_eq!(unread[0].left, left.into());
+        let has_no_bearing = Msp::new().gap(Part::DelegatedAccess);
+        assert!(!look(&found, &has_no_bearing)[0].is_open());
+        for gone in [with("terminated"), with("expired"), Msp::new()] {
+            let after = look(&found, &gone);
+            assert!(!after[0].is_open());
+            assert_eq!(after[0].left, BTreeSet::new());
+        }
     }
 
     #[test]

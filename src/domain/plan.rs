@@ -49,6 +49,9 @@ pub struct PlannedCase {
     pub steps: Vec<Step>,
     /// Whom to tell; nobody where a record is enough.
     pub sinks: BTreeSet<SinkName>,
+    /// The findings that the policy answers with more than a ticket, and for which this version has
+    /// no step: what is about no grant.
+    pub left: BTreeSet<FindingName>,
 }
 
 /// One thing to do about one grant.
@@ -209,7 +212,8 @@ pub fn plan(facts: &Facts, about: Circumstances<'_>) -> Plan {
     let cases = partners.into_iter().map(|(partner, findings)| {
         let steps = guard.steps(&findings);
         let sinks = sinks(policy, &findings);
-        PlannedCase { partner, findings, steps, sinks }
+        let left = left(policy, &findings);
+        PlannedCase { partner, findings, steps, sinks, left }
     });
     let mut cases: Vec<PlannedCase> = cases.collect();
     cases.sort_by_key(|case| case.partner.id.is_none());
@@ -229,6 +233,14 @@ fn sinks(policy: &Policy, findings: &[Finding]) -> BTreeSet<SinkName> {
         .filter(|response| response.act >= Do::Ticket)
         .filter_map(|response| response.ticket.or_else(|| policy.default_sink().cloned()))
         .collect()
+}
+
+fn left(policy: &Policy, findings: &[Finding]) -> BTreeSet<FindingName> {
+    let left = findings.iter().filter(|finding| {
+        let act = policy.response(finding.finding, finding.severity).act;
+        finding.grant.is_none() && finding.certain && act > Do::Ticket
+    });
+    left.map(|finding| finding.finding).collect()
 }
 
 /// Turns findings into steps and holds back what must not be done.
@@ -449,6 +461,9 @@ impl fmt::Display for Plan {
                         write!(f, "\n    → done before ({}): {summary}", state.as_str())?;
                     }
                 }
+            }
+            for finding in &case.left {
+                write!(f, "\n    → left to people: {finding}: this version has no step for it")?;
             }
             if !case.sinks.is_empty() {
                 let sinks: Vec<&str> = case.sinks.iter().map(|sink| sink.0.as_str()).collect();

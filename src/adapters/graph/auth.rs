@@ -286,7 +286,9 @@ impl Tokens {
         let error = denied.and_then(|denied| denied.error).unwrap_or_default();
         let (kind, mend) = match code {
             _ if error == "temporarily_unavailable" => (Failure::Transient, String::new()),
-            _ if error == "invalid_grant" && self.user.is_some() => {
+            _ if self.user.is_some()
+                && matches!(error.as_str(), "invalid_grant" | "interaction_required") =>
+            {
                 let mend = "; put a new refresh token, of an account that signed in with \
                             multifactor authentication, into partnerCenterRefreshToken";
                 (Failure::SignInRefused, mend.to_owned())

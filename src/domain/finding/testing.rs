@@ -1,5 +1,7 @@
 //! A tenant described in a few words, for the tests of findings and plans.
 
+pub(crate) mod partner_side;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 

@@ -70,5 +70,6 @@ fn emptied(case: &Case) -> crate::domain::plan::PlannedCase {
         findings: Vec::new(),
         steps: Vec::new(),
         sinks: std::collections::BTreeSet::new(),
+        left: std::collections::BTreeSet::new(),
     }
 }
