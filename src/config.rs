@@ -27,8 +27,14 @@ use self::reader::Reader;
 pub use self::secrets::Secrets;
 use crate::adapters::graph::{Credential, Identity};
 use crate::domain::policy::{Checked, Mode, Policy, Problem};
+use crate::domain::secret::Secret;
 use crate::ports::{PortError, chain};
 use crate::wire::graph::NotificationKey;
+
+const PARTNER_CENTER_URL: &str = "WARDEN_PARTNER_CENTER_URL";
+
+/// Where the Partner Center API is, unless [`Settings::partner_center_url`] says otherwise.
+const PARTNER_CENTER: &str = "https://api.partnercenter.microsoft.com";
 
 /// What the environment says.
 #[derive(Debug, Clone)]
@@ -70,6 +76,8 @@ pub struct Settings {
     /// `WARDEN_PARTNER_CENTER_HOSTS`: where Partner Center's certificates may be published, as
     /// origins; none where it is not listened to.
     pub partner_center_origins: Vec<Url>,
+    /// `WARDEN_PARTNER_CENTER_URL`: the Partner Center API's origin; nothing where it does not say.
+    pub partner_center_url: Option<Url>,
     /// `WARDEN_LISTEN`: where `serve` listens.
     pub listen: SocketAddr,
     /// `WARDEN_METRICS_LISTEN`: where `serve` tells numbers, if anywhere.
@@ -247,6 +255,20 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Where and for whom Partner Center is asked about customers: the API's origin, and the refresh
+    /// token of a user if the application acts for one. Nothing where neither is configured, and
+    /// nobody is asked.
+    pub fn partner_center(&self) -> Option<(Url, Option<Secret>)> {
+        let user = self.secrets.secret("partnerCenterRefreshToken").cloned();
+        match (&self.settings.partner_center_url, user) {
+            (Some(url), user) => Some((url.clone(), user)),
+            (None, Some(user)) => Some((Url::parse(PARTNER_CENTER).ok()?, Some(user))),
+            (None, None) => None,
+        }
+    }
+}
+
 /// The policy that the settings name, and what its author should know.
 pub(crate) fn named(
     settings: &Settings,
@@ -364,6 +386,10 @@ impl Settings {
         let settle_after = reader.duration("WARDEN_SETTLE_AFTER", SignedDuration::from_mins(2));
         let sender_roles = reader.sender_roles();
         let partner_center_origins = reader.partner_center_origins();
+        let partner_center_url = match (reader.variable)(PARTNER_CENTER_URL) {
+            Some(_) => reader.origin(PARTNER_CENTER_URL, PARTNER_CENTER),
+            None => None,
+        };
         let listen = reader.address("WARDEN_LISTEN", Some("127.0.0.1:8080"));
         let metrics_listen = reader.address("WARDEN_METRICS_LISTEN", None);
         match (policy, secrets, client_id, credential, graph_url, login_url, management_url, listen)
@@ -396,6 +422,7 @@ impl Settings {
                 settle_after,
                 sender_roles,
                 partner_center_origins,
+                partner_center_url,
                 listen,
                 metrics_listen,
             }),

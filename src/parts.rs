@@ -11,7 +11,7 @@ use crate::adapters::graph::{AuditLogs, Credential, Graph, Identity};
 use crate::adapters::http::{Http, Patience};
 use crate::adapters::key_set::PublishedKeys;
 use crate::adapters::management::Management;
-use crate::adapters::partner_center::PublishedCertificates;
+use crate::adapters::partner_center::{Customers, PublishedCertificates};
 use crate::adapters::recorder::Recorder;
 use crate::adapters::webhook::Webhooks;
 use crate::config::{Config, Settings};
@@ -22,8 +22,8 @@ use crate::pipeline::deliver::Desk;
 use crate::pipeline::observe::Readers;
 use crate::pipeline::{READ_AGAIN, World};
 use crate::ports::{
-    Enqueue, Ledger, Marks, Outbox, ReadHeard, RevokeRoleAssignment, SenderCertificates,
-    SigningKeys,
+    Enqueue, Ledger, Marks, Outbox, ReadDelegatedAccess, ReadHeard, RevokeRoleAssignment,
+    SenderCertificates, SigningKeys,
 };
 use crate::sweep::{Gates, LastKnown, Subscribing, Sweep, Times};
 use crate::wire::standard_webhooks::WebhookSecret;
@@ -249,10 +249,11 @@ pub fn world(
         (Mode::Enforce, None) => Arc::new(graph.revoker()),
         (Mode::Observe | Mode::Approve, _) => Arc::new(Recorder),
     };
+    let delegated_access = delegated_access(config, http)?;
     Ok(World {
         clock: Arc::new(SystemClock),
         service_principals: Arc::new(graph.service_principals()),
-        readers: readers(graph),
+        readers: Readers { delegated_access, ..readers(graph) },
         audit_content: Arc::new(management(config, http)?),
         revoke,
         ledger,
@@ -262,7 +263,24 @@ pub fn world(
     })
 }
 
-/// What reads tenants: all of it asks Graph.
+/// What asks Partner Center about customers, where that is configured.
+///
+/// # Errors
+/// [`PartsError::NoCredential`].
+pub fn delegated_access(
+    config: &Config,
+    http: &Http,
+) -> Result<Option<Arc<dyn ReadDelegatedAccess>>, PartsError> {
+    let Some((origin, user)) = config.partner_center() else { return Ok(None) };
+    let (login, clock) = (config.settings.login_url.clone(), Arc::new(SystemClock));
+    let customers = Customers::new(http.clone(), origin, login, reader(config)?, clock);
+    Ok(Some(match user {
+        Some(refresh_token) => Arc::new(customers.for_user(refresh_token)),
+        None => Arc::new(customers),
+    }))
+}
+
+/// What reads tenants by Graph. Partner Center is not asked.
 pub fn readers(graph: Arc<Graph>) -> Readers {
     Readers {
         roles: graph.clone(),
@@ -275,7 +293,10 @@ pub fn readers(graph: Arc<Graph>) -> Readers {
         cross_tenant_access: graph.clone(),
         conditional_access: Arc::new(graph.conditional_access(CONDITIONAL_ACCESS_APART)),
         governance: graph.clone(),
-        tenant_names: graph,
+        tenant_names: graph.clone(),
+        relationships: graph.clone(),
+        customers: graph,
+        delegated_access: None,
     }
 }
 

@@ -30,9 +30,9 @@ use crate::wire::token::KeySet;
 pub use self::due::{DueTenants, Later, Lease, Looks, RememberLooks, Settling, Sorted};
 pub use self::lambda::{Bury, Forward, NoteHeard};
 pub use self::read::{
-    ReadActiveSchedules, ReadConditionalAccess, ReadCrossTenantAccess, ReadEligibleSchedules,
-    ReadGovernance, ReadGroupMembers, ReadObjects, ReadPartnerApps, ReadRoles, ReadTenantNames,
-    ReadUsers,
+    ReadActiveSchedules, ReadConditionalAccess, ReadCrossTenantAccess, ReadCustomers,
+    ReadDelegatedAccess, ReadEligibleSchedules, ReadGovernance, ReadGroupMembers, ReadObjects,
+    ReadPartnerApps, ReadRelationships, ReadRoles, ReadTenantNames, ReadUsers,
 };
 pub use self::sweep::{
     AuditPage, AuditsFrom, Created, DeadLetter, DeadLetters, Heard, Kind, Marks, ReadAudits,

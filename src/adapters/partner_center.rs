@@ -6,6 +6,7 @@
 //! most once a minute, all addresses that never had a certificate share a few fetches a minute, and
 //! few addresses are remembered.
 
+mod customers;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use rustls_pki_types::TrustAnchor;
 use tokio::sync::Mutex;
 use url::Url;
 
+pub use self::customers::Customers;
 use super::http::roots::roots as machine_roots;
 use super::http::{Answer, LateHttp, Patience};
 use crate::ports::{Clock, Failure, PortError, SenderCertificates};

@@ -18,6 +18,7 @@ use crate::domain::roster::{Roster, Tenant};
 use crate::domain::snapshot::{BYTES_MAX, Snapshot};
 use crate::domain::text::{count, foreign};
 use crate::parts;
+use crate::pipeline::observe::Readers;
 use crate::ports::chain;
 use crate::scan::{Progress, read};
 use crate::serve::Timing;
@@ -88,8 +89,12 @@ pub(super) async fn read_now(
     config: &Config,
     tenants: &[&Tenant],
 ) -> anyhow::Result<Vec<Snapshot>> {
-    let http = parts::http(Timing::default().patience)?;
-    let readers = parts::readers(Arc::new(parts::graph(config, &http)?));
+    let timing = Timing::default();
+    let http = parts::http(timing.patience.clone())?;
+    let readers = Readers {
+        delegated_access: parts::delegated_access(config, &http)?,
+        ..parts::readers(Arc::new(parts::graph(config, &http)?))
+    };
     let progress = Progress::default();
     let mut snapshots = {
         let reading = read(&readers, &SystemClock, tenants, &progress);

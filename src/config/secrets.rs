@@ -32,6 +32,7 @@ const KEYS: &[&str] = &[
     "o365AuthIdPrevious",
     "decisionKey",
     "partnerCenterRootsPem",
+    "partnerCenterRefreshToken",
 ];
 
 /// The keys of which a previous one is accepted; those that go together are in one group.

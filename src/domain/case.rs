@@ -35,6 +35,9 @@ pub struct Case {
     pub sinks: BTreeSet<SinkName>,
     /// What they were told so far.
     pub tickets: Vec<Ticket>,
+    /// What the policy answers with more than a ticket, and this version has no step for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left: BTreeSet<FindingName>,
     /// Whether it was written down for what was about to be done, and a record of how that ended
     /// is still to come.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -129,6 +132,7 @@ impl Case {
             rows: Vec::new(),
             sinks: BTreeSet::new(),
             tickets: Vec::new(),
+            left: BTreeSet::new(),
             begun: false,
         }
     }
@@ -170,10 +174,14 @@ impl Case {
         now: Timestamp,
         outcome: impl Fn(&Step) -> Outcome,
     ) {
+        let found: BTreeSet<FindingName> = planned.findings.iter().map(|it| it.finding).collect();
         let seen = rows(planned.findings, &planned.steps, &planned.recorded, outcome);
         if !self.is_open() && seen.values().any(|row| !row.quiet) {
             self.begin_again();
         }
+        // What was not found again may only be unread, and is left to people still.
+        self.left.retain(|name| !found.contains(name));
+        self.left.extend(planned.left);
         self.partner = planned.partner;
         self.sinks.extend(planned.sinks);
         let known: BTreeSet<Sha256Hex> = self.rows.iter().map(|row| row.key.clone()).collect();
@@ -189,6 +197,9 @@ impl Case {
             }
         }
         self.rows.extend(seen.into_values().filter(|row| !known.contains(&row.key)));
+        let open = self.rows.iter().filter(|row| row.open).flat_map(|row| &row.findings);
+        let open: BTreeSet<FindingName> = open.map(|found| found.finding).collect();
+        self.left.retain(|name| open.contains(name));
     }
 
     /// Takes in how the call of a step ended.
@@ -233,6 +244,7 @@ impl Case {
             self.episode += 1;
         }
         self.rows.clear();
+        self.left.clear();
         self.tickets.clear();
         self.sinks.clear();
     }
@@ -254,6 +266,7 @@ pub fn after_look(before: &[Case], plan: &Plan, facts: &Facts, now: Timestamp) -
             steps: Vec::new(),
             sinks: BTreeSet::new(),
             recorded: BTreeSet::new(),
+            left: BTreeSet::new(),
         });
         let before = case.clone();
         case.mode = plan.mode;
@@ -382,7 +395,8 @@ fn step_row(step: &Step, outcome: Outcome) -> StepRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::facts::Part;
+    use crate::domain::facts::{DelegatedAdminRelationship, Part};
+    use crate::domain::finding::testing::partner_side::{Msp, relationship};
     use crate::domain::finding::testing::{Case as Given, STRANGER, noon};
     use crate::domain::plan::{Circumstances, History, plan};
 
@@ -518,6 +532,41 @@ mod tests {
         assert!(!over[0].is_open(), "the other stands, and a record of it is enough");
         let back = looked(&over, &loud);
         assert_eq!((over[0].episode, back[0].episode), (told[0].episode, told[0].episode + 1));
+    }
+
+    #[test]
+    fn a_relationship_closes_when_it_has_ended_and_with_it_what_was_left_to_people() {
+        let revoke = "respond: {gdap-global-administrator: {do: revoke}}";
+        let with = |status: &str| {
+            let everything = DelegatedAdminRelationship {
+                status: Some(status.to_owned()),
+                ..relationship("Everything", &["Global Administrator"])
+            };
+            Msp::new().with_policy(revoke).allow(&[]).with(everything)
+        };
+        let look = |before: &[Case], msp: &Msp| {
+            let policy = msp.policy();
+            let (tenant, history) = (&policy.roster.tenants[0], History::default());
+            let (policy, history, own_apps) = (&policy, &history, &[]);
+            let about = Circumstances { policy, tenant, history, own_apps, now: noon() };
+            after_look(before, &plan(&msp.facts, about), &msp.facts, noon())
+        };
+        let found = look(&[], &with("active"));
+        let [case] = found.as_slice() else { panic!("{found:#?}") };
+        assert_eq!(case.partner.name, "Woodgrove");
+        assert_eq!(case.rows.iter().filter(|row| row.open).count(), 1, "{case:#?}");
+        let left = [FindingName::GdapGlobalAdministrator];
+        assert_eq!(case.left, left.into());
+        let unread = look(&found, &Msp::new().with_policy(revoke).gap(Part::Relationships));
+        assert!(unread[0].is_open(), "it may be unread");
+        assert_eq!(unread[0].left, left.into());
+        let has_no_bearing = Msp::new().gap(Part::DelegatedAccess);
+        assert!(!look(&found, &has_no_bearing)[0].is_open());
+        for gone in [with("terminated"), with("expired"), Msp::new()] {
+            let after = look(&found, &gone);
+            assert!(!after[0].is_open());
+            assert_eq!(after[0].left, BTreeSet::new());
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod mfa_not_enforced;
 mod partner_app_privileged;
 mod privileged_role;
 mod reappeared;
+mod relationship;
 mod role_not_allowed;
 mod role_via_group;
 mod standing_access;
@@ -249,6 +250,18 @@ pub struct Rule {
     check: fn(&View<'_>) -> Vec<Finding>,
 }
 
+impl Rule {
+    /// Whose tenants it is for; nothing where it is for all.
+    pub fn side(&self) -> Option<Side> {
+        let of_partner = |part: &Part| matches!(part, Part::Relationships | Part::DelegatedAccess);
+        match self.reads {
+            [] => None,
+            reads if reads.iter().any(of_partner) => Some(Side::Partner),
+            _ => Some(Side::Customer),
+        }
+    }
+}
+
 /// One thing that breaks the policy, or that could not be seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -318,7 +331,8 @@ pub fn findings(facts: &Facts, tenant: &Tenant, policy: &Policy, now: Timestamp)
     let grants = grants(facts, tenant);
     let open = grants.iter().filter(|grant| !may_stand(grant, tenant, policy, now)).collect();
     let view = View { facts, tenant, policy, now, grants: &grants, open };
-    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.check)(&view)).collect();
+    let rules = RULES.iter().filter(|rule| rule.side().is_none_or(|side| side == tenant.side));
+    let mut findings: Vec<Finding> = rules.flat_map(|rule| (rule.check)(&view)).collect();
     findings.sort_by_key(|finding| Reverse(finding.severity));
     findings
 }

@@ -52,6 +52,9 @@ pub struct PlannedCase {
     /// The findings of which a record is enough, by [`Finding::key`]: no ticket speaks of them, and
     /// none is kept open for them.
     pub recorded: BTreeSet<Sha256Hex>,
+    /// The findings that the policy answers with more than a ticket, and for which this version has
+    /// no step: what is about no grant.
+    pub left: BTreeSet<FindingName>,
 }
 
 /// One thing to do about one grant.
@@ -215,7 +218,8 @@ pub fn plan(facts: &Facts, about: Circumstances<'_>) -> Plan {
         let act = |finding: &&Finding| policy.response(finding.finding, finding.severity).act;
         let recorded = findings.iter().filter(|finding| act(finding) < Do::Ticket);
         let recorded = recorded.map(Finding::key).collect();
-        PlannedCase { partner, findings, steps, sinks, recorded }
+        let left = left(policy, &findings);
+        PlannedCase { partner, findings, steps, sinks, recorded, left }
     });
     let mut cases: Vec<PlannedCase> = cases.collect();
     cases.sort_by_key(|case| case.partner.id.is_none());
@@ -235,6 +239,14 @@ fn sinks(policy: &Policy, findings: &[Finding]) -> BTreeSet<SinkName> {
         .filter(|response| response.act >= Do::Ticket)
         .filter_map(|response| response.ticket.or_else(|| policy.default_sink().cloned()))
         .collect()
+}
+
+fn left(policy: &Policy, findings: &[Finding]) -> BTreeSet<FindingName> {
+    let left = findings.iter().filter(|finding| {
+        let act = policy.response(finding.finding, finding.severity).act;
+        finding.grant.is_none() && finding.certain && act > Do::Ticket
+    });
+    left.map(|finding| finding.finding).collect()
 }
 
 /// Turns findings into steps and holds back what must not be done.
@@ -453,6 +465,9 @@ impl fmt::Display for Plan {
                         write!(f, "\n    → done before ({}): {summary}", state.as_str())?;
                     }
                 }
+            }
+            for finding in &case.left {
+                write!(f, "\n    → left to people: {finding}: this version has no step for it")?;
             }
             if !case.sinks.is_empty() {
                 let sinks: Vec<&str> = case.sinks.iter().map(|sink| sink.0.as_str()).collect();

@@ -10,6 +10,7 @@ use super::finding::{Finding, FindingName, Rule, Severity};
 use super::id::{Sha256Hex, SinkName};
 use super::plan::StepState;
 use super::policy::Mode;
+use super::roster::Side;
 use super::text;
 
 /// Most findings and steps written out in one ticket; the rest is counted.
@@ -254,15 +255,22 @@ fn title(case: &Case) -> String {
         roles.retain(|role| seen.insert(*role));
         roles
     };
+    let found = || case.rows_to_show().flat_map(|row| &row.findings);
+    // Of a partner's own tenant it is told what it holds elsewhere.
+    let holds = |role: &str| {
+        let elsewhere = found().any(|it| it.finding.rule().side() == Some(Side::Partner));
+        let name = &case.partner.name;
+        if elsewhere { format!("holds {role} at {name}") } else { format!("{name} holds {role}") }
+    };
     let stands = || case.rows.iter().filter(|row| row.open);
     let states = || stands().filter_map(|row| row.step.as_ref());
     let what = match roles.as_slice() {
         [] if case.partner.id.is_none() => "could not be read whole".to_owned(),
         [] => format!("relationship with {}", case.partner.name),
-        [role] => format!("{} holds {role}", case.partner.name),
+        [role] => holds(role),
         [role, rest @ ..] => {
             let more = text::count(rest.len(), "more role");
-            format!("{} holds {role} and {more}", case.partner.name)
+            holds(&format!("{role} and {more}"))
         }
     };
     let lead = if states().any(|step| step.state == StepState::Refused) {
@@ -300,7 +308,9 @@ fn body(case: &Case) -> String {
         rows.iter().filter_map(|row| Some((row.open, row.step.as_ref()?))).collect();
     body.push_str("\nWhat was done\n");
     if steps.is_empty() {
-        body.push_str(if case.is_open() {
+        body.push_str(if !case.left.is_empty() {
+            "- Nothing was changed.\n"
+        } else if case.is_open() {
             "- Nothing was changed; the policy asks for a ticket only.\n"
         } else {
             "- Nothing was changed by Partner Warden; what was found no longer stands.\n"
@@ -319,6 +329,13 @@ fn body(case: &Case) -> String {
         if needs_a_hand(step) {
             let _ = writeln!(body, "  By hand: {}", step.by_hand);
         }
+    }
+    for finding in &case.left {
+        let _ = writeln!(
+            body,
+            "- Left to you: the policy answers {finding} with more than a ticket, and this version \
+             cannot do more; mend it by hand as said below."
+        );
     }
     for rule in rules {
         let _ = write!(

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use crate::domain::facts::Facts;
 use crate::domain::roster::{Side, Tenant};
 use crate::ports::{
-    ReadActiveSchedules, ReadConditionalAccess, ReadCrossTenantAccess, ReadEligibleSchedules,
-    ReadGovernance, ReadGroupMembers, ReadObjects, ReadPartnerApps, ReadRoles, ReadTenantNames,
-    ReadUsers,
+    ReadActiveSchedules, ReadConditionalAccess, ReadCrossTenantAccess, ReadCustomers,
+    ReadDelegatedAccess, ReadEligibleSchedules, ReadGovernance, ReadGroupMembers, ReadObjects,
+    ReadPartnerApps, ReadRelationships, ReadRoles, ReadTenantNames, ReadUsers,
 };
 
 /// What reads a tenant: one port for each permission, none of which can change anything.
@@ -39,6 +39,12 @@ pub struct Readers {
     pub governance: Arc<dyn ReadGovernance>,
     /// What other tenants call themselves.
     pub tenant_names: Arc<dyn ReadTenantNames>,
+    /// A partner's relationships with its customers.
+    pub relationships: Arc<dyn ReadRelationships>,
+    /// Who a partner's customers are.
+    pub customers: Arc<dyn ReadCustomers>,
+    /// What Partner Center says of customers; nothing where it is not to be asked.
+    pub delegated_access: Option<Arc<dyn ReadDelegatedAccess>>,
 }
 
 /// What a snapshot is taken for.
@@ -65,6 +71,6 @@ pub async fn facts_to_show(readers: &Readers, tenant: &Tenant) -> Facts {
 async fn read(readers: &Readers, tenant: &Tenant, purpose: Purpose) -> Facts {
     match tenant.side {
         Side::Customer => customer::facts(readers, tenant, purpose).await,
-        Side::Partner => partner::facts(tenant),
+        Side::Partner => partner::facts(readers, tenant).await,
     }
 }

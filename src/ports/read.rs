@@ -1,4 +1,4 @@
-//! What is asked of a customer's tenant to take a snapshot of it. None of it changes anything.
+//! What is asked of a tenant to take a snapshot of it. None of it changes anything.
 
 use std::collections::BTreeSet;
 
@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::{Listed, PortError};
 use crate::domain::facts::{
-    DirectoryObject, GivenAccount, GovernanceRelationship, InboundTrust, Member, PartnerApp,
-    PartnerEntry, RoleAssignment, RoleDefinition, ScheduleInstance, ServiceProviderConstraints,
-    User,
+    Customer, DelegatedAdminRelationship, DirectoryObject, GivenAccount, GovernanceRelationship,
+    InboundTrust, Member, PartnerApp, PartnerEntry, RoleAssignment, RoleDefinition,
+    ScheduleInstance, ServiceProviderConstraints, User,
 };
 use crate::domain::id::{PartnerId, PrincipalId, TenantId};
 use crate::domain::roster::AccountName;
@@ -138,4 +138,31 @@ pub trait ReadGovernance: Send + Sync {
 pub trait ReadTenantNames: Send + Sync {
     /// The name, where it can be had. It decides nothing, so failing is nothing either.
     async fn tenant_name(&self, tenant: TenantId, other: PartnerId) -> Option<String>;
+}
+
+/// `DelegatedAdminRelationship.Read.All`: what a partner may do in the tenants of its customers.
+#[async_trait]
+pub trait ReadRelationships: Send + Sync {
+    /// Every granular delegated admin relationship of a partner's own tenant; those that give power
+    /// with the access assignments that say which groups of the partner have it.
+    async fn relationships(&self, tenant: TenantId) -> Listed<DelegatedAdminRelationship>;
+}
+
+/// `Directory.Read.All`: with whom a partner has contracts.
+#[async_trait]
+pub trait ReadCustomers: Send + Sync {
+    /// Every customer of a partner's own tenant, whether or not there is a relationship with it.
+    async fn customers(&self, tenant: TenantId) -> Listed<Customer>;
+}
+
+/// The Partner Center API: whether customers let a partner administer by the old way (DAP).
+#[async_trait]
+pub trait ReadDelegatedAccess: Send + Sync {
+    /// What Partner Center says of each of these customers of a partner's own tenant. One that it
+    /// does not know as a customer is left out.
+    async fn delegated_access(
+        &self,
+        tenant: TenantId,
+        customers: &[PartnerId],
+    ) -> Listed<(PartnerId, bool)>;
 }

@@ -1,6 +1,8 @@
 //! Signing in as an application, one tenant at a time.
 //!
-//! Source: Microsoft identity platform documentation, "OAuth 2.0 client credentials flow".
+//! Sources: Microsoft identity platform documentation, "OAuth 2.0 client credentials flow"; for an
+//! application that acts for a user, "OAuth 2.0 authorization code flow" (refresh the access token)
+//! and "Refresh tokens in the Microsoft identity platform".
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,6 +46,9 @@ pub(in crate::adapters) struct Tokens {
     login: Url,
     identity: Identity,
     credential: Credential,
+    /// The refresh token of the user for whom the application acts; nothing where it acts for
+    /// itself.
+    user: Option<Mutex<Secret>>,
     clock: Arc<dyn Clock>,
     held: Mutex<HashMap<Key, Token>>,
     gates: Mutex<HashMap<Key, Arc<Gate>>>,
@@ -79,6 +84,7 @@ enum Tries {
 struct Granted {
     access_token: Secret,
     expires_in: i64,
+    refresh_token: Option<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -97,7 +103,12 @@ impl Tokens {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (held, gates) = (Mutex::default(), Mutex::default());
-        Self { http, login, identity, credential, clock, held, gates }
+        Self { http, login, identity, credential, user: None, clock, held, gates }
+    }
+
+    /// The same, for an application that acts for a user whose refresh token this is.
+    pub(in crate::adapters) fn for_user(self, refresh_token: Secret) -> Self {
+        Self { user: Some(Mutex::new(refresh_token)), ..self }
     }
 
     /// Tokens of the application that writes, from the same sign-in and kept apart from these.
@@ -239,15 +250,31 @@ impl Tokens {
         let proof = self.credential.proof(url, self.clock.now()).await?;
         let mut form = vec![("client_id", self.credential.client_id())];
         form.extend(proof.fields());
-        form.extend([("grant_type", "client_credentials"), ("scope", &*scope.0)]);
+        form.push(("scope", &*scope.0));
+        let user = self
+            .user
+            .as_ref()
+            .map(|user| user.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        match &user {
+            None => form.push(("grant_type", "client_credentials")),
+            Some(token) => {
+                form.extend([("grant_type", "refresh_token"), ("refresh_token", token.expose())]);
+            }
+        }
         let answer = self.http.attempt(WHOM, |client| client.post(url.clone()).form(&form)).await?;
         if !answer.status.is_success() {
             return Err(self.refusal(&answer));
         }
-        serde_json::from_slice(&answer.body).map_err(|_| {
+        let granted: Granted = serde_json::from_slice(&answer.body).map_err(|_| {
             // The parser's own words might quote the token.
             PortError::new(Failure::Unintelligible, format!("{WHOM} answered with no token"))
-        })
+        })?;
+        if let (Some(user), Some(next)) = (&self.user, &granted.refresh_token) {
+            // Each use gives a newer one that lives on. It stays within this process: the one of
+            // the secrets document is good until its own 90 days are over.
+            *user.lock().unwrap_or_else(PoisonError::into_inner) = next.clone();
+        }
+        Ok(granted)
     }
 
     /// What the sign-in says when it says no. Its description is left out: it quotes the request.
@@ -259,6 +286,13 @@ impl Tokens {
         let error = denied.and_then(|denied| denied.error).unwrap_or_default();
         let (kind, mend) = match code {
             _ if error == "temporarily_unavailable" => (Failure::Transient, String::new()),
+            _ if self.user.is_some()
+                && matches!(error.as_str(), "invalid_grant" | "interaction_required") =>
+            {
+                let mend = "; put a new refresh token, of an account that signed in with \
+                            multifactor authentication, into partnerCenterRefreshToken";
+                (Failure::SignInRefused, mend.to_owned())
+            }
             Some(code) => self.credential.mend(self.identity, code),
             None => (Failure::SignInRefused, String::new()),
         };

@@ -6,6 +6,7 @@ mod conditional_access;
 mod cross_tenant;
 mod groups;
 mod objects;
+mod relationships;
 mod roles;
 mod users;
 

@@ -85,7 +85,7 @@ impl Part {
             Self::PartnerApps => "Application.Read.All",
             Self::Governance => "TenantGovernance-Relationship.Read.All",
             Self::Relationships => "DelegatedAdminRelationship.Read.All",
-            Self::DelegatedAccess => "Partner Center, as an account in the Admin agents group",
+            Self::DelegatedAccess => "access to the Partner Center API",
         }
     }
 }

@@ -1,7 +1,11 @@
 //! The delegated administration that a partner's own tenant holds over its customers.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::domain::id::{PartnerId, PrincipalId};
 
 /// `delegatedAdminRelationship`.
 ///
@@ -43,6 +47,37 @@ pub struct DelegatedAdminRelationship {
     pub access_assignments: Vec<AccessAssignment>,
 }
 
+impl DelegatedAdminRelationship {
+    /// Whether it gives power in the customer's tenant, or is about to without anybody being asked
+    /// again.
+    ///
+    /// A draft (`created`) and a request that the customer has not accepted (`approvalPending`) give
+    /// none, whatever they ask for: the customer may say no, and an unanswered request lapses after
+    /// 90 days. What has ended (`expired`, `terminated`) gives none either; Microsoft shows it for
+    /// another year. Everything else counts, also what is about to begin (`approved`, `activating`)
+    /// and what is not yet gone (`expiring`, `terminationRequested`, `terminating`), and any status
+    /// that is not known here.
+    ///
+    /// Source: Microsoft Graph documentation, "delegatedAdminRelationship resource type" (the
+    /// values of `status`) and "GDAP API overview" (how they follow each other).
+    pub fn gives_power(&self) -> bool {
+        const POWERLESS: [&str; 4] = ["created", "approvalPending", "expired", "terminated"];
+        let status = self.status.as_deref().unwrap_or_default().trim();
+        !POWERLESS.iter().any(|powerless| powerless.eq_ignore_ascii_case(status))
+    }
+
+    /// The customer's tenant; nothing where it is not told, as while anybody may accept it.
+    pub fn customer_id(&self) -> Option<PartnerId> {
+        self.customer.as_ref()?.id()
+    }
+
+    /// The groups of the partner that have roles by it.
+    pub fn groups(&self) -> BTreeSet<PrincipalId> {
+        let used = self.access_assignments.iter().filter(|it| it.is_in_force());
+        used.filter_map(AccessAssignment::group).collect()
+    }
+}
+
 /// The customer of a relationship.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -53,6 +88,13 @@ pub struct Customer {
     /// The name it calls itself.
     #[serde(default)]
     pub display_name: Option<String>,
+}
+
+impl Customer {
+    /// Its tenant, where that is a GUID as it should be.
+    pub fn id(&self) -> Option<PartnerId> {
+        self.tenant_id.as_deref()?.parse().ok()
+    }
 }
 
 /// Roles that a relationship or an access assignment names.
@@ -92,6 +134,20 @@ pub struct AccessAssignment {
     pub etag: Option<String>,
 }
 
+impl AccessAssignment {
+    /// Whether the group has the roles, or may have: what is being deleted is not gone yet, and what
+    /// ended in an error may have come about in part.
+    pub fn is_in_force(&self) -> bool {
+        !self.status.as_deref().unwrap_or_default().trim().eq_ignore_ascii_case("deleted")
+    }
+
+    /// The group that has the roles.
+    pub fn group(&self) -> Option<PrincipalId> {
+        let id = self.access_container.as_ref()?.access_container_id.as_deref()?;
+        Some(PrincipalId::new(id))
+    }
+}
+
 /// The group that an access assignment is for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -102,4 +158,58 @@ pub struct AccessContainer {
     /// `securityGroup`.
     #[serde(default)]
     pub access_container_type: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_to_give_no_power_gives_it() {
+        let with = |status: Option<&str>| DelegatedAdminRelationship {
+            status: status.map(str::to_owned),
+            ..DelegatedAdminRelationship::default()
+        };
+        for powerless in ["created", "approvalPending", "expired", "terminated", " Terminated"] {
+            assert!(!with(Some(powerless)).gives_power(), "{powerless}");
+        }
+        for powerful in [
+            "approved",
+            "activating",
+            "active",
+            "expiring",
+            "terminationRequested",
+            "terminating",
+            "unknownFutureValue",
+            "suspended",
+            "",
+        ] {
+            assert!(with(Some(powerful)).gives_power(), "{powerful}");
+        }
+        assert!(with(None).gives_power());
+    }
+
+    #[test]
+    fn a_group_has_its_roles_until_they_are_deleted() {
+        let used = |group: &str, status: &str| AccessAssignment {
+            status: Some(status.to_owned()),
+            access_container: Some(AccessContainer {
+                access_container_id: Some(group.to_owned()),
+                access_container_type: None,
+            }),
+            ..AccessAssignment::default()
+        };
+        let relationship = DelegatedAdminRelationship {
+            access_assignments: vec![
+                used("A", "active"),
+                used("b", "deleting"),
+                used("c", "error"),
+                used("d", "deleted"),
+                used("a", "pending"),
+            ],
+            ..DelegatedAdminRelationship::default()
+        };
+        let groups = ["a", "b", "c"].map(PrincipalId::new);
+        assert_eq!(relationship.groups(), groups.into());
+    }
 }

@@ -1,5 +1,6 @@
 //! A tenant described in a few words, for the tests of findings and plans.
 
+pub(crate) mod partner_side;
 mod ways;
 
 use jiff::Timestamp;

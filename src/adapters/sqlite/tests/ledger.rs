@@ -71,5 +71,6 @@ fn emptied(case: &Case) -> crate::domain::plan::PlannedCase {
         steps: Vec::new(),
         sinks: std::collections::BTreeSet::new(),
         recorded: std::collections::BTreeSet::new(),
+        left: std::collections::BTreeSet::new(),
     }
 }
