@@ -554,7 +554,7 @@ mod tests {
         let found = look(&[], &with("active"));
         let [case] = found.as_slice() else { panic!("{found:#?}") };
         assert_eq!(case.partner.name, "Woodgrove");
-        assert_eq!(case.rows.iter().filter(|row| row.open).count(), 1, "{case:#?}");
+        assert_eq!(case.rows.iter().filter(|row| row.open).count(), 2, "{case:#?}");
         let left = [FindingName::GdapGlobalAdministrator];
         assert_eq!(case.left, left.into());
         let unread = look(&found, &Msp::new().with_policy(revoke).gap(Part::Relationships));

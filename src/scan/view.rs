@@ -1,12 +1,13 @@
-//! What a scan says, for programs: the JSON that `docs/scan.md` describes. Text that others chose
-//! is made fit to show.
+//! What a scan says, as the JSON of `docs/scan.md`. Text that others chose is made fit to show.
+
+mod coverage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::conditional_access::{Access, Coverage, Mfa, coverage};
+use crate::domain::conditional_access::coverage;
 use crate::domain::facts::{DelegatedAdminRelationship, Facts, Gap, GapCause, Part};
 use crate::domain::finding::{Finding, FindingName, Severity, blinded_by};
 use crate::domain::grant::{Grant, Held, PrincipalKind, named};
@@ -16,6 +17,8 @@ use crate::domain::role;
 use crate::domain::roster::{AffectedPartner, Side, Tenant};
 use crate::domain::scan::Scanned;
 use crate::domain::text::{foreign, one_line, plain_json};
+
+pub use self::coverage::CoverageView;
 
 /// Everything a scan says.
 #[derive(Debug, Serialize)]
@@ -190,21 +193,6 @@ pub enum Stands {
     },
     /// Nothing lets it.
     NotAllowed,
-}
-
-/// Whether some of a partner's people are made to use MFA.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CoverageView {
-    /// The partner.
-    pub partner: Whom,
-    /// The way they come in.
-    pub access: Access,
-    /// Whether they are made to use MFA.
-    pub mfa: Mfa,
-    /// Where MFA has to be done if it is demanded; left out where that is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub place: Option<&'static str>,
 }
 
 /// A relationship of a partner with a customer.
@@ -459,14 +447,6 @@ impl GrantView {
             ends: grant.ends,
             stands: stands(grant, scan.tenant, policy, scan.judged_at),
         }
-    }
-}
-
-impl CoverageView {
-    fn new(covered: Coverage) -> Self {
-        let place = covered.place();
-        let partner = whom(&covered.partner);
-        Self { partner, access: covered.access, mfa: covered.mfa, place }
     }
 }
 

@@ -250,7 +250,6 @@ impl Tokens {
         let proof = self.credential.proof(url, self.clock.now()).await?;
         let mut form = vec![("client_id", self.credential.client_id())];
         form.extend(proof.fields());
-        form.push(("scope", &*scope.0));
         let user = self
             .user
             .as_ref()
@@ -261,6 +260,7 @@ impl Tokens {
                 form.extend([("grant_type", "refresh_token"), ("refresh_token", token.expose())]);
             }
         }
+        form.push(("scope", &*scope.0));
         let answer = self.http.attempt(WHOM, |client| client.post(url.clone()).form(&form)).await?;
         if !answer.status.is_success() {
             return Err(self.refusal(&answer));
