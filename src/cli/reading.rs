@@ -90,7 +90,7 @@ pub(super) async fn read_now(
     tenants: &[&Tenant],
 ) -> anyhow::Result<Vec<Snapshot>> {
     let timing = Timing::default();
-    let http = parts::http(timing.patience.clone())?;
+    let http = parts::http(timing.patience)?;
     let readers = Readers {
         delegated_access: parts::delegated_access(config, &http)?,
         ..parts::readers(Arc::new(parts::graph(config, &http)?))

@@ -50,7 +50,7 @@ pub(super) fn powerful<'a>(view: &'a View<'a>) -> impl Iterator<Item = Relations
     })
 }
 
-impl<'a> Relationship<'a> {
+impl Relationship<'_> {
     /// `The relationship “Mail” with Woodgrove`.
     pub(super) fn introduced(&self) -> String {
         let customer = match self.customer.id {
@@ -64,10 +64,10 @@ impl<'a> Relationship<'a> {
     }
 
     /// A finding about it.
-    pub(super) fn finding(&self, rule: &Rule, role: Option<String>, text: String) -> Finding {
+    pub(super) fn finding(&self, by: &Rule, role: Option<String>, text: String) -> Finding {
         Finding {
-            finding: rule.name,
-            severity: rule.severity,
+            finding: by.name,
+            severity: by.severity,
             partner: self.customer.clone(),
             subject: self
                 .name()

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use super::Readers;
 use super::reading::Reading;
-use crate::domain::facts::{Customer, Facts, Part};
+use crate::domain::facts::{Customer, DelegatedAdminRelationship, Facts, Part};
 use crate::domain::id::{PartnerId, PrincipalId};
 use crate::domain::roster::Tenant;
 
@@ -58,7 +58,8 @@ async fn delegated_access(
 /// nothing, so failing is nothing either.
 async fn name_groups(readers: &Readers, tenant: &Tenant, facts: &mut Facts) {
     let powerful = facts.relationships.iter().filter(|it| it.gives_power());
-    let groups: BTreeSet<PrincipalId> = powerful.flat_map(|it| it.groups()).collect();
+    let groups: BTreeSet<PrincipalId> =
+        powerful.flat_map(DelegatedAdminRelationship::groups).collect();
     let groups: Vec<PrincipalId> = groups.into_iter().collect();
     if !groups.is_empty() {
         let objects = readers.objects.objects(tenant.id, &groups).await;
