@@ -184,10 +184,15 @@ fn issue(state: &mut State, asked: &Asked, tenant: &str) -> Result<String, Refus
         let text = format!("The provided value for scope {scope} is not valid.");
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_scope", 1_002_012, text));
     };
-    // An application's own API goes by its id and by its URI; all else here is Partner Center or
-    // Graph.
+    // An application's own API goes by its id and by its URI; all else here is Partner Center, which
+    // shares the port with Graph and goes by the name of the machine, or Graph.
     let own = apps.app(resource.strip_prefix("api://").unwrap_or(resource)).is_some();
-    let audience = if own || resource == PARTNER_CENTER { resource } else { AUDIENCE };
+    let audience = match resource {
+        _ if own => resource,
+        PARTNER_CENTER => PARTNER_CENTER,
+        _ if resource.starts_with("http://localhost:") => PARTNER_CENTER,
+        _ => AUDIENCE,
+    };
     access_token(audience, &tenant_id, &client, &app.app.permissions, asked.now.as_second())
 }
 
