@@ -463,8 +463,8 @@ async fn a_scan_is_written_into_a_file_that_its_owner_alone_reads() {
 async fn everything_that_is_wrong_is_told_and_each_thing_once() {
     let policy = include_str!("../data/everything.yaml");
     let town = Town::new(Scenario::everything(), policy).await;
-    let port = town.sim.origin().port().unwrap();
-    let town = town.set("WARDEN_PARTNER_CENTER_URL", &format!("http://localhost:{port}"));
+    let partner_center = format!("http://localhost:{}", town.sim.origin().port().unwrap());
+    let town = town.set("WARDEN_PARTNER_CENTER_URL", &partner_center);
     let live = warden(&town, &["scan", "--format", "json"]).await;
     assert_eq!(live.code, Some(1), "{live:?}");
     let adatum = |json: &Value| json["tenants"][2].clone();
