@@ -36,7 +36,7 @@ pub use self::policy::{
     Applications, AuthenticationStrength, ConditionSet, ConditionalAccessPolicy, ExternalTenants,
     GrantControls, GuestsOrExternalUsers, Locations, Platforms, Read, Users,
 };
-pub use self::trust::{Trust, partner_entry, trust};
+pub use self::trust::{PartnerEntries, Trust};
 use super::id::{PartnerId, PrincipalId};
 use super::role::RoleTemplateId;
 

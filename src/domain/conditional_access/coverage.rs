@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConditionalAccessPolicy, DirectoryUser, Mfa, Policies, ServiceProvider, SignInIdentity,
-    UserKind, mfa, trust,
+    ConditionalAccessPolicy, DirectoryUser, Mfa, PartnerEntries, Policies, ServiceProvider,
+    SignInIdentity, UserKind, mfa,
 };
 use crate::domain::facts::{DirectoryObject, Facts, GivenAccount, Part, User};
 use crate::domain::grant::{Grant, Held, PrincipalKind, named};
@@ -103,6 +103,7 @@ pub fn coverage(facts: &Facts, tenant: &Tenant, grants: &[Grant]) -> Vec<Coverag
     let read = |part| !facts.gaps.iter().any(|gap| gap.part == part);
     let known = Known {
         facts,
+        entries: PartnerEntries::of(facts),
         policies: Policies {
             policies: &policies,
             complete: read(Part::ConditionalAccess),
@@ -243,6 +244,7 @@ fn is_eligible(grant: &Grant) -> bool {
 /// What is known of everybody.
 struct Known<'a> {
     facts: &'a Facts,
+    entries: PartnerEntries<'a>,
     policies: Policies<'a>,
     roles: bool,
     may_activate: bool,
@@ -251,7 +253,7 @@ struct Known<'a> {
 
 impl Known<'_> {
     fn covered(&self, people: &People<'_>) -> Vec<Coverage> {
-        let home_mfa_counts = trust(self.facts, people.id).mfa;
+        let home_mfa_counts = self.entries.trust(people.id).mfa;
         let cover = |access, mfa, home_mfa_counts| Coverage {
             partner: people.partner.clone(),
             access,

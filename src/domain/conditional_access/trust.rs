@@ -1,5 +1,7 @@
 //! Whether a partner's word is taken for what its people did to prove themselves.
 
+use std::collections::HashMap;
+
 use crate::domain::facts::{Facts, InboundTrust, Part, PartnerEntry};
 use crate::domain::id::PartnerId;
 
@@ -20,34 +22,56 @@ pub struct Trust {
     pub by_default: bool,
 }
 
-/// What is taken on the word of `partner`.
-pub fn trust(facts: &Facts, partner: PartnerId) -> Trust {
-    let entry = partner_entry(facts, partner);
-    let own = entry.and_then(|entry| entry.inbound_trust).unwrap_or_default();
-    let unread = facts.gaps.iter().any(|gap| gap.part == Part::PartnerEntries);
-    let default = match entry {
-        // The entry may be among those that were not read.
-        None if unread => InboundTrust::default(),
-        _ => facts.default_trust.unwrap_or_default(),
-    };
-    let by_default = [
-        (own.is_mfa_accepted, default.is_mfa_accepted),
-        (own.is_compliant_device_accepted, default.is_compliant_device_accepted),
-        (own.is_hybrid_joined_device_accepted, default.is_hybrid_joined_device_accepted),
-    ]
-    .iter()
-    .any(|(own, default)| own.is_none() && *default == Some(true));
-    Trust {
-        mfa: own.is_mfa_accepted.or(default.is_mfa_accepted),
-        compliant_device: own.is_compliant_device_accepted.or(default.is_compliant_device_accepted),
-        hybrid_joined_device: own
-            .is_hybrid_joined_device_accepted
-            .or(default.is_hybrid_joined_device_accepted),
-        by_default,
-    }
+/// The partners' entries in the cross-tenant access policy, to be asked about many partners.
+#[derive(Debug)]
+pub struct PartnerEntries<'a> {
+    facts: &'a Facts,
+    by_partner: HashMap<PartnerId, &'a PartnerEntry>,
 }
 
-/// The partner's entry in the cross-tenant access policy.
-pub fn partner_entry(facts: &Facts, partner: PartnerId) -> Option<&PartnerEntry> {
-    facts.partner_entries.iter().find(|entry| entry.tenant_id.parse() == Ok(partner))
+impl<'a> PartnerEntries<'a> {
+    /// Those of a tenant. Where there are two for one partner, the first counts.
+    pub fn of(facts: &'a Facts) -> Self {
+        let mut by_partner = HashMap::new();
+        for entry in &facts.partner_entries {
+            if let Ok(partner) = entry.tenant_id.parse() {
+                by_partner.entry(partner).or_insert(entry);
+            }
+        }
+        Self { facts, by_partner }
+    }
+
+    /// A partner's entry.
+    pub fn entry(&self, partner: PartnerId) -> Option<&'a PartnerEntry> {
+        self.by_partner.get(&partner).copied()
+    }
+
+    /// What is taken on the word of `partner`.
+    pub fn trust(&self, partner: PartnerId) -> Trust {
+        let (facts, entry) = (self.facts, self.entry(partner));
+        let own = entry.and_then(|entry| entry.inbound_trust).unwrap_or_default();
+        let unread = facts.gaps.iter().any(|gap| gap.part == Part::PartnerEntries);
+        let default = match entry {
+            // The entry may be among those that were not read.
+            None if unread => InboundTrust::default(),
+            _ => facts.default_trust.unwrap_or_default(),
+        };
+        let by_default = [
+            (own.is_mfa_accepted, default.is_mfa_accepted),
+            (own.is_compliant_device_accepted, default.is_compliant_device_accepted),
+            (own.is_hybrid_joined_device_accepted, default.is_hybrid_joined_device_accepted),
+        ]
+        .iter()
+        .any(|(own, default)| own.is_none() && *default == Some(true));
+        Trust {
+            mfa: own.is_mfa_accepted.or(default.is_mfa_accepted),
+            compliant_device: own
+                .is_compliant_device_accepted
+                .or(default.is_compliant_device_accepted),
+            hybrid_joined_device: own
+                .is_hybrid_joined_device_accepted
+                .or(default.is_hybrid_joined_device_accepted),
+            by_default,
+        }
+    }
 }

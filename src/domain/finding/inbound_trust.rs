@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 
 use super::{Finding, FindingName, Rule, Severity, View};
-use crate::domain::conditional_access::{Trust, partner_entry, trust};
+use crate::domain::conditional_access::{PartnerEntries, Trust};
 use crate::domain::facts::Part;
 use crate::domain::grant::{PrincipalKind, named};
 use crate::domain::id::PartnerId;
@@ -40,15 +40,15 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(view: &View<'_>) -> Vec<Finding> {
+    let entries = PartnerEntries::of(view.facts);
     with_power(view)
         .into_iter()
         .filter(|(id, _)| {
-            let own =
-                partner_entry(view.facts, *id).and_then(|e| e.is_in_multi_tenant_organization);
+            let own = entries.entry(*id).and_then(|entry| entry.is_in_multi_tenant_organization);
             own != Some(true)
         })
         .filter_map(|(id, partner)| {
-            let text = text(&partner.name, trust(view.facts, id))?;
+            let text = text(&partner.name, entries.trust(id))?;
             Some(Finding {
                 finding: RULE.name,
                 severity: RULE.severity,
