@@ -26,7 +26,7 @@ use partner_warden::domain::plan::{Circumstances, History, plan};
 use partner_warden::domain::policy::Policy;
 use partner_warden::domain::role;
 
-const SIZES: [usize; 3] = [100, 10_000, 1_000_000];
+const SIZES: [usize; 4] = [100, 10_000, 100_000, 1_000_000];
 
 /// Partners the policy names.
 const PARTNERS: usize = 20;
