@@ -19,7 +19,7 @@ use self::certificates::Published;
 use super::{Received, Reject, Verified, not_json, shaped};
 use crate::domain::id::{Sha256Hex, TenantId};
 use crate::domain::policy::is_protected;
-use crate::domain::roster::Roster;
+use crate::domain::roster::{Roster, Side, Tenant};
 use crate::domain::signal::{Sender, Signal, Subject};
 use crate::domain::text;
 
@@ -137,8 +137,9 @@ struct ResourceChange {
 /// Verifies a delivery and reads the event in it.
 ///
 /// An event that may concern a relationship is a reason to look at the tenant of the policy that
-/// `ResourceUri` names as the customer, and at every tenant of the policy where it names none of
-/// them: most events name a relationship or nothing. `AuditUri` is not looked at.
+/// `ResourceUri` names as the customer and at every partner's own tenant, and at every tenant of the
+/// policy where it names none of them: most events name a relationship or nothing. `AuditUri` is not
+/// looked at.
 ///
 /// # Errors
 /// [`Reject::NotAuthentic`] with what does not hold of certificate or signature;
@@ -158,10 +159,9 @@ pub fn receive(
     }
     let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
     let named = text(&event.resource_uri).and_then(|uri| customer(&uri));
-    let tenants: Vec<TenantId> = match named.filter(|id| roster.tenant(*id).is_some()) {
-        Some(tenant) => vec![tenant],
-        None => roster.tenants.iter().map(|tenant| tenant.id).collect(),
-    };
+    let named = named.filter(|id| roster.tenant(*id).is_some());
+    let concerned = |it: &&Tenant| named.is_none_or(|id| id == it.id) || it.side == Side::Partner;
+    let tenants: Vec<TenantId> = roster.tenants.iter().filter(concerned).map(|it| it.id).collect();
     let event_at = text(&event.changed_at).and_then(|at| at.parse().ok());
     let digest = Sha256Hex::of(body);
     let signal = |tenant| Signal {

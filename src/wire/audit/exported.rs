@@ -36,18 +36,21 @@ pub fn heard(path: &str, item: Value) -> Result<(Option<TenantId>, Heard), Rejec
         (false, true) => directory::azure_monitor(path, item, &[])?,
         (false, false) => directory::event(path, item, &[])?,
     };
-    let failed = succeeded(&told) == Some(false);
-    let matters = event.matters() && !failed;
+    let matters = event.matters() && !did_not_take_place(&told);
     let change = if matters { change(&event, &told) } else { None };
     let partner = matters.then(|| partner(&event)).flatten();
     let heard = Heard { at: event.at, what: event.activity.name, matters, change, partner };
     Ok((event.tenant, heard))
 }
 
-/// Whether the event says that what it tells of took place; nothing where it does not say.
-fn succeeded(told: &Value) -> Option<bool> {
-    let result = told.get("result").or_else(|| told.get("ResultStatus"))?.as_str()?;
-    Some(result.to_ascii_lowercase().starts_with("succe"))
+/// Whether the event says that what it tells of did not take place. A doubt counts as if it did.
+///
+/// Source: Microsoft Graph metadata, `operationResult`; "Office 365 Management Activity API schema",
+/// `ResultStatus`.
+fn did_not_take_place(told: &Value) -> bool {
+    let result = told.get("result").or_else(|| told.get("ResultStatus"));
+    let result = result.and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+    ["failure", "failed", "timeout"].contains(&result.as_str())
 }
 
 /// The service provider that an entry of the cross-tenant access policy was made for.
@@ -156,4 +159,36 @@ fn by_delegated_administration(told: &Value) -> bool {
         || actors.any(|id| {
             id.eq_ignore_ascii_case(OFFLINE_PROCESSOR_NAME) || guid(id) == Some(OFFLINE_PROCESSOR)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(result: &str) -> Heard {
+        let event = json!({
+            "activityDisplayName": "Add member to role",
+            "category": "RoleManagement",
+            "result": result,
+            "targetResources": [{"id": "x", "type": "Group", "modifiedProperties": [{
+                "displayName": "Role.TemplateId",
+                "newValue": "\"62e90394-69f5-4237-9190-012177145e10\"",
+            }]}],
+        });
+        heard("$", event).unwrap().1
+    }
+
+    #[test]
+    fn what_did_not_take_place_gave_nobody_a_role() {
+        let given = told("success");
+        assert!(given.matters);
+        assert_eq!(given.change.unwrap().motion, Motion::Given);
+        for result in ["failure", "timeout"] {
+            let heard = told(result);
+            assert_eq!((heard.matters, heard.change), (false, None), "{result}");
+        }
+        assert!(told("unknownFutureValue").matters, "a doubt counts as if it took place");
+    }
 }

@@ -396,10 +396,15 @@ fn only_an_address_of_microsofts_is_asked_for_a_certificate() {
 
 /// The tenants, of two, that are looked at because of a body signed just now.
 fn looked_at(body: &str) -> Result<Vec<String>, String> {
+    looked_at_by("", body)
+}
+
+/// The same, with `more` tenants in the policy.
+fn looked_at_by(more: &str, body: &str) -> Result<Vec<String>, String> {
     let vectors = vectors();
     let two = "version: 1\ntenants:\n  - {id: 11111111-1111-1111-1111-111111111111, name: A}\n  \
                - {id: 44444444-4444-4444-4444-444444444444, name: B}\n";
-    let roster = Policy::parse(two).unwrap().policy.roster;
+    let roster = Policy::parse(&format!("{two}{more}")).unwrap().policy.roster;
     let signature = sign(&vectors.0, body.as_bytes());
     let received =
         receive(body.as_bytes(), &signed(&signature), &vectors.published(CHAIN), &roster, noon())
@@ -461,6 +466,16 @@ fn the_customer_named_is_looked_at_and_everybody_where_none_of_ours_is() {
         let body = format!(r#"{{"EventName": "reseller-relationship-x", "ResourceUri": {uri}}}"#);
         assert_eq!(looked_at(&body).map(|all| all.concat()).as_deref(), Ok(expect), "{uri}");
     }
+}
+
+#[test]
+fn a_partners_own_tenant_is_looked_at_whichever_customer_is_named() {
+    let partner = "  - {id: 55555555-5555-5555-5555-555555555555, name: C, side: partner}\n";
+    let uri =
+        "https://api.partnercenter.microsoft.com/v1/customers/44444444-4444-4444-4444-444444444444";
+    let body = format!(r#"{{"EventName": "reseller-relationship-x", "ResourceUri": "{uri}"}}"#);
+    assert_eq!(looked_at_by(partner, &body).unwrap(), ["4", "5"]);
+    assert_eq!(looked_at(&body).unwrap(), ["4"]);
 }
 
 #[test]
