@@ -42,7 +42,9 @@ pub enum RecordEvent {
     Looked,
     /// Access was seen to be gone.
     Verified,
-    /// Access was still there at the last look.
+    /// Access was still there at the last reading.
+    Reappeared,
+    /// It could not be read at the last reading whether access is gone.
     Unverified,
 }
 
