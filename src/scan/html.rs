@@ -24,7 +24,7 @@ const DRAWN: usize = 24;
 /// The height of a line of the picture, in its own units.
 const LINE: usize = 38;
 /// Most characters of a name in the picture.
-const NAME: usize = 31;
+const NAME: usize = 30;
 
 /// The report: one whole HTML document.
 pub fn page(view: &View) -> String {
@@ -235,8 +235,9 @@ fn centre(line: usize, lines: usize) -> usize {
 }
 
 fn node(x: usize, y: usize, name: &str, bad: bool) -> Markup {
-    let mut short: String = name.chars().take(NAME - 1).collect();
-    if name.chars().count() >= NAME {
+    let mut short: String = name.chars().take(NAME).collect();
+    if name.chars().count() > NAME {
+        short.pop();
         short.push('…');
     }
     html! {
@@ -483,6 +484,14 @@ mod tests {
         for bad in [" src=", "@import", "url(", "<link", "<script"] {
             assert!(!page.contains(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_name_is_cut_where_it_would_leave_its_frame() {
+        let (whole, long) = ("W".repeat(NAME), "W".repeat(NAME + 1));
+        let drawn = |name: &str| node(0, 0, name, false).into_string();
+        assert!(drawn(&whole).contains(&format!(">{whole}</text>")));
+        assert!(drawn(&long).contains(&format!(">{}…</text>", "W".repeat(NAME - 1))));
     }
 
     #[test]
