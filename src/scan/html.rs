@@ -489,7 +489,7 @@ mod tests {
     #[test]
     fn a_name_is_cut_where_it_would_leave_its_frame() {
         let (whole, long) = ("W".repeat(NAME), "W".repeat(NAME + 1));
-        let drawn = |name: &str| node(0, 0, name, false).into_string();
+        let drawn = |name: &str| node(10, 50, name, false).into_string();
         assert!(drawn(&whole).contains(&format!(">{whole}</text>")));
         assert!(drawn(&long).contains(&format!(">{}…</text>", "W".repeat(NAME - 1))));
     }
