@@ -20,6 +20,7 @@ pub mod plan;
 pub mod trial;
 pub mod case;
 pub mod ticket;
+pub mod approval;
 pub mod record;
 pub mod replay;
 pub mod phase;

@@ -4,22 +4,23 @@ pub mod deliver;
 pub mod look;
 pub mod observe;
 mod reason;
+mod record;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
 use self::observe::Readers;
-use crate::domain::case::{Case, Outcome, after_look};
+use self::record::{Held, OfLook, after};
+use crate::domain::case::{Case, Outcome, StepRow, after_look};
 use crate::domain::facts::RoleAssignment;
 use crate::domain::grant::Grant;
 use crate::domain::id::{PrincipalId, StepId, TenantId};
 use crate::domain::plan::{Circumstances, Plan, Step, StepState, Verdict, plan};
 use crate::domain::policy::{Mode, Policy};
-use crate::domain::record::{Record, RecordEvent, Signals, record_id};
-use crate::domain::signal::Signal;
+use crate::domain::record::{Record, RecordEvent, Signals};
 use crate::domain::ticket::messages;
 use crate::ports::{
     Clock, Conclusion, DueVerification, Failure, Ledger, Look, PortError, Proof, ReadAuditContent,
@@ -97,21 +98,12 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
 
     let before = world.ledger.cases(tenant.id).await?;
     let mut cases = after_look(&before, &plan, &facts, now);
+    let mut told = OfLook::new(signals(look), (tenant, &facts), read_at, now);
+    cases.iter_mut().for_each(|case| case.caused(&told.cause()));
     world.ledger.intend(&writes(&plan), &cases, now, now + OUTCOME_WITHIN).await?;
-    let first = signals(look).first;
-    let settled = act(world, &plan, &mut cases, first.as_ref()).await?;
+    let settled = act(world, &plan, &mut cases, &mut told).await?;
 
-    let record = |case: &Case| Record {
-        id: record_id(case.tenant, &case.partner.key(), RecordEvent::Looked, now),
-        at: world.clock.now(),
-        event: RecordEvent::Looked,
-        policy: policy.hash.clone(),
-        mode: policy.mode,
-        signals: signals(look),
-        read_at: Some(read_at),
-        gaps: facts.gaps.clone(),
-        case: case.clone(),
-    };
+    let record = |case: &Case| told.record(world, case);
     world.ledger.conclude(conclusion(world, &before, cases, record)).await?;
     reason::tell_of_misuse(world, tenant, look, &facts.gaps).await;
     let readable_later = facts.gaps.iter().any(crate::domain::facts::Gap::may_pass);
@@ -130,7 +122,7 @@ async fn act(
     world: &World,
     plan: &Plan,
     cases: &mut [Case],
-    first: Option<&Signal>,
+    told: &mut OfLook,
 ) -> Result<bool, PortError> {
     let mut settled = true;
     for step in plan.cases.iter().flat_map(|case| &case.steps) {
@@ -164,8 +156,9 @@ async fn act(
         );
         metric::acted(outcome.state);
         if let (StepState::Revoked, Some(at)) = (outcome.state, outcome.acted_at) {
-            metric::revoked(first, at);
+            metric::revoked(&told.cause(), &step.grant.partner, at);
         }
+        told.called(plan.mode, step, &outcome);
         for case in cases.iter_mut() {
             case.settle(&step.id, &outcome);
             if stuck {
@@ -200,8 +193,8 @@ pub async fn verify(
         metric::verified(proof);
         match proof {
             Proof::Gone => {
-                if let Some(at) = acted_at(&before, &due.step.id) {
-                    metric::proven(now.duration_since(at));
+                if let Some(row) = row_of(&before, &due.step.id) {
+                    metric::proven(row, &due.step.grant.partner, now);
                 }
                 for case in &mut cases {
                     case.verified(&due.step.id, now);
@@ -224,16 +217,12 @@ pub async fn verify(
     }
     let lingers = proofs.iter().any(|(_, proof)| *proof == Proof::StillThere);
     let event = if lingers { RecordEvent::Unverified } else { RecordEvent::Verified };
+    let is_held = |step: &Step, held: &[RoleAssignment]| still_held(&step.grant, held);
     let record = |case: &Case| Record {
-        id: record_id(case.tenant, &case.partner.key(), event, now),
-        at: now,
-        event,
-        policy: world.policy.hash.clone(),
         mode: world.policy.mode,
-        signals: Signals::default(),
         read_at: Some(now),
-        gaps: Vec::new(),
-        case: case.clone(),
+        after: Some(after(case, due, &held, now, is_held)),
+        ..Record::of(event, now, &world.policy.hash, case)
     };
     world.ledger.verified(tenant, &proofs, conclusion(world, &before, cases, record)).await?;
     let next = proofs.iter().filter_map(|(_, proof)| match proof {
@@ -248,10 +237,10 @@ async fn read_again(
     world: &World,
     tenant: TenantId,
     due: &[DueVerification],
-) -> BTreeMap<PrincipalId, Result<Vec<RoleAssignment>, PortError>> {
+) -> Held {
     let principals: BTreeSet<&PrincipalId> =
         due.iter().map(|due| &due.step.grant.principal).collect();
-    let mut held = BTreeMap::new();
+    let mut held = Held::new();
     for principal in principals {
         let read = world.readers.roles.assignments_of(tenant, principal).await;
         if let Err(error) = &read {
@@ -271,10 +260,10 @@ fn still_held(grant: &Grant, held: &[RoleAssignment]) -> bool {
     })
 }
 
-/// When Graph took a step.
-fn acted_at(cases: &[Case], step: &StepId) -> Option<Timestamp> {
-    let steps = cases.iter().flat_map(|case| &case.rows).filter_map(|row| row.step.as_ref());
-    steps.filter(|row| row.id == *step).find_map(|row| row.acted_at)
+/// How far the cases say a step has come.
+fn row_of<'a>(cases: &'a [Case], step: &StepId) -> Option<&'a StepRow> {
+    let mut steps = cases.iter().flat_map(|case| &case.rows).filter_map(|row| row.step.as_ref());
+    steps.find(|row| row.id == *step)
 }
 
 /// When to read again after reading in vain.
