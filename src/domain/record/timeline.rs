@@ -104,4 +104,10 @@ impl Timeline {
         let from = self.event.or(self.received)?;
         Some(self.revoked?.duration_since(from))
     }
+
+    /// How long from there until all of it was seen to be gone.
+    pub fn time_to_verify(&self) -> Option<SignedDuration> {
+        let from = self.event.or(self.received)?;
+        Some(self.verified?.duration_since(from))
+    }
 }
