@@ -17,6 +17,7 @@ pub mod scan;
 pub mod snapshot;
 pub mod scrub;
 pub mod plan;
+pub mod proof;
 pub mod trial;
 pub mod case;
 pub mod ticket;

@@ -20,10 +20,9 @@ use crate::http::Front;
 use crate::http::replays::Replays;
 use crate::pipeline::deliver::Desk;
 use crate::pipeline::observe::Readers;
-use crate::pipeline::{READ_AGAIN, World};
+use crate::pipeline::{READ_AGAIN, World, Writers};
 use crate::ports::{
-    Enqueue, Ledger, Marks, Outbox, ReadDelegatedAccess, ReadHeard, RevokeRoleAssignment,
-    SenderCertificates, SigningKeys,
+    Enqueue, Ledger, Marks, Outbox, ReadDelegatedAccess, ReadHeard, SenderCertificates, SigningKeys,
 };
 use crate::sweep::{Gates, LastKnown, Subscribing, Sweep, Times};
 use crate::wire::standard_webhooks::WebhookSecret;
@@ -243,11 +242,10 @@ pub fn world(
     timing: &Timing,
 ) -> Result<World, PartsError> {
     let graph = Arc::new(graph);
-    let revoke: Arc<dyn RevokeRoleAssignment> = match (config.policy.mode, &config.write_credential)
-    {
-        (Mode::Enforce, Some(writer)) => Arc::new(graph.revoker_as(writer.clone())),
-        (Mode::Enforce, None) => Arc::new(graph.revoker()),
-        (Mode::Observe | Mode::Approve, _) => Arc::new(Recorder),
+    let writers = match (config.policy.mode, &config.write_credential) {
+        (Mode::Enforce, Some(writer)) => Writers::all(&Arc::new(graph.revoker_as(writer.clone()))),
+        (Mode::Enforce, None) => Writers::all(&Arc::new(graph.revoker())),
+        (Mode::Observe | Mode::Approve, _) => Writers::all(&Arc::new(Recorder)),
     };
     let delegated_access = delegated_access(config, http)?;
     Ok(World {
@@ -255,7 +253,7 @@ pub fn world(
         service_principals: Arc::new(graph.service_principals()),
         readers: Readers { delegated_access, ..readers(graph) },
         audit_content: Arc::new(management(config, http)?),
-        revoke,
+        writers,
         ledger,
         policy: config.policy.clone(),
         own_apps: config.settings.own_apps(),

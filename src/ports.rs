@@ -6,6 +6,7 @@ mod lambda;
 mod read;
 mod records;
 mod sweep;
+mod write;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 use crate::domain::case::{Case, Outcome};
-use crate::domain::id::{AssignmentId, PrincipalId, StepId, TenantId};
+use crate::domain::id::{PrincipalId, StepId, TenantId};
 use crate::domain::plan::{History, Step};
 use crate::domain::record::Record;
 use crate::domain::secret::Secret;
@@ -39,6 +40,10 @@ pub use self::records::{Chain, ReadRecords};
 pub use self::sweep::{
     AuditPage, AuditsFrom, Created, DeadLetter, DeadLetters, Heard, Kind, Marks, ReadAudits,
     ReadHeard, ReadSubscriptions, Redriven, WriteSubscriptions,
+};
+pub use self::write::{
+    DisableAccount, DisableApp, RemoveAppRole, RemoveEligibility, RemoveGroupMember,
+    RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions,
 };
 
 /// Why something asked of the world did not come about.
@@ -143,22 +148,6 @@ impl<T> Listed<T> {
 pub trait Clock: Send + Sync {
     /// The present moment.
     fn now(&self) -> Timestamp;
-}
-
-/// `RoleManagement.ReadWrite.Directory`: take a role assignment away.
-#[async_trait]
-pub trait RevokeRoleAssignment: Send + Sync {
-    /// Takes it away. One that is already gone counts as taken away.
-    ///
-    /// # Errors
-    /// [`Failure::Transient`] and [`Failure::Throttled`] leave it unknown whether it was done.
-    /// A refusal is no error but an [`Outcome`].
-    async fn revoke(
-        &self,
-        step: &Step,
-        tenant: TenantId,
-        id: &AssignmentId,
-    ) -> Result<Outcome, PortError>;
 }
 
 /// Tokens of another identity provider, which Microsoft's sign-in takes in place of a secret
@@ -322,10 +311,12 @@ pub struct Conclusion {
 pub enum Proof {
     /// The access is gone.
     Gone,
-    /// It is still there; read again at this time.
+    /// It is still there, or could not be read; read again at this time.
     Again(Timestamp),
-    /// Graph took it, and it is still there after the last time.
+    /// Graph took it, and it was seen to be still there the last time.
     StillThere,
+    /// Graph took it, and it could not be read the last time whether it is still there.
+    Unread,
     /// It is still there after the last time, and Graph never said that it took it: as good as
     /// not begun.
     NotDone,

@@ -10,7 +10,7 @@ use super::facts::{Facts, GapCause};
 use super::finding::{Finding, FindingName, Severity};
 use super::grant::Grant;
 use super::id::{Sha256Hex, SinkName, StepId, TenantId};
-use super::plan::{Plan, PlannedCase, Step, StepState, Verdict};
+use super::plan::{Plan, PlannedCase, Remediation, Step, StepState, Target, Verdict};
 use super::policy::Mode;
 use super::record::Cause;
 use super::roster::AffectedPartner;
@@ -49,9 +49,10 @@ pub struct Case {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
-    /// The grant's key, or the finding's where there is no grant.
+    /// The grant's key, or the finding's where there is no grant; the step's where it is about no
+    /// grant.
     pub key: Sha256Hex,
-    /// What the rules say of it.
+    /// What the rules say of it; nothing where the row is a step about no grant.
     pub findings: Vec<Finding>,
     /// What was done about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +70,14 @@ pub struct Row {
 pub struct StepRow {
     /// The step.
     pub id: StepId,
+    /// What it does.
+    pub remediation: Remediation,
+    /// What it does it to, where that is not the grant of the row's findings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// The rows that are done with once it is proven, beside its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Sha256Hex>,
     /// What it does, with names.
     pub summary: String,
     /// How far it has come.
@@ -159,7 +168,10 @@ impl Case {
             row.step.as_ref().is_some_and(|step| {
                 step.reappeared
                     || step.stuck
-                    || matches!(step.state, StepState::Refused | StepState::Unverified)
+                    || matches!(
+                        step.state,
+                        StepState::Refused | StepState::Reappeared | StepState::Unverified
+                    )
             })
         });
         let findings = self.rows_to_show().flat_map(|row| &row.findings);
@@ -195,6 +207,7 @@ impl Case {
                 None if row.open => match row.why_closed(facts) {
                     Some(Closing::Gone) => row.close(now),
                     Some(Closing::Allowed) => row.allow(),
+                    Some(Closing::Unasked) => row.open = false,
                     None => {}
                 },
                 None => {}
@@ -204,6 +217,11 @@ impl Case {
         let open = self.rows.iter().filter(|row| row.open).flat_map(|row| &row.findings);
         let open: BTreeSet<FindingName> = open.map(|found| found.finding).collect();
         self.left.retain(|name| open.contains(name));
+    }
+
+    /// Whether a step is of this case.
+    pub fn has_step(&self, id: &StepId) -> bool {
+        self.rows.iter().any(|row| row.step.as_ref().is_some_and(|step| step.id == *id))
     }
 
     /// Takes in what led to the steps that are new in it.
@@ -231,17 +249,20 @@ impl Case {
         }
     }
 
-    /// Takes in that the access of a step was seen to be gone.
+    /// Takes in that what a step was to bring about was seen.
     pub fn verified(&mut self, step: &StepId, now: Timestamp) {
-        if let Some(row) = self.row_of(step) {
+        let Some(row) = self.row_of(step) else { return };
+        row.close(now);
+        let answers = row.step.as_ref().map(|step| step.answers.clone()).unwrap_or_default();
+        for row in self.rows.iter_mut().filter(|row| answers.contains(&row.key)) {
             row.close(now);
         }
     }
 
-    /// Takes in that the access of a step is still there after the last look.
-    pub fn unverified(&mut self, step: &StepId, detail: &str) {
+    /// Takes in that what a step was to bring about was not seen at the last reading.
+    pub fn not_proven(&mut self, step: &StepId, state: StepState, detail: &str) {
         if let Some(step) = self.row_of(step).and_then(|row| row.step.as_mut()) {
-            step.state = StepState::Unverified;
+            step.state = state;
             step.detail = Some(detail.to_owned());
         }
     }
@@ -306,12 +327,19 @@ enum Closing {
     Gone,
     /// What it speaks of is there, and breaks the policy no more.
     Allowed,
+    /// It is a step that nothing asks for any more.
+    Unasked,
 }
 
 impl Row {
     /// Why this, which was not found again, no longer stands; nothing where it may only be unread.
     fn why_closed(&self, facts: &Facts) -> Option<Closing> {
         let unread = |part| facts.gaps.iter().any(|gap| gap.part == part);
+        // A step about no grant that is not asked for any more: what it answered is judged in rows
+        // of its own.
+        if self.findings.is_empty() {
+            return facts.is_complete().then_some(Closing::Unasked);
+        }
         let grant = self.findings.first().and_then(|finding| finding.grant.as_ref());
         let unreadable =
             self.findings.iter().any(|finding| finding.finding == FindingName::Unreadable);
@@ -382,10 +410,11 @@ fn rows(
         row.findings.push(finding);
     }
     for step in steps {
-        if let Some(row) = rows.get_mut(&step.grant.key()) {
-            row.step = Some(step_row(step, outcome(step)));
-            row.quiet = false;
-        }
+        let key = step.key();
+        let (findings, step_row) = (Vec::new(), Some(step_row(step, outcome(step))));
+        let row = Row { key: key.clone(), findings, step: None, open: true, quiet: false };
+        let row = rows.entry(key).or_insert(row);
+        (row.step, row.quiet) = (step_row, false);
     }
     rows
 }
@@ -393,6 +422,9 @@ fn rows(
 fn step_row(step: &Step, outcome: Outcome) -> StepRow {
     StepRow {
         id: step.id.clone(),
+        remediation: step.remediation,
+        target: step.grant().is_none().then(|| step.target.clone()),
+        answers: step.answers.clone(),
         summary: step.summary(),
         state: outcome.state,
         detail: outcome.detail,
@@ -604,7 +636,7 @@ mod tests {
         let step = planned.steps[0].id.clone();
         case.look(planned, &given.facts, noon(), revoked);
         assert_eq!(case.severity(), Severity::High);
-        case.unverified(&step, "still there after an hour");
+        case.not_proven(&step, StepState::Reappeared, "still there after an hour");
         assert_eq!(case.severity(), Severity::Critical);
         assert!(case.is_open());
     }

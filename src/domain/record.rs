@@ -15,11 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use super::approval::Approval;
 use super::case::{Case, Outcome};
-use super::facts::{Facts, Gap, RoleAssignment};
+use super::facts::{Facts, Gap};
 use super::grant::{Grant, grants};
 use super::id::{Sha256Hex, StepId, TenantId};
 use super::plan::StepState;
 use super::policy::Mode;
+use super::proof::Seen;
 use super::roster::Tenant;
 use super::signal::Signal;
 
@@ -77,10 +78,10 @@ pub enum RecordEvent {
     Looked,
     /// Access was seen to be gone.
     Verified,
-    /// Access was still there at the last look.
-    Unverified,
-    /// Access that was taken away is seen to be there again.
+    /// Access was still there at the last reading, or is there again.
     Reappeared,
+    /// It could not be read at the last reading whether access is gone.
+    Unverified,
     /// What was taken away was put back.
     Restored,
     /// A person has decided.
@@ -132,13 +133,13 @@ pub struct Before {
 
 /// The snapshot that a look decides by, from which each case's [`Before`] is made.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct AsRead {
     read_at: Timestamp,
     facts: Sha256Hex,
     grants: Vec<Grant>,
 }
 
-impl Seen {
+impl AsRead {
     /// What was read of a tenant from `read_at` on.
     pub fn of(facts: &Facts, tenant: &Tenant, read_at: Timestamp) -> Self {
         Self { read_at, facts: facts_digest(facts), grants: grants(facts, tenant) }
@@ -218,22 +219,24 @@ pub struct Reread {
     /// The step.
     pub step: StepId,
     /// What was seen.
-    pub seen: Sight,
-    /// The role assignments its principal still holds, where those were read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub holds: Option<Vec<RoleAssignment>>,
+    pub seen: Seen,
 }
 
-/// What was seen of something that was to be gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sight {
-    /// It is gone.
-    Gone,
-    /// It is there.
-    There,
-    /// It could not be read.
-    Unread,
+impl After {
+    /// What was seen of steps at a moment.
+    pub fn of<'a>(
+        read_at: Timestamp,
+        steps: impl IntoIterator<Item = (&'a StepId, Seen)>,
+    ) -> Self {
+        let steps = steps.into_iter().map(|(step, seen)| Reread { step: step.clone(), seen });
+        Self { read_at, steps: steps.collect() }
+    }
+
+    /// What of it concerns a case.
+    pub fn of_case(&self, case: &Case) -> Self {
+        let its = self.steps.iter().filter(|reread| case.has_step(&reread.step));
+        Self { read_at: self.read_at, steps: its.cloned().collect() }
+    }
 }
 
 impl Record {

@@ -19,6 +19,7 @@ use super::facts::{
     DirectoryObject, Facts, PartnerEntry, PartnerReference, RoleAssignment, ScheduleInstance, User,
 };
 use super::finding::FindingName;
+use super::grant::Grant;
 use super::id::{AssignmentId, PartnerId, PrincipalId, Sha256Hex, SinkName, TenantId};
 use super::plan::{Circumstances, History, PastStep, Step, StepState, plan};
 use super::policy::{Mode, Policy};
@@ -298,9 +299,11 @@ impl<'a> Stage<'a> {
         for step in gone {
             self.revoked_at.push(at);
             let state = StepState::Verified;
-            let past = PastStep { episode: step.episode, state, at };
-            self.history.steps.insert(step.grant.key(), past);
-            self.facts.assignments.retain(|held| Some(&held.id) != step.grant.assignment());
+            let past = PastStep { episode: step.episode, state, at, approved: false };
+            self.history.steps.insert(step.key(), past);
+            self.facts
+                .assignments
+                .retain(|held| Some(&held.id) != step.grant().and_then(Grant::assignment));
         }
     }
 

@@ -275,8 +275,10 @@ fn title(case: &Case) -> String {
     };
     let lead = if states().any(|step| step.state == StepState::Refused) {
         "Microsoft refused to remove access: "
-    } else if states().any(|step| step.state == StepState::Unverified) {
+    } else if states().any(|step| step.state == StepState::Reappeared) {
         "Removed access is still there: "
+    } else if states().any(|step| step.state == StepState::Unverified) {
+        "Not known whether access is gone: "
     } else if states().any(|step| step.reappeared) {
         "Removed access came back: "
     } else if !case.is_open() {
@@ -353,9 +355,10 @@ fn needs_a_hand(step: &StepRow) -> bool {
         | StepState::AwaitingApproval
         | StepState::Held
         | StepState::Refused
+        | StepState::Reappeared
         | StepState::Unverified => true,
         StepState::Intended => step.stuck,
-        StepState::Revoked | StepState::Verified => false,
+        StepState::Revoked | StepState::Verified | StepState::Restored => false,
     }
 }
 
@@ -382,9 +385,13 @@ fn told(step: &StepRow, mode: Mode) -> String {
         }
         StepState::Verified => format!("No longer there: {summary}.{again}"),
         StepState::Refused => format!("Refused by Microsoft Graph: {summary}{detail}.{again}"),
-        StepState::Unverified => {
+        StepState::Reappeared => {
             format!("Done, yet still there: {summary}{detail}.{again}")
         }
+        StepState::Unverified => {
+            format!("Done, and not known whether it is so: {summary}{detail}.{again}")
+        }
+        StepState::Restored => format!("Put back by a person: {summary}{detail}.{again}"),
     }
 }
 
@@ -512,7 +519,7 @@ mod tests {
                 "- Refused by Microsoft Graph: revoke Reports Reader from Agents: 403.",
             ),
             (
-                StepState::Unverified,
+                StepState::Reappeared,
                 Some("so"),
                 "- Done, yet still there: revoke Reports Reader from Agents: so.",
             ),

@@ -128,7 +128,10 @@ fn history(facts: &Facts, now: Timestamp) -> History {
     let before = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(now);
     let steps = facts.taken_away.iter().map(|(grant, times)| {
         let episode = times.saturating_sub(1);
-        (grant.clone(), PastStep { episode, state: StepState::Verified, at: before })
+        (
+            grant.clone(),
+            PastStep { episode, state: StepState::Verified, at: before, approved: false },
+        )
     });
     History { steps: steps.collect(), revocations: 0 }
 }

@@ -1,5 +1,6 @@
 //! One snapshot of a tenant, with what could not be read kept as Gaps.
 
+mod again;
 mod customer;
 mod partner;
 mod reading;
@@ -7,6 +8,9 @@ mod reading;
 use std::sync::Arc;
 
 use crate::domain::facts::Facts;
+use crate::domain::id::TenantId;
+use crate::domain::plan::Step;
+use crate::domain::proof::Seen;
 use crate::domain::roster::{Side, Tenant};
 use crate::ports::{
     ReadActiveSchedules, ReadConditionalAccess, ReadCrossTenantAccess, ReadCustomers,
@@ -54,6 +58,12 @@ enum Purpose {
     Decide,
     /// To show people what there is, too.
     Show,
+}
+
+/// Reads again what steps were to take away from a tenant of this name: what became of each, in
+/// their order.
+pub async fn again(readers: &Readers, tenant: TenantId, name: &str, steps: &[&Step]) -> Vec<Seen> {
+    again::seen_again(readers, tenant, name, steps).await
 }
 
 /// Reads everything the findings need.

@@ -267,6 +267,7 @@ pub fn verified(proof: Proof) {
         Proof::Gone => "gone",
         Proof::Again(_) => "again",
         Proof::StillThere => "still-there",
+        Proof::Unread => "unread",
         Proof::NotDone => "not-done",
     };
     counter!(Metric::Verifications.name(), "proof" => proof).increment(1);

@@ -440,7 +440,7 @@ impl World {
         let grants = grants(facts, &policy.roster.tenants[0]);
         let past = grants.iter().zip(&self.past).filter_map(|(grant, past)| {
             let (episode, state) = (*past)?;
-            Some((grant.key(), PastStep { episode, state, at: now() }))
+            Some((grant.key(), PastStep { episode, state, at: now(), approved: false }))
         });
         History { steps: past.collect::<BTreeMap<_, _>>(), revocations: self.done }
     }
@@ -511,7 +511,7 @@ proptest! {
     fn no_step_is_about_the_tenants_own_or_about_nobody_knows_whom(world in world()) {
         let plan = world.plan();
         for step in steps(&plan) {
-            prop_assert!(world.held_by(&step.grant).partner().is_some(), "{plan}");
+            prop_assert!(world.held_by(step.grant().unwrap()).partner().is_some(), "{plan}");
         }
     }
 
@@ -555,7 +555,7 @@ proptest! {
     fn nothing_but_role_assignments_is_taken_away(world in world()) {
         let plan = world.plan();
         for step in steps(&plan).into_iter().filter(|step| goes_ahead(step)) {
-            prop_assert!(step.grant.assignment().is_some(), "{plan}");
+            prop_assert!(step.grant().unwrap().assignment().is_some(), "{plan}");
         }
     }
 
@@ -564,7 +564,7 @@ proptest! {
         let plan = world.plan();
         let protected = |held: Held| world.protected.iter().any(|p| p.principal() == held.principal());
         for step in steps(&plan).into_iter().filter(|step| goes_ahead(step)) {
-            prop_assert!(!protected(world.held_by(&step.grant)), "{plan}");
+            prop_assert!(!protected(world.held_by(step.grant().unwrap())), "{plan}");
         }
     }
 
@@ -572,7 +572,7 @@ proptest! {
     fn no_step_is_about_what_the_policy_allows(world in world()) {
         let plan = world.plan();
         for step in steps(&plan) {
-            prop_assert!(!world.allows(world.held_by(&step.grant)), "{plan}");
+            prop_assert!(!world.allows(world.held_by(step.grant().unwrap())), "{plan}");
         }
     }
 
@@ -595,7 +595,7 @@ proptest! {
     #[test]
     fn each_grant_has_one_step_at_the_most(world in world()) {
         let plan = world.plan();
-        let mut ids: Vec<_> = steps(&plan).into_iter().map(|step| step.grant.key()).collect();
+        let mut ids: Vec<_> = steps(&plan).into_iter().map(Step::key).collect();
         let all = ids.len();
         ids.sort();
         ids.dedup();
@@ -610,7 +610,7 @@ proptest! {
         let someone_stays = world.held.iter().any(|held| is_own(held) && !held.in_unit);
         let plan = world.plan();
         for step in steps(&plan).into_iter().filter(|step| goes_ahead(step)) {
-            let is_last = world.held_by(&step.grant).role == GLOBAL_ADMINISTRATOR && !someone_stays;
+            let is_last = world.held_by(step.grant().unwrap()).role == GLOBAL_ADMINISTRATOR && !someone_stays;
             prop_assert!(!is_last, "{plan}");
         }
     }

@@ -30,7 +30,7 @@ const DUE_MAX: usize = 100;
 #[async_trait]
 impl Ledger for DynamoDb {
     async fn history(&self, tenant: TenantId, since: Timestamp) -> Result<History, PortError> {
-        let only = "#grant, #episode, #state, #intended_at, #acted_at";
+        let only = "#grant, #episode, #state, #intended_at, #acted_at, #approval";
         let steps = self.all(&tenant_key(tenant), "STEP#", Some(only)).await?;
         let mut history = History::default();
         for item in steps {
@@ -100,7 +100,7 @@ impl Ledger for DynamoDb {
         if self.item(step_key(tenant, &step.id)).await?.is_some() {
             changes.push(self.settled(tenant, step, outcome));
         }
-        let partner = step.grant.partner.key();
+        let partner = step.partner.key();
         if let Some(item) = self.item(key(&pk, &format!("CASE#{partner}"))).await? {
             let mut case: Case = json(&self.body(&item).await?, "a case")?;
             case.settle(&step.id, outcome);
@@ -237,9 +237,9 @@ impl DynamoDb {
         now: Timestamp,
         check_at: Timestamp,
     ) -> Result<TransactWriteItem, PortError> {
-        let values = with([
-            (":partner", text(&step.grant.partner.key())),
-            (":grant", text(step.grant.key().as_str())),
+        let mut values = with([
+            (":partner", text(&step.partner.key())),
+            (":grant", text(step.key().as_str())),
             (":episode", number(step.episode.into())),
             (":intended", text(StepState::Intended.as_str())),
             (":refused", text(StepState::Refused.as_str())),
@@ -249,10 +249,17 @@ impl DynamoDb {
             (":q", Queue::Verifications.of(&tenant.to_string())),
             (":none", number(0)),
         ]);
+        let mut change = "SET #partner = :partner, #grant = :grant, #episode = :episode, #state = \
+                          :intended, #step = :step, #intended_at = :now, #due = :due, #q = :q, \
+                          #attempt = :none"
+            .to_owned();
+        if let Some(approval) = &step.approval {
+            change.push_str(", #approval = :approval");
+            values.insert(":approval".to_owned(), text(approval));
+        }
         Ok(self.update(
             step_key(tenant, &step.id),
-            "SET #partner = :partner, #grant = :grant, #episode = :episode, #state = :intended, \
-             #step = :step, #intended_at = :now, #due = :due, #q = :q, #attempt = :none",
+            &change,
             Some("attribute_not_exists(#pk) OR #state IN (:intended, :refused)"),
             values,
         ))
@@ -330,6 +337,9 @@ impl DynamoDb {
                 (StepState::Verified, "SET #state = :state REMOVE #due, #q ADD #attempt :one")
             }
             Proof::StillThere => {
+                (StepState::Reappeared, "SET #state = :state REMOVE #due, #q ADD #attempt :one")
+            }
+            Proof::Unread => {
                 (StepState::Unverified, "SET #state = :state REMOVE #due, #q ADD #attempt :one")
             }
         };
@@ -364,7 +374,8 @@ fn past_step(item: &Item) -> Result<(Sha256Hex, PastStep), PortError> {
     let episode = as_number(item, "episode").and_then(|episode| u32::try_from(episode).ok());
     match (grant, episode, state, as_moment(item, "intended_at")) {
         (Some(grant), Some(episode), Some(state), Some(at)) => {
-            Ok((grant, PastStep { episode, state, at }))
+            let approved = item.contains_key("approval");
+            Ok((grant, PastStep { episode, state, at, approved }))
         }
         _ => Err(unreadable("a step that is not whole")),
     }

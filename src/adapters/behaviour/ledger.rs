@@ -93,7 +93,7 @@ impl<S: Store> Given<S> {
 
     async fn state(&self, step: &Step) -> Option<StepState> {
         let history = self.store.history(tenant(WOODGROVE), noon()).await.unwrap();
-        history.steps.get(&step.grant.key()).map(|past| past.state)
+        history.steps.get(&step.key()).map(|past| past.state)
     }
 
     async fn due_steps(&self, seconds: i64) -> Vec<DueVerification> {
@@ -124,8 +124,14 @@ pub(in crate::adapters) async fn the_history_tells_how_far_each_step_has_come<S:
     given.intend(&second, 2).await;
     let history = given.store.history(tenant(WOODGROVE), noon()).await.unwrap();
     let expect = [
-        (first.grant.key(), PastStep { episode: 0, state: StepState::Revoked, at: at(0) }),
-        (second.grant.key(), PastStep { episode: 0, state: StepState::Intended, at: at(2) }),
+        (
+            first.key(),
+            PastStep { episode: 0, state: StepState::Revoked, at: at(0), approved: false },
+        ),
+        (
+            second.key(),
+            PastStep { episode: 0, state: StepState::Intended, at: at(2), approved: false },
+        ),
     ];
     assert_eq!(history, History { steps: expect.into(), revocations: 1 });
     let elsewhere = given.store.history(tenant(CONTOSO), noon()).await.unwrap();
@@ -145,8 +151,8 @@ pub(in crate::adapters) async fn of_several_episodes_the_last_counts<S: Store>()
     let again = Step { id: StepId(id), episode: 1, ..first.clone() };
     given.intend(&again, 60).await;
     let history = given.store.history(tenant(WOODGROVE), noon()).await.unwrap();
-    let past = PastStep { episode: 1, state: StepState::Intended, at: at(60) };
-    assert_eq!(history.steps[&first.grant.key()], past);
+    let past = PastStep { episode: 1, state: StepState::Intended, at: at(60), approved: false };
+    assert_eq!(history.steps[&first.key()], past);
 }
 
 pub(in crate::adapters) async fn a_step_is_begun_again_only_while_nothing_has_come_of_it<
@@ -159,11 +165,13 @@ pub(in crate::adapters) async fn a_step_is_begun_again_only_while_nothing_has_co
         match state {
             StepState::Intended => {}
             StepState::Verified => given.verified(&step, Proof::Gone).await,
-            StepState::Unverified => given.verified(&step, Proof::StillThere).await,
+            StepState::Reappeared => given.verified(&step, Proof::StillThere).await,
+            StepState::Unverified => given.verified(&step, Proof::Unread).await,
             StepState::Described
             | StepState::AwaitingApproval
             | StepState::Held
             | StepState::Revoked
+            | StepState::Restored
             | StepState::Refused => given.settle(&step, state, 1).await,
         }
         given.intend(&step, 60).await;
@@ -228,7 +236,7 @@ pub(in crate::adapters) async fn reading_again_ends_when_access_is_gone_or_patie
         given.due_steps(30).await.into_iter().map(|due| (due.step, due.attempt)).collect();
     assert_eq!(due, [(second.clone(), 0), (first.clone(), 1)], "the longest due first");
     given.verified(&second, Proof::StillThere).await;
-    assert_eq!(given.state(&second).await, Some(StepState::Unverified));
+    assert_eq!(given.state(&second).await, Some(StepState::Reappeared));
     assert_eq!(given.next_verification().await, Some(30));
     assert_eq!(given.due_steps(29).await, []);
     given.verified(&first, Proof::Gone).await;

@@ -62,7 +62,7 @@ impl Ledger for Sqlite {
         outcome: &Outcome,
     ) -> Result<(), PortError> {
         let (tenant, id) = (tenant.to_string(), step.id.clone());
-        let (partner, outcome) = (step.grant.partner.key(), outcome.clone());
+        let (partner, outcome) = (step.partner.key(), outcome.clone());
         self.run(move |db| {
             let taken = outcome.state == StepState::Revoked;
             let acted = outcome.acted_at.filter(|_| taken).map(millis);
@@ -146,7 +146,8 @@ fn verified(db: &Connection, step: &StepId, proof: Proof) -> rusqlite::Result<()
     let (state, due) = match proof {
         Proof::Gone => (Some(StepState::Verified), None),
         Proof::Again(due) => (None, Some(millis(due))),
-        Proof::StillThere => (Some(StepState::Unverified), None),
+        Proof::StillThere => (Some(StepState::Reappeared), None),
+        Proof::Unread => (Some(StepState::Unverified), None),
         Proof::NotDone => {
             // The next look that finds it begins it anew.
             let mut forget = db.prepare_cached("DELETE FROM steps WHERE id = ?1")?;
@@ -164,7 +165,8 @@ fn verified(db: &Connection, step: &StepId, proof: Proof) -> rusqlite::Result<()
 
 pub(super) fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Result<History> {
     let mut statement = db.prepare_cached(
-        "SELECT grant_key, MAX(episode), state, intended_at FROM steps
+        "SELECT grant_key, MAX(episode), state, intended_at,
+                json_extract(step, '$.approval') IS NOT NULL FROM steps
          WHERE tenant = ?1 GROUP BY grant_key",
     )?;
     let rows = statement.query_map([tenant], |row| {
@@ -172,6 +174,7 @@ pub(super) fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Re
             episode: row.get(1)?,
             state: from_text(row.get(2)?)?,
             at: timestamp(row.get(3)?),
+            approved: row.get(4)?,
         };
         Ok((from_text(row.get(0)?)?, past))
     })?;
@@ -212,8 +215,8 @@ fn intend(
     .execute(params![
         step.id.0.as_str(),
         tenant.to_string(),
-        step.grant.partner.key(),
-        step.grant.key().as_str(),
+        step.partner.key(),
+        step.key().as_str(),
         step.episode,
         json(step)?,
         millis(now),

@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::approval::Decision;
+use crate::domain::proof::Seen;
+use crate::domain::record::Record;
 use crate::domain::record::chain::Entry;
-use crate::domain::record::{Record, Sight};
 use crate::domain::signal::Signal;
 use crate::domain::text::{count, one_line};
 
@@ -173,14 +174,11 @@ impl Told {
             let summary =
                 step.map_or_else(|| reread.step.to_string(), |step| step.summary.clone());
             let seen = match reread.seen {
-                Sight::Gone => "gone",
-                Sight::There => "still there",
-                Sight::Unread => "could not be read",
+                Seen::Gone => "gone",
+                Seen::There => "still there",
+                Seen::Unread => "could not be read",
             };
             self.say(&format!("{seen}: {summary}"));
-            if let Some(holds) = &reread.holds {
-                self.add(&format!("its holder keeps {}", count(holds.len(), "role assignment")));
-            }
         }
         self.add(&format!("read {}", moment(after.read_at)));
     }

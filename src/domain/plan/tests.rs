@@ -1,5 +1,7 @@
 //! What is decided, and what holds it back.
 
+use jiff::SignedDuration;
+
 use super::*;
 use crate::domain::facts::{GapCause, Part};
 use crate::domain::finding::testing::{Case, noon};
@@ -238,22 +240,27 @@ fn what_was_done_is_not_done_again_until_it_was_gone_and_came_back() {
     let fresh = plan_of(&case, &History::default());
     let step = &fresh.cases[0].steps[0];
     let after = |episode, state| History {
-        steps: BTreeMap::from([(step.grant.key(), PastStep { episode, state, at: noon() })]),
+        steps: BTreeMap::from([(
+            step.key(),
+            PastStep { episode, state, at: noon(), approved: false },
+        )]),
         revocations: 0,
     };
     let again = "revoke Reports Reader from Agents (role-not-allowed)";
     for (state, expect) in [
         (StepState::Revoked, "done before (revoked): revoke Reports Reader from Agents"),
         (StepState::Refused, "done before (refused): revoke Reports Reader from Agents"),
+        (StepState::Reappeared, "done before (reappeared): revoke Reports Reader from Agents"),
         (StepState::Unverified, "done before (unverified): revoke Reports Reader from Agents"),
         (StepState::Intended, again),
         (StepState::Described, again),
         (StepState::Verified, again),
+        (StepState::Restored, again),
     ] {
         check_after(case.clone(), &after(0, state), &[expect]);
     }
-    let refused = PastStep { episode: 0, state: StepState::Refused, at: noon() };
-    let key = plan_of(&guest, &History::default()).cases[0].steps[0].grant.key();
+    let refused = PastStep { episode: 0, state: StepState::Refused, at: noon(), approved: false };
+    let key = plan_of(&guest, &History::default()).cases[0].steps[0].key();
     let steps = BTreeMap::from([(key, refused)]);
     check_after(
         guest,

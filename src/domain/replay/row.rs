@@ -31,7 +31,7 @@ pub(super) fn rows<'a>(plan: &'a Plan, policy: &Policy) -> Vec<Row<'a>> {
             at.entry(key).or_default().push(finding);
         }
         rows.extend(at.into_iter().map(|(key, findings)| {
-            let step = case.steps.iter().find(|step| step.grant.key() == key);
+            let step = case.steps.iter().find(|step| step.key() == key);
             let effect =
                 step.map_or_else(|| told(&findings, policy), |step| done(&step.verdict, plan.mode));
             Row { key, findings, step, effect }

@@ -8,12 +8,17 @@ use crate::ports::{Failure, Listed, PortError, chain};
 
 /// The failures so far, in the order they were met.
 pub(super) struct Reading<'a> {
-    tenant: &'a Tenant,
+    tenant: &'a str,
     failures: Vec<(Part, PortError)>,
 }
 
 impl<'a> Reading<'a> {
     pub(super) fn of(tenant: &'a Tenant) -> Self {
+        Self::named(&tenant.name)
+    }
+
+    /// Of the tenant of this name.
+    pub(super) fn named(tenant: &'a str) -> Self {
         Self { tenant, failures: Vec::new() }
     }
 
@@ -52,8 +57,8 @@ impl<'a> Reading<'a> {
     }
 
     fn failed(&mut self, part: Part, error: PortError) {
-        let (tenant, noun) = (self.tenant, part.noun());
-        warn!(tenant.name, "the {noun} could not be read whole: {}", chain(&error));
+        let (name, noun) = (self.tenant, part.noun());
+        warn!(tenant.name = name, "the {noun} could not be read whole: {}", chain(&error));
         self.failures.push((part, error));
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::case::Case;
 use crate::domain::finding::testing::{CONTOSO, WOODGROVE};
 use crate::domain::grant::Held;
 use crate::domain::id::{AssignmentId, PartnerId, Sha256Hex, StepId};
-use crate::domain::plan::{Step, StepState};
+use crate::domain::plan::{Step, StepState, Target};
 use crate::domain::record::link;
 use crate::domain::signal::{Sender, Signal, Subject};
 use crate::ports::{
@@ -51,7 +51,9 @@ fn many(partners: u32) -> Conclusion {
 fn step(number: usize) -> Step {
     let [mut step, _] = steps();
     step.id = StepId(Sha256Hex::of(&number.to_be_bytes()));
-    step.grant.held = Held::Assignment { assignment: AssignmentId(format!("no-{number}")) };
+    if let Target::Grant(grant) = &mut step.target {
+        grant.held = Held::Assignment { assignment: AssignmentId(format!("no-{number}")) };
+    }
     step
 }
 
@@ -63,7 +65,7 @@ fn case_with(steps: &[Step], state: StepState) -> Case {
         .iter()
         .map(|step| {
             let mut row = row.clone();
-            row.key = step.grant.key();
+            row.key = step.key();
             let of = row.step.as_mut().unwrap();
             (of.id, of.state) = (step.id.clone(), state);
             row
@@ -322,7 +324,7 @@ async fn a_case_of_thousands_of_rows_is_kept() {
         given.store.settle(tenant(WOODGROVE), &all[17], &outcome(StepState::Refused, 1)).await;
     one.unwrap();
     let cases = given.store.cases(tenant(WOODGROVE)).await.unwrap();
-    let row = cases[0].rows.iter().find(|row| row.key == all[17].grant.key()).unwrap();
+    let row = cases[0].rows.iter().find(|row| row.key == all[17].key()).unwrap();
     assert_eq!(row.step.as_ref().unwrap().state, StepState::Refused);
 }
 

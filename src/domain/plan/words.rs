@@ -1,0 +1,187 @@
+//! Plans and steps, as people read them.
+
+use std::fmt;
+
+use super::{Plan, Remediation, Step, Target, Verdict};
+use crate::domain::grant::{Grant, Held, PrincipalKind};
+use crate::domain::text;
+
+impl Step {
+    /// `revoke Global Administrator from AdminAgents`.
+    pub fn summary(&self) -> String {
+        let partner = &self.partner.name;
+        match (&self.target, self.remediation) {
+            (Target::Grant(grant), _) => taken_away(grant),
+            (Target::Principal { .. }, Remediation::RevokeSessions) => {
+                format!("end the sessions of {}", self.named())
+            }
+            (Target::Principal { .. }, _) => {
+                format!("keep {} from signing in", self.named())
+            }
+            (Target::Partner, _) => format!("block {partner}'s people by conditional access"),
+            (Target::Relationship { .. }, Remediation::DropGlobalAdministrator) => {
+                format!("take Global Administrator out of {} with {partner}", self.named())
+            }
+            (Target::Relationship { .. }, Remediation::StopAutoExtend) => {
+                format!("keep {} with {partner} from extending itself", self.named())
+            }
+            (Target::Relationship { .. }, _) => format!("end {} with {partner}", self.named()),
+            (Target::AccessAssignment { group_name, .. }, _) => {
+                format!("take from {group_name} all that {} with {partner} gives it", self.named())
+            }
+        }
+    }
+
+    /// What it is done to, by name.
+    fn named(&self) -> String {
+        match &self.target {
+            Target::Grant(grant) => grant.holder(),
+            Target::Principal { name, user_principal_name: Some(upn), .. } if upn != name => {
+                format!("{name} ({})", text::foreign(upn))
+            }
+            Target::Principal { name, .. } => name.clone(),
+            Target::Partner => self.partner.name.clone(),
+            Target::Relationship { name, .. } | Target::AccessAssignment { name, .. } => {
+                format!("the relationship “{name}”")
+            }
+        }
+    }
+
+    /// How a person does the same, click by click.
+    ///
+    /// Source: Microsoft Learn, "Remove a partner's delegated admin privileges"; the portal is
+    /// the one documented way for a customer to end delegated administration. "Assign Microsoft
+    /// Entra roles in Privileged Identity Management", "Review permissions granted to enterprise
+    /// applications", "Revoke user access in Microsoft Entra ID", "Conditional Access: external
+    /// user types", "Terminate a granular delegated admin relationship".
+    pub fn by_hand(&self) -> String {
+        let (partner, named) = (&self.partner.name, self.named());
+        match (&self.target, self.remediation) {
+            (Target::Grant(grant), _) => taken_away_by_hand(grant),
+            (Target::Principal { .. }, Remediation::RevokeSessions) => format!(
+                "Open https://entra.microsoft.com as User Administrator, choose Users > All users \
+                 > {named}, choose Revoke sessions."
+            ),
+            (Target::Principal { .. }, Remediation::DisableApp) => format!(
+                "Open https://entra.microsoft.com as Cloud Application Administrator, choose \
+                 Enterprise apps > {named} > Properties, set Enabled for users to sign-in to No, \
+                 choose Save."
+            ),
+            (Target::Principal { .. }, _) => format!(
+                "Open https://entra.microsoft.com as User Administrator, choose Users > All users \
+                 > {named} > Edit properties > Settings, clear Account enabled, choose Save."
+            ),
+            (Target::Partner, _) => format!(
+                "Open https://entra.microsoft.com as Conditional Access Administrator, choose \
+                 Conditional Access > Policies > New policy; for Users choose Guest or external \
+                 users > Service provider users and B2B guests of {partner}'s tenant and leave out \
+                 your own emergency accounts; for Target resources choose All resources; for Grant \
+                 choose Block access; set Enable policy to On, choose Create."
+            ),
+            (Target::Relationship { .. }, Remediation::DropGlobalAdministrator) => format!(
+                "Open Partner Center > Customers > {partner} > Admin relationships > {named}, and \
+                 choose Remove beside Global Administrator."
+            ),
+            (Target::Relationship { .. }, Remediation::StopAutoExtend) => format!(
+                "Open Partner Center > Customers > {partner} > Admin relationships > {named}, and \
+                 set Auto extend to Off."
+            ),
+            (Target::Relationship { .. }, _) => format!(
+                "Open Partner Center > Customers > {partner} > Admin relationships > {named}, and \
+                 choose Terminate relationship."
+            ),
+            (Target::AccessAssignment { group_name, .. }, _) => format!(
+                "Open Partner Center > Customers > {partner} > Admin relationships > {named}, \
+                 tick {group_name} under Security groups, and choose Remove."
+            ),
+        }
+    }
+}
+
+/// `revoke Global Administrator from AdminAgents`.
+fn taken_away(grant: &Grant) -> String {
+    let (role, holder, scope) = (&grant.role.name, grant.holder(), grant.scope_note());
+    match &grant.held {
+        Held::Assignment { .. } | Held::Scheduled { .. } => {
+            format!("revoke {role} from {holder}{scope}")
+        }
+        Held::Eligible { .. } => format!("revoke eligibility for {role} from {holder}{scope}"),
+        Held::ThroughGroup { group_name, .. } => {
+            format!("take {holder} out of {group_name}, which holds {role}{scope}")
+        }
+        Held::AppRole { .. } => format!("revoke the permission {role} from {holder}"),
+    }
+}
+
+fn taken_away_by_hand(grant: &Grant) -> String {
+    let (role, holder) = (&grant.role.name, grant.holder());
+    match &grant.held {
+        Held::Assignment { .. } if grant.kind == PrincipalKind::ForeignGroup => format!(
+            "Open https://admin.microsoft.com/AdminPortal/Home#/partners as Global \
+             Administrator (Microsoft 365 admin center > Settings > Partner relationships), \
+             choose {}, choose Remove roles, then Yes.",
+            grant.partner.name
+        ),
+        Held::Assignment { .. } => format!(
+            "Open https://entra.microsoft.com as Privileged Role Administrator, choose Roles \
+             & admins > {role} > Assignments, tick {holder}, choose Remove assignments."
+        ),
+        Held::Eligible { .. } | Held::Scheduled { .. } => {
+            let may = matches!(grant.held, Held::Eligible { .. });
+            let tab = if may { "Eligible assignments" } else { "Active assignments" };
+            format!(
+                "Open https://entra.microsoft.com as Privileged Role Administrator, choose ID \
+                 Governance > Privileged Identity Management > Microsoft Entra roles > Roles > \
+                 {role} > {tab}, and choose Remove beside {holder}."
+            )
+        }
+        Held::ThroughGroup { group_name, .. } => format!(
+            "Open https://entra.microsoft.com as Privileged Role Administrator, choose Groups \
+             > All groups > {group_name} > Members (and the groups among them), tick {holder}, \
+             choose Remove."
+        ),
+        Held::AppRole { .. } => format!(
+            "Open https://entra.microsoft.com as Cloud Application Administrator, choose \
+             Enterprise apps > {holder} > Permissions, choose {role}, then Revoke permission."
+        ),
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.cases.is_empty() {
+            return write!(f, "{}: nothing to do", self.tenant_name);
+        }
+        write!(f, "{} ({})", self.tenant_name, self.mode)?;
+        for case in &self.cases {
+            write!(f, "\n  {}", case.partner.name)?;
+            for finding in &case.findings {
+                let severity = finding.severity.as_str();
+                write!(f, "\n    {severity} {}: {}", finding.finding, finding.text)?;
+            }
+            for step in &case.steps {
+                let because: Vec<&str> = step.because.iter().map(|name| name.as_str()).collect();
+                let because = because.join(", ");
+                let summary = step.summary();
+                match &step.verdict {
+                    Verdict::CarryOut => write!(f, "\n    → {summary} ({because})")?,
+                    Verdict::AwaitApproval => {
+                        write!(f, "\n    → ask before: {summary} ({because})")?;
+                    }
+                    Verdict::Held(reason) => write!(f, "\n    → held back: {summary}: {reason}")?,
+                    Verdict::Already(state) => {
+                        write!(f, "\n    → done before ({}): {summary}", state.as_str())?;
+                    }
+                }
+            }
+            for finding in &case.left {
+                write!(f, "\n    → left to people: {finding}: this version has no step for it")?;
+            }
+            if !case.sinks.is_empty() {
+                let sinks: Vec<&str> = case.sinks.iter().map(|sink| sink.0.as_str()).collect();
+                write!(f, "\n    → ticket: {}", sinks.join(", "))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! What a verification reads: only the parts in which it shows whether a step has come about.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Readers;
+use super::reading::Reading;
+use crate::domain::facts::{Facts, Part};
+use crate::domain::grant::Held;
+use crate::domain::id::{PartnerId, PrincipalId, TenantId};
+use crate::domain::plan::Step;
+use crate::domain::proof::{Seen, parts, seen};
+
+/// What became of each step, in their order.
+pub(super) async fn seen_again(
+    readers: &Readers,
+    tenant: TenantId,
+    name: &str,
+    steps: &[&Step],
+) -> Vec<Seen> {
+    let shared = shared(readers, tenant, name, steps).await;
+    let mut of_principals: BTreeMap<&PrincipalId, Facts> = BTreeMap::new();
+    for principal in principals(steps) {
+        let mut reading = Reading::named(name);
+        let read = readers.roles.assignments_of(tenant, principal).await;
+        let assignments = reading.got(Part::RoleAssignments, read).unwrap_or_default();
+        let facts = Facts { assignments, gaps: reading.gaps(), ..Facts::default() };
+        of_principals.insert(principal, facts);
+    }
+    let of = |step: &&Step| {
+        let facts = assigned(step).and_then(|principal| of_principals.get(principal));
+        seen(step, facts.unwrap_or(&shared))
+    };
+    steps.iter().map(of).collect()
+}
+
+/// What does not depend on a single principal.
+async fn shared(readers: &Readers, tenant: TenantId, name: &str, steps: &[&Step]) -> Facts {
+    let (mut reading, mut facts) = (Reading::named(name), Facts::default());
+    let parts: BTreeSet<Part> = steps.iter().flat_map(|step| parts(step)).copied().collect();
+    for part in parts {
+        match part {
+            Part::ActiveSchedules => {
+                facts.active = reading.taken(part, readers.active.active(tenant).await);
+            }
+            Part::EligibleSchedules => {
+                facts.eligible = reading.taken(part, readers.eligible.eligible(tenant).await);
+            }
+            Part::GroupMembers => {
+                let groups = groups(steps);
+                let members = readers.groups.members(tenant, &groups).await;
+                facts.members = reading.taken(part, members).into_iter().collect();
+            }
+            Part::PartnerApps => {
+                let owners: BTreeSet<PartnerId> =
+                    steps.iter().filter_map(|step| step.partner.id).collect();
+                let owners: Vec<PartnerId> = owners.into_iter().collect();
+                let apps = readers.partner_apps.partner_apps(tenant, &owners).await;
+                facts.apps = reading.taken(part, apps);
+            }
+            // Read by principal, or nothing that a step changes.
+            Part::RoleAssignments
+            | Part::RoleDefinitions
+            | Part::Principals
+            | Part::Guests
+            | Part::Accounts
+            | Part::Memberships
+            | Part::PartnerEntries
+            | Part::ServiceProviderConstraints
+            | Part::ConditionalAccess
+            | Part::Governance
+            | Part::Relationships
+            | Part::DelegatedAccess => {}
+        }
+    }
+    facts.gaps = reading.gaps();
+    facts
+}
+
+/// Who held a role by an assignment of their own.
+fn principals<'a>(steps: &[&'a Step]) -> BTreeSet<&'a PrincipalId> {
+    steps.iter().filter_map(|step| assigned(step)).collect()
+}
+
+fn assigned(step: &Step) -> Option<&PrincipalId> {
+    let grant = step.grant().filter(|grant| matches!(grant.held, Held::Assignment { .. }))?;
+    Some(&grant.principal)
+}
+
+fn groups(steps: &[&Step]) -> Vec<PrincipalId> {
+    let group = |step: &&Step| match &step.grant()?.held {
+        Held::ThroughGroup { group, .. } => Some(group.clone()),
+        Held::Assignment { .. }
+        | Held::Eligible { .. }
+        | Held::Scheduled { .. }
+        | Held::AppRole { .. } => None,
+    };
+    let groups: BTreeSet<PrincipalId> = steps.iter().filter_map(group).collect();
+    groups.into_iter().collect()
+}
