@@ -130,6 +130,7 @@ CREATE TABLE IF NOT EXISTS record_anchor (
 #[derive(Clone)]
 pub struct Sqlite {
     running: Arc<Running>,
+    path: Arc<Path>,
 }
 
 /// The thread that owns the connection. It ends, and the file is free, when the last handle is
@@ -227,7 +228,7 @@ impl Sqlite {
             })
             .map_err(|source| OpenError::File { path: path.to_owned(), source })?;
         let running = Running { jobs: Some(jobs), thread: Some(thread) };
-        Ok(Self { running: Arc::new(running) })
+        Ok(Self { running: Arc::new(running), path: path.into() })
     }
 
     /// Does something to the database in a transaction. Durable when this returns.

@@ -155,6 +155,11 @@ impl Case {
         self.rows.iter().any(|row| row.open && !row.quiet)
     }
 
+    /// Whether anything at all in it still stands, or is under way.
+    pub fn stands(&self) -> bool {
+        self.begun || self.rows.iter().any(|row| row.open)
+    }
+
     /// The rows that still stand, or all of them once none does.
     pub fn rows_to_show(&self) -> impl Iterator<Item = &Row> {
         let open = self.is_open();

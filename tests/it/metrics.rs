@@ -104,9 +104,13 @@ async fn what_happens_is_counted_by_sender_and_reason() {
             ("warden_revocations_total{state=\"revoked\"}", 2),
             ("warden_verifications_total{proof=\"gone\"}", 2),
             ("warden_deliveries_total{end=\"accepted\"}", messages.len() as u64),
-            ("warden_time_to_revoke_seconds_count{since=\"received\"}", 2),
-            ("warden_time_to_revoke_seconds_count{since=\"event\"}", 2),
-            ("warden_time_to_prove_seconds_count", 2),
+            (&of_contoso("warden_time_to_revoke_seconds_count{since=\"received\","), 2),
+            (&of_contoso("warden_time_to_revoke_seconds_count{since=\"event\","), 2),
+            (&of_contoso("warden_time_to_act_seconds_count{"), 2),
+            (&of_contoso("warden_time_to_prove_seconds_count{"), 2),
+            (&of_contoso("warden_time_to_verify_seconds_count{since=\"event\","), 2),
+            (&of_contoso("warden_time_to_verify_seconds_count{since=\"received\","), 2),
+            (&of_contoso("warden_time_to_verify_seconds_count{since=\"decided\","), 2),
         ],
     )
     .await;

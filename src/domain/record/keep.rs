@@ -40,7 +40,7 @@ pub fn prunable(records: &[Kept], cases: &[Case], before: Timestamp) -> BTreeSet
     }
     let standing: BTreeSet<CaseKey> = cases
         .iter()
-        .filter(|case| case.begun || case.rows.iter().any(|row| row.open))
+        .filter(|case| case.stands())
         .map(CaseKey::of)
         .collect();
     last.retain(|case, last| !last.stands && last.at < before && !standing.contains(case));
