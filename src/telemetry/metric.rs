@@ -355,4 +355,17 @@ mod tests {
             assert!(metric.buckets().is_none_or(<[f64]>::is_sorted), "{}", metric.name());
         }
     }
+
+    #[test]
+    fn partners_that_the_policy_does_not_name_share_one_label() {
+        let partner = |id: &str, listed| AffectedPartner {
+            id: id.parse().ok(),
+            name: "Contoso".to_owned(),
+            listed,
+        };
+        let id = "22222222-2222-2222-2222-222222222222";
+        assert_eq!(label(&partner(id, true)), id);
+        assert_eq!(label(&partner(id, false)), "unlisted");
+        assert_eq!(label(&AffectedPartner::unknown()), "unlisted");
+    }
 }
