@@ -151,9 +151,9 @@ impl ReadRecords for DynamoDb {
         behind: u64,
         since: Option<Timestamp>,
     ) -> Result<Vec<Entry>, PortError> {
-        let tenant = chain.parse().map_err(|_| {
-            PortError::new(Failure::Gone, "the table has no chain of that name")
-        })?;
+        let tenant = chain
+            .parse()
+            .map_err(|_| PortError::new(Failure::Gone, "the table has no chain of that name"))?;
         let filter = since.map(|since| ("#at >= :since", (":since", moment(since))));
         let items = self.records_behind(tenant, behind, filter).await?;
         try_join_all(items.iter().map(|item| self.entry_of(item))).await

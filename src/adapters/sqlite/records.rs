@@ -184,11 +184,10 @@ fn kept_of(path: &Path, tenant: TenantId, before: Timestamp) -> Result<Vec<Kept>
         if !db.query_row(old, [millis(before)], |row| row.get::<_, bool>(0))? {
             return Ok(Vec::new());
         }
-        let mut statement =
-            db.prepare("SELECT sequence, record FROM records WHERE record <> '' ORDER BY sequence")?;
-        let rows = statement.query_map([], |row| {
-            Ok(Kept::of(number(row.get(0)?), &row.get::<_, String>(1)?))
-        })?;
+        let mut statement = db
+            .prepare("SELECT sequence, record FROM records WHERE record <> '' ORDER BY sequence")?;
+        let rows = statement
+            .query_map([], |row| Ok(Kept::of(number(row.get(0)?), &row.get::<_, String>(1)?)))?;
         let kept = rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten();
         Ok(kept.filter(|kept| kept.case.tenant == tenant).collect())
     })
@@ -202,9 +201,8 @@ fn prune(
     before: Timestamp,
 ) -> rusqlite::Result<u64> {
     let mut cases = db.prepare_cached("SELECT state FROM cases WHERE tenant = ?1")?;
-    let cases = cases.query_map([tenant.to_string()], |row| {
-        from_json::<Case>(&row.get::<_, String>(0)?)
-    })?;
+    let cases = cases
+        .query_map([tenant.to_string()], |row| from_json::<Case>(&row.get::<_, String>(0)?))?;
     let cases: Vec<Case> = cases.collect::<rusqlite::Result<_>>()?;
     let gone = prunable(kept, &cases, before);
     let mut removed = 0;

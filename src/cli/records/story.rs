@@ -24,7 +24,7 @@ pub(super) fn text(record: &Record, chain: &str, entry: &Entry) -> String {
     told.head("In the chain");
     told.say(&format!("record {} of {chain}", entry.sequence));
     told.say(&format!("digest {}", entry.digest));
-    told.say(&format!("link   {}", entry.link));
+    told.say(&format!("link {}", entry.link));
     told.lines.push(String::new());
     told.lines.join("\n")
 }
@@ -53,12 +53,11 @@ impl Told {
         let (id, event, at) = (&record.id, record.event.as_str(), moment(record.at));
         self.lines.push(one_line(&format!("{id}: {event}, {at}")));
         let partner = case.partner.id.map_or_else(String::new, |id| format!(" ({id})"));
-        self.say(&format!("tenant   {} ({})", case.tenant_name, case.tenant));
-        self.say(&format!("partner  {}{partner}", case.partner.name));
-        let (number, state) =
-            (case.episode + 1, if case.is_open() { "open" } else { "closed" });
-        self.say(&format!("case     number {number} about the two, {state}"));
-        self.say(&format!("policy   {} in mode {}", record.policy, record.mode));
+        self.say(&format!("tenant: {} ({})", case.tenant_name, case.tenant));
+        self.say(&format!("partner: {}{partner}", case.partner.name));
+        let (number, state) = (case.episode + 1, if case.is_open() { "open" } else { "closed" });
+        self.say(&format!("case: number {number} about the two, {state}"));
+        self.say(&format!("policy: {} in mode {}", record.policy, record.mode));
     }
 
     fn signals(&mut self, record: &Record) {
@@ -75,7 +74,7 @@ impl Told {
             self.add(&format!("happened {}", moment(at)));
         }
         self.add(&format!("received {}", moment(*received_at)));
-        self.add(&format!("digest   {digest}"));
+        self.add(&format!("digest {digest}"));
     }
 
     fn before(&mut self, record: &Record) {
@@ -89,7 +88,11 @@ impl Told {
                 (false, 0) => {}
                 (false, more) => self.say(&format!("and {more} more")),
             }
-            self.add(&format!("read {}, digest of all of it {}", moment(before.read_at), before.facts));
+            self.add(&format!(
+                "read {}, digest of all of it {}",
+                moment(before.read_at),
+                before.facts
+            ));
         }
         if !record.gaps.is_empty() {
             self.head("What could not be read");
@@ -171,8 +174,7 @@ impl Told {
         for reread in &after.steps {
             let mut steps = record.case.rows.iter().filter_map(|row| row.step.as_ref());
             let step = steps.find(|step| step.id == reread.step);
-            let summary =
-                step.map_or_else(|| reread.step.to_string(), |step| step.summary.clone());
+            let summary = step.map_or_else(|| reread.step.to_string(), |step| step.summary.clone());
             let seen = match reread.seen {
                 Seen::Gone => "gone",
                 Seen::There => "still there",
@@ -190,7 +192,7 @@ impl Told {
             let later = before.map_or_else(String::new, |before| {
                 format!(", {} later", length(at.duration_since(before)))
             });
-            self.say(&format!("{name:<9}{}{later}", moment(at)));
+            self.say(&format!("{name}: {}{later}", moment(at)));
             before = Some(at);
         }
         if let Some(took) = record.timeline.time_to_revoke() {

@@ -195,7 +195,11 @@ impl Bundle {
         }
         let not_one = |error: serde_json::Error| {
             let said = foreign(&error.to_string());
-            if error.is_data() { NotABundle::SomethingElse(said) } else { NotABundle::NotJson(said) }
+            if error.is_data() {
+                NotABundle::SomethingElse(said)
+            } else {
+                NotABundle::NotJson(said)
+            }
         };
         let start: Start = serde_json::from_slice(bytes).map_err(not_one)?;
         if start.kind != KIND {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use super::super::body::Body;
+use super::super::records::record_key;
 use super::super::table::{
     BYTES_MAX, Cancelled, DynamoDb, Item, TOGETHER_MAX, as_number, as_text, key, lease_lost,
     moment, number, tenant_key, text, with,
 };
-use super::super::records::record_key;
 use super::{step_key, written};
 use crate::domain::case::Case;
 use crate::domain::id::{Sha256Hex, StepId, TenantId};
