@@ -14,6 +14,7 @@ mod marks;
 mod outbox;
 pub mod policy;
 pub mod queue;
+mod records;
 pub mod secrets;
 pub mod start;
 

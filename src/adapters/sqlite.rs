@@ -9,6 +9,7 @@ mod marks;
 mod outbox;
 mod past;
 mod queue;
+mod records;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::ports::{Failure, PortError};
 
 pub use self::past::past;
+pub use self::records::SqliteRecords;
 
 /// Most requests that share one commit.
 const TOGETHER_MAX: usize = 512;
@@ -113,12 +115,22 @@ CREATE TABLE IF NOT EXISTS heard (
     at INTEGER NOT NULL,
     PRIMARY KEY (tenant, sender, event)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pruned_records (
+    sequence INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS record_anchor (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    sequence INTEGER NOT NULL,
+    link TEXT NOT NULL
+);
 ";
 
 /// A handle on the store. Clones share the one connection.
 #[derive(Clone)]
 pub struct Sqlite {
     running: Arc<Running>,
+    path: Arc<Path>,
 }
 
 /// The thread that owns the connection. It ends, and the file is free, when the last handle is
@@ -216,7 +228,7 @@ impl Sqlite {
             })
             .map_err(|source| OpenError::File { path: path.to_owned(), source })?;
         let running = Running { jobs: Some(jobs), thread: Some(thread) };
-        Ok(Self { running: Arc::new(running) })
+        Ok(Self { running: Arc::new(running), path: path.into() })
     }
 
     /// Does something to the database in a transaction. Durable when this returns.

@@ -80,8 +80,11 @@ impl Reader {
         let exceptions = raw.exceptions.iter().filter_map(|e| self.exception(e, &roster)).collect();
         let guardrails =
             raw.guardrails.map_or_else(Guardrails::default, |g| self.guardrails(g, &roster));
+        let keep = raw.records.and_then(|records| records.keep).and_then(|keep| self.keep(&keep));
         let tests = self.trials(raw.tests, &roster);
-        (Policy { hash, mode: raw.mode, roster, exceptions, guardrails, tickets, respond }, tests)
+        let mode = raw.mode;
+        let policy = Policy { hash, mode, roster, exceptions, guardrails, keep, tickets, respond };
+        (policy, tests)
     }
 
     fn responses(
