@@ -127,8 +127,10 @@ mod tests {
         Case::new().app_with("Sync", id, "Microsoft Graph").account(UPN)
     }
 
-    /// Each way to hold a role, what is read to see it, and what takes it away.
-    fn ways() -> Vec<(Case, Part, fn(&mut Facts))> {
+    /// A way to hold a role, what is read to see it, and what takes it away.
+    type Way = (Case, Part, fn(&mut Facts));
+
+    fn ways() -> Vec<Way> {
         let account = || Case::new().account(UPN);
         vec![
             (Case::new().dedicated_account(UPN, ROLE), Part::RoleAssignments, |facts| {

@@ -124,13 +124,16 @@ impl Writers {
 
 /// How a refused deletion and the request to Privileged Identity Management in its stead ended.
 fn either(deletion: Outcome, request: Outcome) -> Outcome {
-    // What was refused is there, so that it is none of what the request did not find.
-    if request.state == StepState::Revoked && request.detail.is_none() {
-        return request;
+    match (request.state, request.detail) {
+        (StepState::Revoked, None) => Outcome { detail: None, ..request },
+        (StepState::Refused, Some(said)) => {
+            let before = deletion.detail.unwrap_or_default();
+            let detail = Some(format!("{before}; and as a schedule: {said}"));
+            Outcome { detail, ..deletion }
+        }
+        // What the deletion was refused for is there, so that it is none of what was not found.
+        _ => deletion,
     }
-    let said = [deletion.detail, request.detail].into_iter().flatten();
-    let detail = Some(said.collect::<Vec<_>>().join("; by Privileged Identity Management: "));
-    Outcome { detail, ..deletion }
 }
 
 /// How two calls of one step ended, neither of which was refused.
