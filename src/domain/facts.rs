@@ -14,8 +14,8 @@ use serde_json::Value;
 use super::id::{PartnerId, PrincipalId, Sha256Hex, TenantId};
 
 pub use self::directory::{
-    AppRoleAssignment, DirectoryObject, GivenAccount, Member, Named, PartnerApp, PartnerReference,
-    RoleAssignment, RoleDefinition, ScheduleInstance, ServicePrincipal, User,
+    AppRoleAssignment, DirectoryObject, GivenAccount, Group, Member, Named, PartnerApp,
+    PartnerReference, RoleAssignment, RoleDefinition, ScheduleInstance, ServicePrincipal, User,
 };
 pub use self::gap::{Gap, GapCause, Part};
 pub use self::policies::{
@@ -40,6 +40,10 @@ pub struct Facts {
     pub objects: BTreeMap<PrincipalId, DirectoryObject>,
     /// Who is in the tenant's own groups that hold roles, through groups in groups too.
     pub members: BTreeMap<PrincipalId, Vec<Member>>,
+    /// Who is directly in a group that has groups in it, and in each of these. Members of a group
+    /// that is not here are directly in it, unless there are groups among them: then nobody asked.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub direct_members: BTreeMap<PrincipalId, BTreeSet<PrincipalId>>,
     /// Accounts of other organisations.
     pub guests: BTreeMap<PrincipalId, User>,
     /// The accounts that the policy says were given to partners, by the name it gives, in lower

@@ -6,6 +6,7 @@
 
 mod difference;
 mod row;
+mod taken;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +20,6 @@ use super::facts::{
     DirectoryObject, Facts, PartnerEntry, PartnerReference, RoleAssignment, ScheduleInstance, User,
 };
 use super::finding::FindingName;
-use super::grant::Grant;
 use super::id::{AssignmentId, PartnerId, PrincipalId, Sha256Hex, SinkName, TenantId};
 use super::plan::{Circumstances, History, PastStep, Step, StepState, plan};
 use super::policy::{Mode, Policy};
@@ -27,6 +27,7 @@ use super::role::{self, RoleTemplateId};
 use super::roster::Tenant;
 
 use self::row::rows;
+use self::taken::take_away;
 
 pub use self::difference::{Difference, differences};
 
@@ -301,9 +302,9 @@ impl<'a> Stage<'a> {
             let state = StepState::Verified;
             let past = PastStep { episode: step.episode, state, at, approved: false };
             self.history.steps.insert(step.key(), past);
-            self.facts
-                .assignments
-                .retain(|held| Some(&held.id) != step.grant().and_then(Grant::assignment));
+            if let Some(grant) = step.grant() {
+                take_away(&mut self.facts, grant);
+            }
         }
     }
 

@@ -84,6 +84,13 @@ pub trait ReadGroupMembers: Send + Sync {
         tenant: TenantId,
         groups: &[PrincipalId],
     ) -> Listed<(PrincipalId, Vec<Member>)>;
+    /// Who is directly in each of these groups. A group whose members could not be read whole is
+    /// left out.
+    async fn direct_members(
+        &self,
+        tenant: TenantId,
+        groups: &[PrincipalId],
+    ) -> Listed<(PrincipalId, BTreeSet<PrincipalId>)>;
     /// The groups that each of these accounts is in, through groups in groups too. An account
     /// whose groups could not be read whole is left out.
     async fn memberships(

@@ -7,6 +7,7 @@ mod batch;
 mod credential;
 mod read;
 mod relationships;
+mod remove;
 mod revoke;
 mod service_principal;
 mod snapshot;

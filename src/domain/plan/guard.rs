@@ -5,13 +5,19 @@ use jiff::SignedDuration;
 use super::wanted::Wanted;
 use super::{Circumstances, History, PastStep, Remediation, Step, StepState, Target, Verdict};
 use crate::domain::facts::{Facts, Part};
-use crate::domain::grant::{PrincipalKind, keeps_a_global_administrator};
+use crate::domain::grant::{Held, KeptBy, PrincipalKind, Within, keeps_a_global_administrator};
 use crate::domain::id::{PartnerId, Sha256Hex, StepId};
 use crate::domain::policy::{Do, Mode};
 use crate::domain::role;
 
 /// What this version carries out; all else is held back.
-const CARRIED_OUT: &[Remediation] = &[Remediation::RevokeRoleAssignment];
+const CARRIED_OUT: &[Remediation] = &[
+    Remediation::RevokeRoleAssignment,
+    Remediation::RemoveEligibility,
+    Remediation::RemoveScheduledAssignment,
+    Remediation::RemoveGroupMember,
+    Remediation::RemoveAppRole,
+];
 
 /// What Microsoft refused for a partner's group is tried again after this time: the permission may
 /// have been missing.
@@ -125,7 +131,7 @@ impl<'a> Guard<'a> {
         if kind(&wanted.target) == Some(PrincipalKind::Unclassified) {
             Some("it is not known whose this principal is".to_owned())
         } else if !CARRIED_OUT.contains(&wanted.remediation) {
-            Some("only role assignments are taken away by this version; do it by hand".to_owned())
+            Some("this version has no call for it; do it by hand".to_owned())
         } else if partner.is_none_or(|id| id.tenant() == self.about.tenant.id) {
             Some("this principal is the tenant's own".to_owned())
         } else if self.is_own_app(&wanted.target) {
@@ -146,6 +152,8 @@ impl<'a> Guard<'a> {
                  lock the tenant out; give the role to one of its own people first"
                     .to_owned(),
             )
+        } else if let Some(reason) = out_of_reach(&wanted.target) {
+            Some(reason)
         } else if episode >= EPISODES_MAX {
             Some(format!("it was taken away {episode} times and came back each time"))
         } else if self.revocations >= guardrails.max_revocations {
@@ -178,13 +186,57 @@ impl<'a> Guard<'a> {
             Target::Partner | Target::Relationship { .. } => return false,
         };
         let protected = &self.about.policy.guardrails.protected;
+        let groups = match target {
+            Target::Grant(grant) => grant.held.within(),
+            Target::Principal { .. }
+            | Target::Partner
+            | Target::Relationship { .. }
+            | Target::AccessAssignment { .. } => &[],
+        };
+        let is = |group: &Within| protected.iter().any(|it| it.means(&group.group, None));
+        if groups.iter().any(is) {
+            return true;
+        }
         protected.iter().any(|account| account.means(principal, upn))
     }
 
     fn would_lock_out(&self, target: &Target) -> bool {
         let Target::Grant(grant) = target else { return false };
-        grant.role.template_id == Some(role::GLOBAL_ADMINISTRATOR)
+        let mut roles = std::iter::once(&grant.role).chain(grant.held.also());
+        roles.any(|role| role.template_id == Some(role::GLOBAL_ADMINISTRATOR))
             && !self.keeps_global_administrator
+    }
+}
+
+/// Why there is no call that would take a grant away, and what to do instead.
+fn out_of_reach(target: &Target) -> Option<String> {
+    let Target::Grant(grant) = target else { return None };
+    match &grant.held {
+        Held::Eligible { derived: true, .. } | Held::Scheduled { derived: true, .. } => Some(
+            "it is held by a group, or for a wider scope, that was not seen; take it away there"
+                .to_owned(),
+        ),
+        Held::ThroughGroup { within, group_name, .. } if within.is_empty() => Some(format!(
+            "it could not be read by which of the groups within {group_name} this principal is \
+             in it; do it by hand"
+        )),
+        Held::ThroughGroup { within, .. } => within.iter().find_map(|within| {
+            let name = &within.group_name;
+            Some(match within.kept_by? {
+                KeptBy::Rule => format!(
+                    "a rule says who is in {name} (dynamic membership), so nobody can be taken \
+                     out of it; change the rule or the account's properties"
+                ),
+                KeptBy::OnPremises => format!(
+                    "who is in {name} is kept by a directory on premises; take this principal \
+                     out of it there"
+                ),
+            })
+        }),
+        Held::Eligible { .. }
+        | Held::Scheduled { .. }
+        | Held::AppRole { .. }
+        | Held::Assignment { .. } => None,
     }
 }
 
