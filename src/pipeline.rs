@@ -14,8 +14,8 @@ use tracing::{info, warn};
 
 use self::act::{act, writes};
 use self::observe::Readers;
-use crate::domain::case::{Case, after_look};
-use crate::domain::plan::{Circumstances, plan};
+use crate::domain::case::{Case, after_look, unfinished, was_refused};
+use crate::domain::plan::{Circumstances, leads_to_quarantine, plan};
 use crate::domain::policy::Policy;
 use crate::domain::record::{Record, RecordEvent, Signals, record_id};
 use crate::domain::ticket::messages;
@@ -84,21 +84,23 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
         return Ok(Looked::NoReason);
     }
     let read_at = world.clock.now();
-    let mut facts = observe::facts(&world.readers, tenant).await;
+    let mut facts = observe::facts_to_decide(&world.readers, tenant, &world.policy).await;
     let now = world.clock.now();
     let window = now - world.policy.guardrails.per;
-    let history = world.ledger.history(tenant.id, window).await?;
+    let before = world.ledger.cases(tenant.id).await?;
+    let mut history = world.ledger.history(tenant.id, window).await?;
+    history.unfinished = unfinished(&before);
     facts.taken_away = history.taken_away();
     let (policy, own_apps) = (&world.policy, world.own_apps.as_slice());
     let about = Circumstances { policy, tenant, history: &history, own_apps, now };
     let plan = plan(&facts, about);
     info!(tenant.name, signals = signals(look).count, "{plan}");
 
-    let before = world.ledger.cases(tenant.id).await?;
     let mut cases = after_look(&before, &plan, &facts, now);
     world.ledger.intend(&writes(&plan), &cases, now, now + OUTCOME_WITHIN).await?;
     let first = signals(look).first;
     let settled = act(world, &plan, &mut cases, first.as_ref()).await?;
+    let quarantine = leads_to_quarantine(&plan, policy, |step| was_refused(&cases, step));
 
     let record = |case: &Case| Record {
         id: record_id(case.tenant, &case.partner.key(), RecordEvent::Looked, now),
@@ -114,7 +116,7 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
     world.ledger.conclude(conclusion(world, &before, cases, record)).await?;
     reason::tell_of_misuse(world, tenant, look, &facts.gaps).await;
     let readable_later = facts.gaps.iter().any(crate::domain::facts::Gap::may_pass);
-    Ok(if settled && !readable_later { Looked::Settled } else { Looked::LookAgain })
+    Ok(if settled && !readable_later && !quarantine { Looked::Settled } else { Looked::LookAgain })
 }
 
 /// What is left behind of the cases that changed.

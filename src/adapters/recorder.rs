@@ -9,8 +9,8 @@ use crate::domain::id::{AssignmentId, PrincipalId, StepId, TenantId};
 use crate::domain::plan::{Step, StepState};
 use crate::domain::text;
 use crate::ports::{
-    DisableAccount, DisableApp, PortError, QuarantinePartner, RemoveAppRole, RemoveEligibility, RemoveGroupMember,
-    RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions,
+    DisableAccount, DisableApp, PortError, QuarantinePartner, RemoveAppRole, RemoveEligibility,
+    RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions,
 };
 
 /// Describes every write instead of making it.

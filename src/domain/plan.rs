@@ -5,6 +5,8 @@ mod remediation;
 mod target;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_quarantine;
 mod wanted;
 mod words;
 
@@ -260,11 +262,7 @@ fn left(policy: &Policy, side: Side, findings: &[Finding]) -> BTreeSet<FindingNa
 
 /// Whether a look that met these refusals leads to a quarantine that its plan did not have yet.
 /// `refused` says of a step how it ended.
-pub fn leads_to_quarantine(
-    plan: &Plan,
-    policy: &Policy,
-    refused: impl Fn(&Step) -> bool,
-) -> bool {
+pub fn leads_to_quarantine(plan: &Plan, policy: &Policy, refused: impl Fn(&Step) -> bool) -> bool {
     let quarantined = |case: &PlannedCase| {
         case.steps.iter().any(|step| step.remediation == Remediation::Quarantine)
     };

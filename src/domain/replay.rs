@@ -282,9 +282,8 @@ impl<'a> Stage<'a> {
         self.facts.suppose_there(&self.policy.guardrails.protected);
         let plan = plan(&self.facts, about);
         let rows = rows(&plan, self.policy);
-        let is_done = |step: &&Step| {
-            plan.mode == Mode::Enforce && step.verdict == Verdict::CarryOut
-        };
+        let is_done =
+            |step: &&Step| plan.mode == Mode::Enforce && step.verdict == Verdict::CarryOut;
         let steps = plan.cases.iter().flat_map(|case| &case.steps);
         let gone: Vec<Step> = steps.filter(is_done).cloned().collect();
         let mut standing = BTreeMap::new();

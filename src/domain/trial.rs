@@ -15,7 +15,8 @@ use super::facts::Facts;
 use super::finding::{Finding, FindingName, findings};
 use super::id::TenantId;
 use super::plan::{
-    Circumstances, History, PastStep, Plan, PlannedCase, Remediation, Step, StepState, Verdict, plan,
+    Circumstances, History, PastStep, Plan, PlannedCase, Remediation, Step, StepState, Verdict,
+    plan,
 };
 use super::policy::{Do, Mode, Policy};
 use super::roster::Tenant;

@@ -12,8 +12,9 @@ use crate::domain::plan::{Plan, Remediation, Step, StepState, Target, Verdict};
 use crate::domain::policy::Mode;
 use crate::domain::signal::Signal;
 use crate::ports::{
-    DisableAccount, DisableApp, Failure, PortError, QuarantinePartner, RemoveAppRole, RemoveEligibility,
-    RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions, chain,
+    DisableAccount, DisableApp, Failure, PortError, QuarantinePartner, RemoveAppRole,
+    RemoveEligibility, RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment,
+    RevokeSessions, chain,
 };
 use crate::telemetry::metric;
 

@@ -99,17 +99,17 @@ impl Graph {
             return Err(PortError::new(Failure::Unintelligible, said));
         };
         let document = quarantine.document();
-        let patch =
-            |client: &Client| client.request(Method::PATCH, url.clone()).json(&document);
+        let patch = |client: &Client| client.request(Method::PATCH, url.clone()).json(&document);
         let answer = self.tokens.attempt(WHOM, tenant, &self.scope, patch).await?;
         match answer.status {
             StatusCode::NO_CONTENT | StatusCode::OK => {
                 Ok(self.done(Some(&answer), Some("it was there otherwise, and was put right")))
             }
             // It is gone since it was listed: the next attempt makes it.
-            StatusCode::NOT_FOUND => {
-                Err(PortError::new(Failure::Transient, format!("{WHOM} answered {}", said(&answer))))
-            }
+            StatusCode::NOT_FOUND => Err(PortError::new(
+                Failure::Transient,
+                format!("{WHOM} answered {}", said(&answer)),
+            )),
             _ => no(&answer),
         }
     }

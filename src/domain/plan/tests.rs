@@ -88,7 +88,7 @@ fn the_strongest_response_wins_and_there_is_one_step_for_each_grant() {
 }
 
 #[test]
-fn a_response_that_is_not_carried_out_does_not_hide_a_weaker_one_that_is() {
+fn a_quarantine_does_not_hide_a_weaker_response_that_takes_away() {
     check(
         Case::new()
             .with_policy(
@@ -96,7 +96,10 @@ fn a_response_that_is_not_carried_out_does_not_hide_a_weaker_one_that_is() {
             )
             .member("Megan", "Global Administrator")
             .foreign_group("AdminAgents", "Global Administrator"),
-        &["ask before: revoke Global Administrator from AdminAgents (role-not-allowed)"],
+        &[
+            "ask before: revoke Global Administrator from AdminAgents (role-not-allowed)",
+            "block Contoso Reseller's people by conditional access (privileged-role)",
+        ],
     );
 }
 

@@ -13,8 +13,8 @@ use super::shape::{At, Entries, Text};
 use super::spelling::{did_you_mean, list, nearest};
 use super::words::Day;
 use super::{
-    Also, Checked, Do, Ending, Exception, Guardrails, Policy, Problem, Response, Sink, end_in_words,
-    is_protected,
+    Also, Checked, Do, Ending, Exception, Guardrails, Policy, Problem, Response, Sink,
+    end_in_words, is_protected,
 };
 use crate::domain::finding::{self, FindingName};
 use crate::domain::id::{PartnerId, Sha256Hex, SinkName, TenantId};

@@ -289,8 +289,8 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("respond: {privileged-role: }", &["8:11: `privileged-role` is empty; write its value"]),
     ("respond: {privileged-role: {do: ticket, ticket: securty}}\ntickets: {security: {kind: webhook, url: https://x.example}}", &["8:49: no ticket sink `securty` under `tickets`; did you mean `security`?"]),
     ("respond: {privileged-role: {do: record, ticket: me}}", &["8:49: no ticket sink `me` under `tickets`; it has: none"]),
-    ("respond: {privileged-role: {do: revoke, also: [revoke-session, disable], ifrefused: quarantine}}", &["8:50: `revoke-session` is not one of revoke-sessions, disable-guest, disable-app; did you mean `revoke-sessions`?", "8:66: `disable` is not one of revoke-sessions, disable-guest, disable-app", "8:76: unknown field `ifrefused`; did you mean `ifRefused`?"]),
-    ("respond: {privileged-role: {do: revoke, also: revoke-sessions, ifRefused: ticket}}", &["8:47: this must be a list, not `revoke-sessions`; write [revoke-sessions]", "8:75: `ticket` is not one of quarantine"]),
+    ("respond: {privileged-role: {do: revoke, also: [revoke-session, disable], ifrefused: quarantine}}", &["8:48: `revoke-session` is not one of revoke-sessions, disable-guest, disable-app; did you mean `revoke-sessions`?", "8:64: `disable` is not one of revoke-sessions, disable-guest, disable-app; did you mean `disable-app`?", "8:74: unknown field `ifrefused`; did you mean `ifRefused`?"]),
+    ("respond: {privileged-role: {do: revoke, also: revoke-sessions, ifRefused: ticket}}", &["8:47: this must be a list, not `revoke-sessions`; write [revoke-sessions]", "8:75: `ticket` is not quarantine"]),
     // Exceptions.
     ("exceptions:\n  - {partner: Contoso Reselle, tenant: Woodgrov, role: Global Admin, until: soon, reason: \"\"}", &[
         "9:15: no partner `Contoso Reselle`; did you mean `Contoso Reseller`?",

@@ -45,9 +45,9 @@ pub(super) fn wanted(
     for Unfinished { partner: other, remediation, target } in &about.history.unfinished {
         let Target::Principal { principal, .. } = target else { continue };
         if other.id == partner.id {
-            wanted.entry((principal.clone(), *remediation)).or_insert_with(|| {
-                Wanted::new(partner, *remediation, target.clone(), Do::Revoke)
-            });
+            wanted
+                .entry((principal.clone(), *remediation))
+                .or_insert_with(|| Wanted::new(partner, *remediation, target.clone(), Do::Revoke));
         }
     }
     let mut wanted: Vec<Wanted> = wanted.into_values().collect();
