@@ -7,6 +7,7 @@ mod batch;
 mod credential;
 mod quarantine;
 mod read;
+mod relationships;
 mod revoke;
 mod service_principal;
 mod snapshot;
