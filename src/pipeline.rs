@@ -18,6 +18,7 @@ use crate::domain::case::{Case, after_look, unfinished, was_refused};
 use crate::domain::plan::{Circumstances, leads_to_quarantine, plan};
 use crate::domain::policy::Policy;
 use crate::domain::record::{Record, RecordEvent, Signals, record_id};
+use crate::domain::roster::Tenant;
 use crate::domain::ticket::messages;
 use crate::ports::{
     Clock, Conclusion, Ledger, Look, PortError, ReadAuditContent, ReadServicePrincipals,
@@ -83,6 +84,24 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
     if !reason::is_any(world, tenant, look).await {
         return Ok(Looked::NoReason);
     }
+    // What was refused may lead to a quarantine, which is decided by a snapshot of its own: the
+    // first is as old as the refusal.
+    let (looked, quarantine) = look_once(world, tenant, look).await?;
+    if !quarantine {
+        return Ok(looked);
+    }
+    info!(tenant.name, "looking once more: what was refused leads to a quarantine");
+    let (looked, quarantine) = look_once(world, tenant, look).await?;
+    Ok(if quarantine { Looked::LookAgain } else { looked })
+}
+
+/// Makes one look. Says how it went, and whether a refusal it met leads to a quarantine that its
+/// plan did not have.
+async fn look_once(
+    world: &World,
+    tenant: &Tenant,
+    look: &Look,
+) -> Result<(Looked, bool), PortError> {
     let read_at = world.clock.now();
     let mut facts = observe::facts_to_decide(&world.readers, tenant, &world.policy).await;
     let now = world.clock.now();
@@ -116,7 +135,8 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
     world.ledger.conclude(conclusion(world, &before, cases, record)).await?;
     reason::tell_of_misuse(world, tenant, look, &facts.gaps).await;
     let readable_later = facts.gaps.iter().any(crate::domain::facts::Gap::may_pass);
-    Ok(if settled && !readable_later && !quarantine { Looked::Settled } else { Looked::LookAgain })
+    let looked = if settled && !readable_later { Looked::Settled } else { Looked::LookAgain };
+    Ok((looked, quarantine))
 }
 
 /// What is left behind of the cases that changed.

@@ -66,15 +66,11 @@ fn signs_in(step: &Step, principal: &PrincipalId, facts: &Facts) -> Seen {
         Some(None) => return Seen::Gone,
         None => return Seen::Unread,
     };
-    let ended = match step.remediation {
-        Remediation::DisableGuest | Remediation::DisableApp => {
-            sign_in.account_enabled.map(|enabled| !enabled)
-        }
-        Remediation::RevokeSessions => sign_in
-            .sign_in_sessions_valid_from_date_time
-            .zip(step.since)
-            .map(|(valid_from, since)| valid_from + CLOCKS_APART >= since),
-        _ => None,
+    let ended = if step.remediation == Remediation::RevokeSessions {
+        let since = sign_in.sign_in_sessions_valid_from_date_time.zip(step.since);
+        since.map(|(valid_from, since)| since - CLOCKS_APART <= valid_from)
+    } else {
+        sign_in.account_enabled.map(|enabled| !enabled)
     };
     match ended {
         Some(true) => Seen::Gone,

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use StepState::{Intended, Reappeared, Refused, Restored, Revoked, Unverified, Verified};
+
 use super::*;
 use crate::domain::facts::{GapCause, GivenAccount, Part, User};
 use crate::domain::finding::testing::{Case, noon};
@@ -141,7 +143,6 @@ fn what_accompanies_is_done_again_when_anything_is_taken_away_anew() {
         steps.into_iter().map(|step| (step.episode, step.verdict)).collect()
     };
     let done = Verdict::Already(Verified);
-    use StepState::{Intended, Revoked, Verified};
     // Between the calls of one look: each once.
     assert_eq!(
         state(&[(main, Revoked), (sessions, Verified), (disable, Intended)], &given),
@@ -172,7 +173,7 @@ fn a_guest_that_is_disabled_is_not_disabled_again() {
     for guest in given.facts.guests.values_mut() {
         guest.account_enabled = Some(false);
     }
-    assert_eq!(disable(&given), Verdict::Already(StepState::Verified));
+    assert_eq!(disable(&given), Verdict::Already(Verified));
 }
 
 #[test]
@@ -184,7 +185,7 @@ fn what_was_begun_is_ended_although_nothing_asks_for_it_any_more() {
         remediation: step.remediation,
         target: step.target.clone(),
     };
-    let mut history = after([(disable, StepState::Intended), (sessions, StepState::Verified)]);
+    let mut history = after([(disable, Intended), (sessions, Verified)]);
     history.unfinished = vec![unfinished(disable)];
     let [step] = steps(&case(ALSO), &history).try_into().unwrap();
     assert_eq!((&step.id, &step.verdict), (&disable.id, &Verdict::CarryOut));
@@ -257,7 +258,7 @@ fn nobody_else_is_kept_out() {
         .filter(|step| step.remediation == Remediation::Quarantine)
         .map(Step::summary)
         .collect();
-    assert_eq!(blocked, [String::new(); 0]);
+    assert!(blocked.is_empty(), "{blocked:?}");
 }
 
 #[test]
@@ -325,7 +326,6 @@ fn a_quarantine_in_force_is_not_made_again_and_one_that_was_undone_is() {
         (step.episode, step.verdict)
     };
     let met = Verdict::Already(Verified);
-    use StepState::{Intended, Reappeared, Refused, Restored, Revoked, Unverified, Verified};
     let mut off = document.clone();
     off["state"] = "disabled".into();
     let here = with(std::slice::from_ref(&document));
@@ -367,14 +367,14 @@ fn what_microsoft_refuses_to_take_away_leads_to_a_quarantine() {
     let without = agents("respond: {privileged-role: {do: revoke}}");
     let plan = plan_of(&without, &History::default());
     assert!(!leads_to_quarantine(&plan, &without.policy(), |_| true), "nobody asks for it");
-    let refused = after([(main, StepState::Refused)]);
+    let refused = after([(main, Refused)]);
     check(
         given.clone(),
         &refused,
         &["done before (refused): revoke Global Administrator from AdminAgents", BLOCK],
     );
     assert!(!leads_to_quarantine(&plan_of(&given, &refused), &policy, |_| true), "it is planned");
-    for state in [StepState::Revoked, StepState::Intended, StepState::Verified] {
+    for state in [Revoked, Intended, Verified] {
         let lines = lines(&given, &after([(main, state)]));
         assert_eq!(lines.iter().filter(|line| line.contains("block")).count(), 0, "{state:?}");
     }

@@ -107,7 +107,11 @@ fn principals_to(steps: &[&Step], remediation: Remediation, is_it: bool) -> Vec<
         Target::Principal { principal, .. } if (step.remediation == remediation) == is_it => {
             Some(principal.clone())
         }
-        _ => None,
+        Target::Principal { .. }
+        | Target::Grant(_)
+        | Target::Partner
+        | Target::Relationship { .. }
+        | Target::AccessAssignment { .. } => None,
     };
     let all: BTreeSet<PrincipalId> = steps.iter().filter_map(of).collect();
     all.into_iter().collect()
