@@ -1,10 +1,15 @@
 //! Whether what a step was to bring about is so, as far as was read.
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Facts, Part, RoleAssignment, ScheduleInstance};
 use super::grant::{Grant, Held};
-use super::plan::{Step, Target};
+use super::id::PrincipalId;
+use super::plan::{Remediation, Step, Target};
+
+/// How far Microsoft's clock may be behind ours: by it sessions are said to have ended.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
 
 /// What reading again showed of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,10 +34,12 @@ pub fn parts(step: &Step) -> &'static [Part] {
             Held::ThroughGroup { .. } => &[Part::GroupMembers],
             Held::AppRole { .. } => &[Part::PartnerApps],
         },
-        Target::Principal { .. }
-        | Target::Partner
-        | Target::Relationship { .. }
-        | Target::AccessAssignment { .. } => &[],
+        Target::Principal { .. } if step.remediation == Remediation::DisableApp => {
+            &[Part::PartnerApps]
+        }
+        Target::Principal { .. } => &[Part::Accounts],
+        Target::Partner => &[Part::ConditionalAccess],
+        Target::Relationship { .. } | Target::AccessAssignment { .. } => &[],
     }
 }
 
@@ -41,16 +48,50 @@ pub fn parts(step: &Step) -> &'static [Part] {
 pub fn seen(step: &Step, facts: &Facts) -> Seen {
     let there = match &step.target {
         Target::Grant(grant) => still_held(grant, facts),
-        Target::Principal { .. }
-        | Target::Partner
-        | Target::Relationship { .. }
-        | Target::AccessAssignment { .. } => return Seen::Unread,
+        Target::Principal { principal, .. } => return signs_in(step, principal, facts),
+        Target::Partner => return comes_in(step, facts),
+        Target::Relationship { .. } | Target::AccessAssignment { .. } => return Seen::Unread,
     };
     let unread = facts.gaps.iter().any(|gap| parts(step).contains(&gap.part));
     match there {
         true => Seen::There,
         false if unread => Seen::Unread,
         false => Seen::Gone,
+    }
+}
+
+/// Whether a principal may sign in still, or by a session it had. One that does not exist any more
+/// does neither; of one that was read without the answer nothing is known.
+fn signs_in(step: &Step, principal: &PrincipalId, facts: &Facts) -> Seen {
+    let sign_in = match facts.sign_ins.get(principal) {
+        Some(Some(sign_in)) => sign_in,
+        Some(None) => return Seen::Gone,
+        None => return Seen::Unread,
+    };
+    let ended = if step.remediation == Remediation::RevokeSessions {
+        let since = sign_in.sign_in_sessions_valid_from_date_time.zip(step.since);
+        since.map(|(valid_from, since)| since - CLOCKS_APART <= valid_from)
+    } else {
+        sign_in.account_enabled.map(|enabled| !enabled)
+    };
+    match ended {
+        Some(true) => Seen::Gone,
+        Some(false) => Seen::There,
+        None => Seen::Unread,
+    }
+}
+
+/// Whether a partner's people are not kept out by the policy that was made. One that was seen to
+/// be as it should be counts also where not all could be read.
+fn comes_in(step: &Step, facts: &Facts) -> Seen {
+    let Some(quarantine) = &step.quarantine else { return Seen::Unread };
+    let found = quarantine.found_in(&facts.conditional_access);
+    if found.is_some_and(|policy| quarantine.is_met_by(policy)) {
+        Seen::Gone
+    } else if facts.gaps.iter().any(|gap| gap.part == Part::ConditionalAccess) {
+        Seen::Unread
+    } else {
+        Seen::There
     }
 }
 
@@ -117,6 +158,8 @@ mod tests {
             answers: Vec::new(),
             verdict: Verdict::CarryOut,
             approval: None,
+            quarantine: None,
+            since: None,
         }
     }
 
@@ -212,7 +255,7 @@ mod tests {
         let everybody = other.facts.members.clone();
         other.facts.members.values_mut().for_each(Vec::clear);
         let elsewhere = everybody.values().next().unwrap().clone();
-        let id = crate::domain::id::PrincipalId::new("99999999-0000-0000-0000-000000000001");
+        let id = PrincipalId::new("99999999-0000-0000-0000-000000000001");
         other.facts.members.insert(id, elsewhere);
         assert_eq!(seen(&step, &other.facts), Seen::Gone, "another group is another grant");
     }

@@ -12,8 +12,9 @@ use crate::domain::id::TenantId;
 use crate::domain::plan::{Plan, Remediation, Step, StepState, Target, Verdict};
 use crate::domain::policy::Mode;
 use crate::ports::{
-    DisableAccount, DisableApp, Failure, PortError, RemoveAppRole, RemoveEligibility,
-    RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions, chain,
+    DisableAccount, DisableApp, Failure, PortError, QuarantinePartner, RemoveAppRole,
+    RemoveEligibility, RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment,
+    RevokeSessions, chain,
 };
 use crate::telemetry::metric;
 
@@ -36,6 +37,8 @@ pub struct Writers {
     pub accounts: Arc<dyn DisableAccount>,
     /// Disables applications.
     pub apps: Arc<dyn DisableApp>,
+    /// Keeps partners out by conditional access.
+    pub quarantine: Arc<dyn QuarantinePartner>,
 }
 
 impl Writers {
@@ -50,6 +53,7 @@ impl Writers {
             + RevokeSessions
             + DisableAccount
             + DisableApp
+            + QuarantinePartner
             + 'static,
     {
         Self {
@@ -61,6 +65,7 @@ impl Writers {
             sessions: one.clone(),
             accounts: one.clone(),
             apps: one.clone(),
+            quarantine: one.clone(),
         }
     }
 
@@ -77,6 +82,10 @@ impl Writers {
             (Target::Principal { principal, .. }, Remediation::DisableApp) => {
                 self.apps.disable_app(tenant, principal).await
             }
+            (Target::Partner, Remediation::Quarantine) => match &step.quarantine {
+                Some(quarantine) => self.quarantine.quarantine(tenant, quarantine).await,
+                None => Ok(unknown()),
+            },
             _ => Ok(unknown()),
         }
     }

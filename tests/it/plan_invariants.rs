@@ -442,7 +442,8 @@ impl World {
             let (episode, state) = (*past)?;
             Some((grant.key(), PastStep { episode, state, at: now(), approved: false }))
         });
-        History { steps: past.collect::<BTreeMap<_, _>>(), revocations: self.done }
+        let steps = past.collect::<BTreeMap<_, _>>();
+        History { steps, revocations: self.done, ..History::default() }
     }
 
     fn plan(&self) -> Plan {

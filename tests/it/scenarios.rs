@@ -10,6 +10,7 @@ mod again;
 mod sign_in;
 mod content;
 mod own;
+mod quarantine;
 mod tickets;
 mod unreadable;
 mod untouched;

@@ -130,7 +130,7 @@ pub(in crate::adapters) async fn the_history_tells_how_far_each_step_has_come<S:
             PastStep { episode: 0, state: StepState::Intended, at: at(2), approved: false },
         ),
     ];
-    assert_eq!(history, History { steps: expect.into(), revocations: 1 });
+    assert_eq!(history, History { steps: expect.into(), revocations: 1, ..History::default() });
     let elsewhere = given.store.history(tenant(CONTOSO), noon()).await.unwrap();
     assert_eq!(elsewhere, History::default());
     given.settle(&second, StepState::Refused, 1).await;

@@ -5,6 +5,7 @@ mod audits;
 mod auth;
 mod batch;
 mod credential;
+mod quarantine;
 mod read;
 mod relationships;
 mod remove;

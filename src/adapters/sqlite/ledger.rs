@@ -186,7 +186,8 @@ pub(super) fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Re
         params![tenant, since],
         |row| row.get(0),
     )?;
-    Ok(History { steps: rows.collect::<rusqlite::Result<_>>()?, revocations })
+    let steps = rows.collect::<rusqlite::Result<_>>()?;
+    Ok(History { steps, revocations, ..History::default() })
 }
 
 fn put_case(db: &Connection, case: &Case) -> rusqlite::Result<()> {

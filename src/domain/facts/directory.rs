@@ -92,6 +92,18 @@ pub struct User {
     pub account_enabled: Option<bool>,
 }
 
+/// How a user or an application may sign in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignIn {
+    /// Whether it may sign in at all; nothing where Graph does not say.
+    #[serde(default)]
+    pub account_enabled: Option<bool>,
+    /// Since when a session must have begun to count; accounts only.
+    #[serde(default)]
+    pub sign_in_sessions_valid_from_date_time: Option<Timestamp>,
+}
+
 /// A group.
 ///
 /// Source: Microsoft Graph documentation, "group resource type".

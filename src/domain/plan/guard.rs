@@ -1,8 +1,10 @@
 //! What holds a step back, and what was done about it before.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 
-use super::wanted::Wanted;
+use super::wanted::{Known, Wanted};
 use super::{Circumstances, History, PastStep, Remediation, Step, StepState, Target, Verdict};
 use crate::domain::facts::{Facts, Part};
 use crate::domain::grant::{Held, KeptBy, PrincipalKind, Within, keeps_a_global_administrator};
@@ -17,6 +19,10 @@ const CARRIED_OUT: &[Remediation] = &[
     Remediation::RemoveScheduledAssignment,
     Remediation::RemoveGroupMember,
     Remediation::RemoveAppRole,
+    Remediation::RevokeSessions,
+    Remediation::DisableGuest,
+    Remediation::DisableApp,
+    Remediation::Quarantine,
 ];
 
 /// What Microsoft refused for a partner's group is tried again after this time: the permission may
@@ -32,6 +38,16 @@ pub(super) struct Guard<'a> {
     keeps_global_administrator: bool,
     knows_own_administrators: bool,
     revocations: u32,
+    /// What was decided so far, by the keys of the steps.
+    decided: BTreeMap<Sha256Hex, Decided>,
+}
+
+/// What was decided about a step that others may go with.
+struct Decided {
+    episode: u32,
+    /// Whether nothing was done about it yet.
+    is_new: bool,
+    verdict: Verdict,
 }
 
 impl<'a> Guard<'a> {
@@ -44,6 +60,7 @@ impl<'a> Guard<'a> {
                 .iter()
                 .any(|gap| matches!(gap.part, Part::RoleAssignments | Part::Principals)),
             revocations: about.history.revocations + outcome_unknown(about.history),
+            decided: BTreeMap::new(),
         }
     }
 
@@ -51,7 +68,7 @@ impl<'a> Guard<'a> {
     pub(super) fn step(&mut self, wanted: Wanted) -> Step {
         let key = wanted.key();
         let past = self.about.history.steps.get(&key).copied();
-        let episode = wanted.episode.unwrap_or(match past {
+        let episode = self.episode_with(&wanted, past).or(wanted.episode).unwrap_or(match past {
             Some(PastStep {
                 episode, state: StepState::Verified | StepState::Restored, ..
             }) => episode + 1,
@@ -64,7 +81,10 @@ impl<'a> Guard<'a> {
         self.revocations = self.revocations.saturating_sub(begun);
         let verdict = self.verdict(&wanted, episode, past);
         self.revocations += begun.max(u32::from(verdict == Verdict::CarryOut));
-        let Wanted { partner, remediation, target, because, answers, .. } = wanted;
+        let (is_new, decided) = (past.is_none(), verdict.clone());
+        self.decided.insert(key.clone(), Decided { episode, is_new, verdict: decided });
+        let Wanted { partner, remediation, target, because, answers, quarantine, .. } = wanted;
+        let since = (remediation == Remediation::RevokeSessions).then_some(self.about.now);
         let id = self.step_id(&partner.key(), &key, remediation, episode);
         Step {
             id,
@@ -75,11 +95,47 @@ impl<'a> Guard<'a> {
             because,
             answers,
             verdict,
+            quarantine,
+            since,
             approval: None,
         }
     }
 
+    /// The episode of a step that goes with others: as late as theirs, and one of its own for each
+    /// time that anything is taken away anew.
+    fn episode_with(&self, wanted: &Wanted, past: Option<PastStep>) -> Option<u32> {
+        let others = || wanted.goes_with.iter().filter_map(|key| self.decided.get(key));
+        let latest = others().map(|other| other.episode).max()?;
+        Some(match past {
+            Some(past) if past.state != StepState::Intended && others().any(|it| it.is_new) => {
+                latest.max(past.episode + 1)
+            }
+            Some(past) => latest.max(past.episode),
+            None => latest,
+        })
+    }
+
+    /// Why a step that goes with others has to wait with all of them.
+    fn waits_with(&self, wanted: &Wanted) -> Option<Verdict> {
+        let others = || wanted.goes_with.iter().filter_map(|key| self.decided.get(key));
+        let mut held = None;
+        for other in others() {
+            match &other.verdict {
+                Verdict::CarryOut | Verdict::Already(_) => return None,
+                Verdict::AwaitApproval => held = Some(Verdict::AwaitApproval),
+                Verdict::Held(reason) => {
+                    let reason = format!("it goes with a step that is held back: {reason}");
+                    held = held.or(Some(Verdict::Held(reason)));
+                }
+            }
+        }
+        held
+    }
+
     fn verdict(&self, wanted: &Wanted, episode: u32, past: Option<PastStep>) -> Verdict {
+        if wanted.known == Known::Met {
+            return Verdict::Already(StepState::Verified);
+        }
         match past.map(|past| past.state) {
             Some(
                 state @ (StepState::Revoked
@@ -99,8 +155,9 @@ impl<'a> Guard<'a> {
             }
             _ => {}
         }
-        match self.holds_back(wanted, episode) {
-            Some(reason) => Verdict::Held(reason),
+        let held = self.holds_back(wanted, episode).map(Verdict::Held);
+        match held.or_else(|| self.waits_with(wanted)) {
+            Some(verdict) => verdict,
             None if wanted.act == Do::Approve || self.about.policy.mode == Mode::Approve => {
                 Verdict::AwaitApproval
             }
@@ -134,6 +191,8 @@ impl<'a> Guard<'a> {
             Some("this version has no call for it; do it by hand".to_owned())
         } else if partner.is_none_or(|id| id.tenant() == self.about.tenant.id) {
             Some("this principal is the tenant's own".to_owned())
+        } else if let Known::Unfit(why) = &wanted.known {
+            Some(why.clone())
         } else if self.is_own_app(&wanted.target) {
             Some("this is the application Partner Warden itself signs in with".to_owned())
         } else if self.is_protected(&wanted.target) {
@@ -154,7 +213,9 @@ impl<'a> Guard<'a> {
             )
         } else if let Some(reason) = out_of_reach(&wanted.target) {
             Some(reason)
-        } else if episode >= EPISODES_MAX {
+        } else if episode >= EPISODES_MAX && wanted.remediation == Remediation::Quarantine {
+            Some(format!("it was made {episode} times and was undone each time"))
+        } else if episode >= EPISODES_MAX && wanted.goes_with.is_empty() {
             Some(format!("it was taken away {episode} times and came back each time"))
         } else if self.revocations >= guardrails.max_revocations {
             Some(format!(

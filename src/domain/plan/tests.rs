@@ -2,7 +2,6 @@
 
 use jiff::SignedDuration;
 
-use super::wanted::Wanted;
 use super::*;
 use crate::domain::facts::{GapCause, Part};
 use crate::domain::finding::testing::{Case, noon};
@@ -89,7 +88,7 @@ fn the_strongest_response_wins_and_there_is_one_step_for_each_grant() {
 }
 
 #[test]
-fn a_response_that_is_not_carried_out_does_not_hide_a_weaker_one_that_is() {
+fn a_quarantine_does_not_hide_a_weaker_response_that_takes_away() {
     check(
         Case::new()
             .with_policy(
@@ -97,7 +96,10 @@ fn a_response_that_is_not_carried_out_does_not_hide_a_weaker_one_that_is() {
             )
             .member("Megan", "Global Administrator")
             .foreign_group("AdminAgents", "Global Administrator"),
-        &["ask before: revoke Global Administrator from AdminAgents (role-not-allowed)"],
+        &[
+            "ask before: revoke Global Administrator from AdminAgents (role-not-allowed)",
+            "block Contoso Reseller's people by conditional access (privileged-role)",
+        ],
     );
 }
 
@@ -422,32 +424,6 @@ fn nobody_is_taken_out_of_a_protected_group() {
 }
 
 #[test]
-fn what_no_call_is_made_for_is_held_back() {
-    let policy = case().policy();
-    let about = Circumstances {
-        policy: &policy,
-        tenant: &policy.roster.tenants[0],
-        history: &History::default(),
-        own_apps: &[],
-        now: noon(),
-    };
-    let wanted = Wanted {
-        partner: AffectedPartner { id: None, name: "Contoso".to_owned(), listed: true },
-        remediation: Remediation::TerminateRelationship,
-        target: Target::Partner,
-        act: Do::Revoke,
-        because: Vec::new(),
-        answers: Vec::new(),
-        episode: None,
-    };
-    let step = Guard::new(&case().facts, about).step(wanted);
-    assert_eq!(
-        step.verdict,
-        Verdict::Held("this version has no call for it; do it by hand".to_owned())
-    );
-}
-
-#[test]
 fn no_more_is_revoked_within_the_window_than_allowed() {
     let case = case()
         .with_policy("guardrails: {maxRevocations: 2, per: 1h}")
@@ -482,7 +458,7 @@ fn what_was_done_is_not_done_again_until_it_was_gone_and_came_back() {
             step.key(),
             PastStep { episode, state, at: noon(), approved: false },
         )]),
-        revocations: 0,
+        ..History::default()
     };
     let again = "revoke Reports Reader from Agents (role-not-allowed)";
     for (state, expect) in [
@@ -502,7 +478,7 @@ fn what_was_done_is_not_done_again_until_it_was_gone_and_came_back() {
     let steps = BTreeMap::from([(key, refused)]);
     check_after(
         guest,
-        &History { steps, revocations: 0 },
+        &History { steps, ..History::default() },
         &["revoke Reports Reader from Al (al_contoso-reseller.example#EXT#@woodgrove.example) \
            (role-not-allowed, guest-with-role)"],
     );

@@ -18,7 +18,11 @@ impl Step {
             (Target::Principal { .. }, _) => {
                 format!("keep {} from signing in", self.named())
             }
-            (Target::Partner, _) => format!("block {partner}'s people by conditional access"),
+            (Target::Partner, _) => {
+                let only = self.quarantine.as_ref().is_some_and(|made| !made.in_force);
+                let only = if only { ", report-only" } else { "" };
+                format!("block {partner}'s people by conditional access{only}")
+            }
             (Target::Relationship { .. }, Remediation::DropGlobalAdministrator) => {
                 format!("take Global Administrator out of {} with {partner}", self.named())
             }

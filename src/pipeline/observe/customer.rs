@@ -10,9 +10,9 @@
 //!
 //! - 8 always: role assignments, role definitions, active and eligible schedules, guests, partner
 //!   entries, the default trust, governance relationships;
-//! - ⌈A⌉ for A accounts that the policy names;
-//! - 2 for conditional access, if a partner's multifactor authentication is required or is to be
-//!   shown, and 1 more if a policy does not say what its authentication strength requires;
+//! - ⌈A⌉ for A accounts that the policy gives to partners, or protects if it speaks of quarantine;
+//! - 2 for conditional access, if a partner's multifactor authentication is required, if the policy
+//!   speaks of quarantine, or if it is to be shown, and 1 more if a policy does not say what its authentication strength requires;
 //! - 1 if anybody holds or may activate a role (for each 1000 of them), and 1 if any of these roles
 //!   holds in an administrative unit only;
 //! - ⌈S⌉ for S partner entries of service providers;
@@ -39,7 +39,7 @@ use crate::ports::{Listed, PortError};
 /// How the scope of a role begins that holds in an administrative unit only.
 const UNIT: &str = "/administrativeunits/";
 
-pub(super) async fn facts(readers: &Readers, tenant: &Tenant, purpose: Purpose) -> Facts {
+pub(super) async fn facts(readers: &Readers, tenant: &Tenant, purpose: Purpose<'_>) -> Facts {
     let (mut reading, mut facts) = (Reading::of(tenant), Facts::default());
     collections(readers, tenant, purpose, &mut reading, &mut facts).await;
     if reading.was_refused() {
@@ -57,12 +57,16 @@ pub(super) async fn facts(readers: &Readers, tenant: &Tenant, purpose: Purpose) 
 async fn collections(
     readers: &Readers,
     tenant: &Tenant,
-    purpose: Purpose,
+    purpose: Purpose<'_>,
     reading: &mut Reading<'_>,
     facts: &mut Facts,
 ) {
     let id = tenant.id;
-    let required = tenant.partners.iter().any(|partner| partner.require.mfa);
+    let (quarantine, protected): (bool, &[AccountName]) = match purpose {
+        Purpose::Quarantine(protected) => (true, protected),
+        Purpose::Decide | Purpose::Show => (false, &[]),
+    };
+    let required = quarantine || tenant.partners.iter().any(|partner| partner.require.mfa);
     let (
         assignments,
         definitions,
@@ -82,7 +86,7 @@ async fn collections(
         readers.cross_tenant_access.default_trust(id),
         readers.active.active(id),
         readers.eligible.eligible(id),
-        accounts(readers, tenant),
+        accounts(readers, tenant, protected),
         readers.governance.governance(id),
         conditional_access(readers, tenant, required || purpose == Purpose::Show),
     );
@@ -95,8 +99,14 @@ async fn collections(
     facts.active = reading.taken(Part::ActiveSchedules, active);
     facts.eligible = reading.taken(Part::EligibleSchedules, eligible);
     let accounts = reading.taken(Part::Accounts, accounts);
-    facts.accounts =
-        accounts.into_iter().map(|(name, found)| (name.as_str().to_owned(), found)).collect();
+    for (name, found) in accounts {
+        if protected.contains(&name) {
+            facts.protected.insert(name.as_str().to_owned(), found.clone());
+        }
+        if given(tenant).any(|given| *given == name) {
+            facts.accounts.insert(name.as_str().to_owned(), found);
+        }
+    }
     facts.governance = reading.taken(Part::Governance, governance);
     let Some((policies, security_defaults)) = conditional_access else { return };
     let whole = policies.failure.is_none() && security_defaults.is_ok();
@@ -106,9 +116,18 @@ async fn collections(
     }
 }
 
-async fn accounts(readers: &Readers, tenant: &Tenant) -> Listed<(AccountName, GivenAccount)> {
+/// The accounts that the policy says were given to partners.
+fn given(tenant: &Tenant) -> impl Iterator<Item = &AccountName> {
+    tenant.partners.iter().flat_map(|partner| &partner.accounts)
+}
+
+async fn accounts(
+    readers: &Readers,
+    tenant: &Tenant,
+    protected: &[AccountName],
+) -> Listed<(AccountName, GivenAccount)> {
     let mut names: Vec<AccountName> = Vec::new();
-    for name in tenant.partners.iter().flat_map(|partner| &partner.accounts) {
+    for name in given(tenant).chain(protected) {
         if !names.contains(name) {
             names.push(name.clone());
         }
