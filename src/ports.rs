@@ -40,8 +40,8 @@ pub use self::sweep::{
     ReadHeard, ReadSubscriptions, Redriven, WriteSubscriptions,
 };
 pub use self::write::{
-    DisableAccount, DisableApp, RemoveAppRole, RemoveEligibility, RemoveGroupMember,
-    RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions,
+    DisableAccount, DisableApp, ReduceRelationships, RemoveAppRole, RemoveEligibility,
+    RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions, With,
 };
 
 /// Why something asked of the world did not come about.

@@ -7,6 +7,7 @@ mod client_certificate;
 mod credential;
 mod pace;
 mod read;
+mod reduce;
 mod revoke;
 mod service_principal;
 mod subscribe;

@@ -1,16 +1,28 @@
 //! Whether what a step was to bring about is so, as far as was read.
 
+mod relationship;
+
+use jiff::Timestamp;
+
 use super::facts::{Facts, Part, RoleAssignment, ScheduleInstance};
 use super::grant::{Grant, Held};
 use super::plan::{Step, Target};
 
 /// What reading again showed of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
     /// What it was to take away is gone, or what it was to bring about is so.
     Gone,
     /// It is still there.
     There,
+    /// It is still there, and the last thing that Microsoft was asked to do about it in its own time
+    /// came to nothing.
+    Failed {
+        /// What that was, in Microsoft's word for it, fit to show.
+        what: String,
+        /// When it was begun.
+        begun: Timestamp,
+    },
     /// That could not be read.
     Unread,
 }
@@ -26,10 +38,8 @@ pub fn parts(step: &Step) -> &'static [Part] {
             Held::ThroughGroup { .. } => &[Part::GroupMembers],
             Held::AppRole { .. } => &[Part::PartnerApps],
         },
-        Target::Principal { .. }
-        | Target::Partner
-        | Target::Relationship { .. }
-        | Target::AccessAssignment { .. } => &[],
+        Target::Relationship { .. } | Target::AccessAssignment { .. } => &[Part::Relationships],
+        Target::Principal { .. } | Target::Partner => &[],
     }
 }
 
@@ -38,10 +48,13 @@ pub fn parts(step: &Step) -> &'static [Part] {
 pub fn seen(step: &Step, facts: &Facts) -> Seen {
     let there = match &step.target {
         Target::Grant(grant) => still_held(grant, facts),
-        Target::Principal { .. }
-        | Target::Partner
-        | Target::Relationship { .. }
-        | Target::AccessAssignment { .. } => return Seen::Unread,
+        Target::Relationship { .. } | Target::AccessAssignment { .. } => {
+            match relationship::seen(step, facts) {
+                Seen::Gone => false,
+                seen => return seen,
+            }
+        }
+        Target::Principal { .. } | Target::Partner => return Seen::Unread,
     };
     let unread = facts.gaps.iter().any(|gap| parts(step).contains(&gap.part));
     match there {

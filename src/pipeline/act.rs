@@ -12,8 +12,9 @@ use crate::domain::plan::{Plan, Remediation, Step, StepState, Target, Verdict};
 use crate::domain::policy::Mode;
 use crate::domain::signal::Signal;
 use crate::ports::{
-    DisableAccount, DisableApp, Failure, PortError, RemoveAppRole, RemoveEligibility,
-    RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions, chain,
+    DisableAccount, DisableApp, Failure, PortError, ReduceRelationships, RemoveAppRole,
+    RemoveEligibility, RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment,
+    RevokeSessions, With, chain,
 };
 use crate::telemetry::metric;
 
@@ -36,6 +37,8 @@ pub struct Writers {
     pub accounts: Arc<dyn DisableAccount>,
     /// Disables applications.
     pub apps: Arc<dyn DisableApp>,
+    /// Makes a partner's relationships less, or ends them.
+    pub relationships: Arc<dyn ReduceRelationships>,
 }
 
 impl Writers {
@@ -50,6 +53,7 @@ impl Writers {
             + RevokeSessions
             + DisableAccount
             + DisableApp
+            + ReduceRelationships
             + 'static,
     {
         Self {
@@ -61,6 +65,7 @@ impl Writers {
             sessions: one.clone(),
             accounts: one.clone(),
             apps: one.clone(),
+            relationships: one.clone(),
         }
     }
 
@@ -77,6 +82,36 @@ impl Writers {
             (Target::Principal { principal, .. }, Remediation::DisableApp) => {
                 self.apps.disable_app(tenant, principal).await
             }
+            (Target::Relationship { relationship, roles, .. }, _) => {
+                self.reduce(tenant, step, relationship, roles).await
+            }
+            (
+                Target::AccessAssignment { relationship, access_assignment, group, roles, .. },
+                Remediation::DeleteAccessAssignment,
+            ) => {
+                let one = &self.relationships;
+                one.delete_access_assignment(tenant, relationship, access_assignment, group, roles)
+                    .await
+            }
+            _ => Ok(unknown()),
+        }
+    }
+
+    async fn reduce(
+        &self,
+        tenant: TenantId,
+        step: &Step,
+        relationship: &str,
+        roles: &[String],
+    ) -> Result<Outcome, PortError> {
+        let Some(customer) = step.partner.id else { return Ok(unknown()) };
+        let (one, with) = (&self.relationships, With { relationship, customer });
+        match step.remediation {
+            Remediation::DropGlobalAdministrator => {
+                one.drop_global_administrator(tenant, with, roles).await
+            }
+            Remediation::StopAutoExtend => one.stop_auto_extend(tenant, with).await,
+            Remediation::TerminateRelationship => one.terminate(tenant, with).await,
             _ => Ok(unknown()),
         }
     }

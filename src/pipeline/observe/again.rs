@@ -7,7 +7,7 @@ use super::reading::Reading;
 use crate::domain::facts::{Facts, Part};
 use crate::domain::grant::Held;
 use crate::domain::id::{PartnerId, PrincipalId, TenantId};
-use crate::domain::plan::Step;
+use crate::domain::plan::{Step, Target};
 use crate::domain::proof::{Seen, parts, seen};
 
 /// What became of each step, in their order.
@@ -57,6 +57,11 @@ async fn shared(readers: &Readers, tenant: TenantId, name: &str, steps: &[&Step]
                 let apps = readers.partner_apps.partner_apps(tenant, &owners).await;
                 facts.apps = reading.taken(part, apps);
             }
+            Part::Relationships => {
+                let ids = relationships(steps);
+                let now = readers.relationships.relationships_now(tenant, &ids).await;
+                facts.relationships = reading.taken(part, now);
+            }
             // Read by principal, or nothing that a step changes.
             Part::RoleAssignments
             | Part::RoleDefinitions
@@ -68,7 +73,6 @@ async fn shared(readers: &Readers, tenant: TenantId, name: &str, steps: &[&Step]
             | Part::ServiceProviderConstraints
             | Part::ConditionalAccess
             | Part::Governance
-            | Part::Relationships
             | Part::DelegatedAccess => {}
         }
     }
@@ -84,6 +88,16 @@ fn principals<'a>(steps: &[&'a Step]) -> BTreeSet<&'a PrincipalId> {
 fn assigned(step: &Step) -> Option<&PrincipalId> {
     let grant = step.grant().filter(|grant| matches!(grant.held, Held::Assignment { .. }))?;
     Some(&grant.principal)
+}
+
+fn relationships(steps: &[&Step]) -> Vec<String> {
+    let relationship = |step: &&Step| match &step.target {
+        Target::Relationship { relationship, .. }
+        | Target::AccessAssignment { relationship, .. } => Some(relationship.clone()),
+        Target::Grant(_) | Target::Principal { .. } | Target::Partner => None,
+    };
+    let ids: BTreeSet<String> = steps.iter().filter_map(relationship).collect();
+    ids.into_iter().collect()
 }
 
 fn groups(steps: &[&Step]) -> Vec<PrincipalId> {
