@@ -42,8 +42,9 @@ pub use self::sweep::{
     ReadHeard, ReadSubscriptions, Redriven, WriteSubscriptions,
 };
 pub use self::write::{
-    DisableAccount, DisableApp, QuarantinePartner, RemoveAppRole, RemoveEligibility,
-    RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions,
+    DisableAccount, DisableApp, QuarantinePartner, ReduceRelationships, RemoveAppRole,
+    RemoveEligibility, RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment,
+    RevokeSessions, With,
 };
 
 /// Why something asked of the world did not come about.

@@ -8,6 +8,7 @@ mod credential;
 mod pace;
 mod quarantine;
 mod read;
+mod reduce;
 mod revoke;
 mod service_principal;
 mod subscribe;

@@ -9,8 +9,9 @@ use crate::domain::id::{AssignmentId, PrincipalId, StepId, TenantId};
 use crate::domain::plan::{Step, StepState};
 use crate::domain::text;
 use crate::ports::{
-    DisableAccount, DisableApp, PortError, QuarantinePartner, RemoveAppRole, RemoveEligibility,
-    RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions,
+    DisableAccount, DisableApp, PortError, QuarantinePartner, ReduceRelationships, RemoveAppRole,
+    RemoveEligibility, RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment,
+    RevokeSessions, With,
 };
 
 /// Describes every write instead of making it.
@@ -116,5 +117,44 @@ impl QuarantinePartner for Recorder {
         Ok(described(&format!(
             "POST /v1.0/identity/conditionalAccess/policies of “{name}” with state {state}{left}"
         )))
+    }
+}
+
+fn relationship(id: &str) -> String {
+    format!("/v1.0/tenantRelationships/delegatedAdminRelationships/{}", text::foreign(id))
+}
+
+#[async_trait]
+impl ReduceRelationships for Recorder {
+    async fn drop_global_administrator(
+        &self,
+        _: TenantId,
+        with: With<'_>,
+        _: &[String],
+    ) -> Result<Outcome, PortError> {
+        let path = relationship(with.relationship);
+        Ok(described(&format!("PATCH {path} with accessDetails without Global Administrator")))
+    }
+
+    async fn stop_auto_extend(&self, _: TenantId, with: With<'_>) -> Result<Outcome, PortError> {
+        let path = relationship(with.relationship);
+        Ok(described(&format!("PATCH {path} with autoExtendDuration PT0S")))
+    }
+
+    async fn delete_access_assignment(
+        &self,
+        _: TenantId,
+        id: &str,
+        access_assignment: &str,
+        _: &PrincipalId,
+        _: &[String],
+    ) -> Result<Outcome, PortError> {
+        let (path, id) = (relationship(id), text::foreign(access_assignment));
+        Ok(described(&format!("DELETE {path}/accessAssignments/{id}")))
+    }
+
+    async fn terminate(&self, _: TenantId, with: With<'_>) -> Result<Outcome, PortError> {
+        let path = relationship(with.relationship);
+        Ok(described(&format!("POST {path}/requests with action terminate")))
     }
 }

@@ -259,7 +259,12 @@ impl Case {
         let Some(row) = self.row_of(step) else { return };
         row.close(now);
         let answers = row.step.as_ref().map(|step| step.answers.clone()).unwrap_or_default();
-        for row in self.rows.iter_mut().filter(|row| answers.contains(&row.key)) {
+        // What several steps are needed for is done with once all of them are proven.
+        let waiting = self.rows.iter().filter(|row| row.open).filter_map(|row| row.step.as_ref());
+        let waiting: BTreeSet<Sha256Hex> =
+            waiting.flat_map(|step| &step.answers).cloned().collect();
+        let done = |row: &Row| answers.contains(&row.key) && !waiting.contains(&row.key);
+        for row in self.rows.iter_mut().filter(|row| done(row)) {
             row.close(now);
         }
     }

@@ -26,7 +26,7 @@ pub use self::policies::{
 };
 pub use self::relationships::{
     AccessAssignment, AccessContainer, AccessDetails, Customer, DelegatedAdminRelationship,
-    UnifiedRole,
+    Operation, UnifiedRole, are_same_roles, length,
 };
 
 /// What a tenant looked like at one moment.

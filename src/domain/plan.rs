@@ -24,7 +24,7 @@ use super::finding::{Finding, FindingName, findings};
 use super::grant::Grant;
 use super::id::{Sha256Hex, SinkName, StepId, TenantId};
 use super::policy::{Do, Mode, Policy};
-use super::roster::{AffectedPartner, Side, Tenant};
+use super::roster::{AffectedPartner, Tenant};
 
 pub use self::remediation::Remediation;
 pub use self::target::Target;
@@ -57,7 +57,7 @@ pub struct PlannedCase {
     /// none is kept open for them.
     pub recorded: BTreeSet<Sha256Hex>,
     /// The findings that the policy answers with more than a ticket, and for which this version has
-    /// no step: what is about no grant.
+    /// no step.
     pub left: BTreeSet<FindingName>,
 }
 
@@ -229,12 +229,12 @@ pub fn plan(facts: &Facts, about: Circumstances<'_>) -> Plan {
     let mut guard = Guard::new(facts, about);
     let cases = partners.into_iter().map(|(partner, findings)| {
         let wanted = wanted(&partner, &findings, facts, about);
-        let steps = wanted.into_iter().map(|it| guard.step(it)).collect();
+        let steps: Vec<Step> = wanted.into_iter().map(|it| guard.step(it)).collect();
         let sinks = sinks(policy, &findings);
         let act = |finding: &&Finding| policy.response(finding.finding, finding.severity).act;
         let recorded = findings.iter().filter(|finding| act(finding) < Do::Ticket);
         let recorded = recorded.map(Finding::key).collect();
-        let left = left(policy, tenant.side, &findings);
+        let left = left(policy, &findings, &steps);
         PlannedCase { partner, findings, steps, sinks, recorded, left }
     });
     let mut cases: Vec<PlannedCase> = cases.collect();
@@ -251,11 +251,14 @@ fn sinks(policy: &Policy, findings: &[Finding]) -> BTreeSet<SinkName> {
         .collect()
 }
 
-fn left(policy: &Policy, side: Side, findings: &[Finding]) -> BTreeSet<FindingName> {
+/// What is answered with more than a ticket, and of which no step speaks.
+fn left(policy: &Policy, findings: &[Finding], steps: &[Step]) -> BTreeSet<FindingName> {
+    let spoken_of = |finding: &Finding| {
+        finding.grant.is_some() || steps.iter().any(|it| it.because.contains(&finding.finding))
+    };
     let left = findings.iter().filter(|finding| {
         let act = policy.response(finding.finding, finding.severity).act;
-        let is_quarantined = act == Do::Quarantine && side == Side::Customer;
-        finding.grant.is_none() && finding.certain && act > Do::Ticket && !is_quarantined
+        finding.certain && act > Do::Ticket && !spoken_of(finding)
     });
     left.map(|finding| finding.finding).collect()
 }

@@ -1,6 +1,8 @@
 //! Whether what a step was to bring about is so, as far as was read.
 
-use jiff::SignedDuration;
+mod relationship;
+
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Facts, Part, RoleAssignment, ScheduleInstance};
@@ -12,13 +14,21 @@ use super::plan::{Remediation, Step, Target};
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
 
 /// What reading again showed of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Seen {
     /// What it was to take away is gone, or what it was to bring about is so.
     Gone,
     /// It is still there.
     There,
+    /// It is still there, and the last thing that Microsoft was asked to do about it in its own time
+    /// came to nothing.
+    Failed {
+        /// What that was, in Microsoft's word for it, fit to show.
+        what: String,
+        /// When it was begun.
+        begun: Timestamp,
+    },
     /// That could not be read.
     Unread,
 }
@@ -39,7 +49,7 @@ pub fn parts(step: &Step) -> &'static [Part] {
         }
         Target::Principal { .. } => &[Part::Accounts],
         Target::Partner => &[Part::ConditionalAccess],
-        Target::Relationship { .. } | Target::AccessAssignment { .. } => &[],
+        Target::Relationship { .. } | Target::AccessAssignment { .. } => &[Part::Relationships],
     }
 }
 
@@ -50,7 +60,12 @@ pub fn seen(step: &Step, facts: &Facts) -> Seen {
         Target::Grant(grant) => still_held(grant, facts),
         Target::Principal { principal, .. } => return signs_in(step, principal, facts),
         Target::Partner => return comes_in(step, facts),
-        Target::Relationship { .. } | Target::AccessAssignment { .. } => return Seen::Unread,
+        Target::Relationship { .. } | Target::AccessAssignment { .. } => {
+            match relationship::seen(step, facts) {
+                Seen::Gone => false,
+                seen => return seen,
+            }
+        }
     };
     let unread = facts.gaps.iter().any(|gap| parts(step).contains(&gap.part));
     match there {

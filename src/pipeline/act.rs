@@ -12,9 +12,9 @@ use crate::domain::id::TenantId;
 use crate::domain::plan::{Plan, Remediation, Step, StepState, Target, Verdict};
 use crate::domain::policy::Mode;
 use crate::ports::{
-    DisableAccount, DisableApp, Failure, PortError, QuarantinePartner, RemoveAppRole,
-    RemoveEligibility, RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment,
-    RevokeSessions, chain,
+    DisableAccount, DisableApp, Failure, PortError, QuarantinePartner, ReduceRelationships,
+    RemoveAppRole, RemoveEligibility, RemoveGroupMember, RemoveScheduledAssignment,
+    RevokeRoleAssignment, RevokeSessions, With, chain,
 };
 use crate::telemetry::metric;
 
@@ -39,6 +39,8 @@ pub struct Writers {
     pub apps: Arc<dyn DisableApp>,
     /// Keeps partners out by conditional access.
     pub quarantine: Arc<dyn QuarantinePartner>,
+    /// Makes a partner's relationships less, or ends them.
+    pub relationships: Arc<dyn ReduceRelationships>,
 }
 
 impl Writers {
@@ -54,6 +56,7 @@ impl Writers {
             + DisableAccount
             + DisableApp
             + QuarantinePartner
+            + ReduceRelationships
             + 'static,
     {
         Self {
@@ -66,6 +69,7 @@ impl Writers {
             accounts: one.clone(),
             apps: one.clone(),
             quarantine: one.clone(),
+            relationships: one.clone(),
         }
     }
 
@@ -86,6 +90,36 @@ impl Writers {
                 Some(quarantine) => self.quarantine.quarantine(tenant, quarantine).await,
                 None => Ok(unknown()),
             },
+            (Target::Relationship { relationship, roles, .. }, _) => {
+                self.reduce(tenant, step, relationship, roles).await
+            }
+            (
+                Target::AccessAssignment { relationship, access_assignment, group, roles, .. },
+                Remediation::DeleteAccessAssignment,
+            ) => {
+                let one = &self.relationships;
+                one.delete_access_assignment(tenant, relationship, access_assignment, group, roles)
+                    .await
+            }
+            _ => Ok(unknown()),
+        }
+    }
+
+    async fn reduce(
+        &self,
+        tenant: TenantId,
+        step: &Step,
+        relationship: &str,
+        roles: &[String],
+    ) -> Result<Outcome, PortError> {
+        let Some(customer) = step.partner.id else { return Ok(unknown()) };
+        let (one, with) = (&self.relationships, With { relationship, customer });
+        match step.remediation {
+            Remediation::DropGlobalAdministrator => {
+                one.drop_global_administrator(tenant, with, roles).await
+            }
+            Remediation::StopAutoExtend => one.stop_auto_extend(tenant, with).await,
+            Remediation::TerminateRelationship => one.terminate(tenant, with).await,
             _ => Ok(unknown()),
         }
     }

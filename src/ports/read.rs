@@ -167,6 +167,13 @@ pub trait ReadRelationships: Send + Sync {
     /// Every granular delegated admin relationship of a partner's own tenant; those that give power
     /// with the access assignments that say which groups of the partner have it.
     async fn relationships(&self, tenant: TenantId) -> Listed<DelegatedAdminRelationship>;
+    /// These of them as they are now, with what Microsoft was asked to do with them. One that does
+    /// not exist is left out.
+    async fn relationships_now(
+        &self,
+        tenant: TenantId,
+        ids: &[String],
+    ) -> Listed<DelegatedAdminRelationship>;
 }
 
 /// `Directory.Read.All`: with whom a partner has contracts.

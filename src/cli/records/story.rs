@@ -175,8 +175,9 @@ impl Told {
             let mut steps = record.case.rows.iter().filter_map(|row| row.step.as_ref());
             let step = steps.find(|step| step.id == reread.step);
             let summary = step.map_or_else(|| reread.step.to_string(), |step| step.summary.clone());
-            let seen = match reread.seen {
+            let seen = match &reread.seen {
                 Seen::Gone => "gone",
+                Seen::Failed { .. } => "Microsoft took it up and could not do it",
                 Seen::There => "still there",
                 Seen::Unread => "could not be read",
             };

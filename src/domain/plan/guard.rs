@@ -8,7 +8,7 @@ use super::wanted::{Known, Wanted};
 use super::{Circumstances, History, PastStep, Remediation, Step, StepState, Target, Verdict};
 use crate::domain::facts::{Facts, Part};
 use crate::domain::grant::{Held, KeptBy, PrincipalKind, Within, keeps_a_global_administrator};
-use crate::domain::id::{PartnerId, Sha256Hex, StepId};
+use crate::domain::id::{PartnerId, PrincipalId, Sha256Hex, StepId};
 use crate::domain::policy::{Do, Mode};
 use crate::domain::role;
 
@@ -23,6 +23,10 @@ const CARRIED_OUT: &[Remediation] = &[
     Remediation::DisableGuest,
     Remediation::DisableApp,
     Remediation::Quarantine,
+    Remediation::DropGlobalAdministrator,
+    Remediation::StopAutoExtend,
+    Remediation::DeleteAccessAssignment,
+    Remediation::TerminateRelationship,
 ];
 
 /// What Microsoft refused for a partner's group is tried again after this time: the permission may
@@ -189,6 +193,12 @@ impl<'a> Guard<'a> {
             Some("it is not known whose this principal is".to_owned())
         } else if !CARRIED_OUT.contains(&wanted.remediation) {
             Some("this version has no call for it; do it by hand".to_owned())
+        } else if is_with_a_customer(&wanted.target) && partner.is_none() {
+            Some("it is not told which customer the relationship is with".to_owned())
+        } else if is_with_a_customer(&wanted.target)
+            && partner.is_some_and(|id| id.tenant() == self.about.tenant.id)
+        {
+            Some("the relationship is with this tenant itself".to_owned())
         } else if partner.is_none_or(|id| id.tenant() == self.about.tenant.id) {
             Some("this principal is the tenant's own".to_owned())
         } else if let Known::Unfit(why) = &wanted.known {
@@ -197,6 +207,8 @@ impl<'a> Guard<'a> {
             Some("this is the application Partner Warden itself signs in with".to_owned())
         } else if self.is_protected(&wanted.target) {
             Some("the account is protected by the policy (guardrails.protected)".to_owned())
+        } else if let Some(what) = self.is_protected_relationship(wanted) {
+            Some(format!("{what} is protected by the policy (guardrails.protected)"))
         } else if partner == Some(PartnerId::MICROSOFT_SUPPORT) {
             Some("this is Microsoft Support; close the support case instead".to_owned())
         } else if self.would_lock_out(&wanted.target) && !self.knows_own_administrators {
@@ -243,8 +255,9 @@ impl<'a> Guard<'a> {
             Target::Principal { principal, user_principal_name, .. } => {
                 (principal, user_principal_name.as_deref())
             }
-            Target::AccessAssignment { group, .. } => (group, None),
-            Target::Partner | Target::Relationship { .. } => return false,
+            Target::Partner | Target::Relationship { .. } | Target::AccessAssignment { .. } => {
+                return false;
+            }
         };
         let protected = &self.about.policy.guardrails.protected;
         let groups = match target {
@@ -259,6 +272,28 @@ impl<'a> Guard<'a> {
             return true;
         }
         protected.iter().any(|account| account.means(principal, upn))
+    }
+
+    /// What of a relationship the policy protects, by id: the relationship, its customer, or the
+    /// group that has access by it.
+    fn is_protected_relationship(&self, wanted: &Wanted) -> Option<&'static str> {
+        let (relationship, group) = match &wanted.target {
+            Target::Relationship { relationship, .. } => (relationship, None),
+            Target::AccessAssignment { relationship, group, .. } => (relationship, Some(group)),
+            Target::Grant(_) | Target::Principal { .. } | Target::Partner => return None,
+        };
+        let protected = &self.about.policy.guardrails.protected;
+        let names = |id: &PrincipalId| protected.iter().any(|it| it.means(id, None));
+        let customer = wanted.partner.id.map(|id| PrincipalId::new(&id.to_string()));
+        if names(&PrincipalId::new(relationship)) {
+            Some("the relationship")
+        } else if customer.as_ref().is_some_and(names) {
+            Some("the customer")
+        } else if group.is_some_and(names) {
+            Some("the group")
+        } else {
+            None
+        }
     }
 
     fn would_lock_out(&self, target: &Target) -> bool {
@@ -298,6 +333,14 @@ fn out_of_reach(target: &Target) -> Option<String> {
         | Held::Scheduled { .. }
         | Held::AppRole { .. }
         | Held::Assignment { .. } => None,
+    }
+}
+
+/// Whether it is done to a partner's relationship with a customer.
+fn is_with_a_customer(target: &Target) -> bool {
+    match target {
+        Target::Relationship { .. } | Target::AccessAssignment { .. } => true,
+        Target::Grant(_) | Target::Principal { .. } | Target::Partner => false,
     }
 }
 

@@ -3,6 +3,7 @@
 mod also;
 mod grants;
 mod quarantine;
+mod relationships;
 
 use super::{Circumstances, Remediation, Target};
 use crate::domain::conditional_access::quarantine::Quarantine;
@@ -89,5 +90,6 @@ pub(super) fn wanted(
     let mut wanted = grants::wanted(findings, about);
     wanted.extend(also::wanted(partner, &wanted, findings, facts, about));
     wanted.extend(quarantine::wanted(partner, findings, facts, about));
+    wanted.extend(relationships::wanted(partner, findings, facts, about));
     wanted
 }

@@ -29,7 +29,14 @@ impl Step {
             (Target::Relationship { .. }, Remediation::StopAutoExtend) => {
                 format!("keep {} with {partner} from extending itself", self.named())
             }
-            (Target::Relationship { .. }, _) => format!("end {} with {partner}", self.named()),
+            (Target::Relationship { last, .. }, _) => {
+                let last = if *last {
+                    format!("; no other relationship with {partner} is seen")
+                } else {
+                    String::new()
+                };
+                format!("end {} with {partner}, and all access by it{last}", self.named())
+            }
             (Target::AccessAssignment { group_name, .. }, _) => {
                 format!("take from {group_name} all that {} with {partner} gives it", self.named())
             }
@@ -57,7 +64,8 @@ impl Step {
     /// the one documented way for a customer to end delegated administration. "Assign Microsoft
     /// Entra roles in Privileged Identity Management", "Review permissions granted to enterprise
     /// applications", "Revoke user access in Microsoft Entra ID", "Conditional Access: external
-    /// user types", "Terminate a granular delegated admin relationship".
+    /// user types". Partner Center documentation, "Terminate a GDAP relationship", "Grant granular
+    /// permissions to security groups", "Extend granular delegated admin privileges".
     pub fn by_hand(&self) -> String {
         let (partner, named) = (&self.partner.name, self.named());
         match (&self.target, self.remediation) {
@@ -82,21 +90,31 @@ impl Step {
                  your own emergency accounts; for Target resources choose All resources; for Grant \
                  choose Block access; set Enable policy to On, choose Create."
             ),
-            (Target::Relationship { .. }, Remediation::DropGlobalAdministrator) => format!(
-                "Open Partner Center > Customers > {partner} > Admin relationships > {named}, and \
-                 choose Remove beside Global Administrator."
-            ),
+            (Target::Relationship { relationship, .. }, Remediation::DropGlobalAdministrator) => {
+                format!(
+                    "Partner Center has no button for it. Send PATCH \
+                     https://graph.microsoft.com/v1.0/tenantRelationships/\
+                     delegatedAdminRelationships/{} with its @odata.etag in If-Match and, in \
+                     accessDetails.unifiedRoles, all its roles but Global Administrator \
+                     (DelegatedAdminRelationship.ReadWrite.All). Or agree with {partner} on another \
+                     relationship first, and end this one: sign in to Partner Center as Admin \
+                     agent, choose Customers > {partner} > Admin relationships > {named} > \
+                     Terminate relationship.",
+                    text::foreign(relationship)
+                )
+            }
             (Target::Relationship { .. }, Remediation::StopAutoExtend) => format!(
-                "Open Partner Center > Customers > {partner} > Admin relationships > {named}, and \
-                 set Auto extend to Off."
+                "Sign in to Partner Center as Admin agent, choose Customers > Expiring granular \
+                 relationships, select {named} with {partner}, choose Disable auto-extend."
             ),
             (Target::Relationship { .. }, _) => format!(
-                "Open Partner Center > Customers > {partner} > Admin relationships > {named}, and \
-                 choose Terminate relationship."
+                "Sign in to Partner Center as Admin agent, choose Customers > {partner} > Admin \
+                 relationships > {named}, choose Terminate relationship, and once more in the \
+                 dialog."
             ),
             (Target::AccessAssignment { group_name, .. }, _) => format!(
-                "Open Partner Center > Customers > {partner} > Admin relationships > {named}, \
-                 tick {group_name} under Security groups, and choose Remove."
+                "Sign in to Partner Center as Admin agent, choose Customers > {partner} > Admin \
+                 relationships > {named}, and remove {group_name} under Security groups."
             ),
         }
     }

@@ -326,6 +326,7 @@ impl Making {
                 access_details: Some(access),
                 etag: None,
             }],
+            operations: Vec::new(),
             id,
         });
     }

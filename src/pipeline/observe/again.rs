@@ -74,6 +74,11 @@ async fn shared(readers: &Readers, tenant: TenantId, name: &str, steps: &[&Step]
                 let apps = readers.partner_apps.partner_apps(tenant, &owners).await;
                 facts.apps = reading.taken(part, apps);
             }
+            Part::Relationships => {
+                let ids = relationships(steps);
+                let now = readers.relationships.relationships_now(tenant, &ids).await;
+                facts.relationships = reading.taken(part, now);
+            }
             // Read by principal, or nothing that a step changes.
             Part::RoleAssignments
             | Part::RoleDefinitions
@@ -83,7 +88,6 @@ async fn shared(readers: &Readers, tenant: TenantId, name: &str, steps: &[&Step]
             | Part::PartnerEntries
             | Part::ServiceProviderConstraints
             | Part::Governance
-            | Part::Relationships
             | Part::DelegatedAccess => {}
         }
     }
@@ -119,6 +123,16 @@ fn principals_to(steps: &[&Step], remediation: Remediation, is_it: bool) -> Vec<
 
 fn is_app_role(grant: &Grant) -> bool {
     matches!(grant.held, Held::AppRole { .. })
+}
+
+fn relationships(steps: &[&Step]) -> Vec<String> {
+    let relationship = |step: &&Step| match &step.target {
+        Target::Relationship { relationship, .. }
+        | Target::AccessAssignment { relationship, .. } => Some(relationship.clone()),
+        Target::Grant(_) | Target::Principal { .. } | Target::Partner => None,
+    };
+    let ids: BTreeSet<String> = steps.iter().filter_map(relationship).collect();
+    ids.into_iter().collect()
 }
 
 fn groups(steps: &[&Step]) -> Vec<PrincipalId> {

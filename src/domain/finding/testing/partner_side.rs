@@ -43,6 +43,7 @@ pub(crate) fn relationship(name: &str, roles: &[&str]) -> DelegatedAdminRelation
         end_date_time: "2027-01-22T12:00:00Z".parse().ok(),
         etag: None,
         access_assignments: Vec::new(),
+        operations: Vec::new(),
     }
 }
 
