@@ -286,7 +286,7 @@ mod tests {
         }
     }
 
-    /// From whom steps have taken something, once the step for the group's role has come so far.
+    /// Whether something counts as taken from a group, once the step for its role has come so far.
     fn taken_once(state: StepState, acted_at: Option<Timestamp>) -> bool {
         let given = Given::new()
             .with_policy("respond: {role-not-allowed: {do: revoke}}")
