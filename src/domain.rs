@@ -16,6 +16,7 @@ pub mod finding;
 pub mod scan;
 pub mod snapshot;
 pub mod scrub;
+pub mod approval;
 pub mod plan;
 pub mod proof;
 pub mod trial;

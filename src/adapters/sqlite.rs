@@ -8,6 +8,7 @@ mod ledger;
 mod marks;
 mod outbox;
 mod past;
+mod proposals;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -113,6 +114,18 @@ CREATE TABLE IF NOT EXISTS heard (
     at INTEGER NOT NULL,
     PRIMARY KEY (tenant, sender, event)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS proposals (
+    id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    partner TEXT NOT NULL,
+    asked_at INTEGER NOT NULL,
+    question TEXT NOT NULL,
+    decisions TEXT NOT NULL,
+    begun_at INTEGER,
+    void TEXT,
+    revision INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS proposals_tenant ON proposals (tenant, asked_at);
 ";
 
 /// A handle on the store. Clones share the one connection.

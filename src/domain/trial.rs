@@ -133,7 +133,7 @@ fn history(facts: &Facts, now: Timestamp) -> History {
             PastStep { episode, state: StepState::Verified, at: before, approved: false },
         )
     });
-    History { steps: steps.collect(), revocations: 0 }
+    History { steps: steps.collect(), ..History::default() }
 }
 
 /// The strongest that is really done about one partner: a step that a guardrail holds back, and a

@@ -8,6 +8,8 @@
 //! | `T#{tenant}` | `PART#{sk}#{number}` | what of a large text its own item does not hold |
 //! | `T#{tenant}` | `LEASE`, `LOOKS`, `MARK#{name}` | who works on it, what of it was looked at, small values |
 //! | `T#{tenant}` | `HEARD#SENDER#{sender}`, `HEARD#EVENT#{digest}` | what senders have brought |
+//! | `T#{tenant}` | `ASKED#{partner}` | the name of the last proposal about a partner |
+//! | `DECISION#{proposal}` | `PROPOSAL` | what people were asked, and what they said |
 //! | `OUT#{sink}#{ticket}` | `{number}#{id}` | a message that waits |
 //! | `DEAD` | `{moment}#{number}` | a message that was given up |
 //!

@@ -71,13 +71,13 @@ fn record(case: &Case, seconds: i64) -> Record {
 
 /// What a look some seconds after noon leaves behind of a case.
 pub(in crate::adapters) fn conclusion(mut case: Case, seconds: i64) -> Conclusion {
-    let messages: Vec<Message> = messages(&mut case, "rec-1", at(seconds));
+    let messages: Vec<Message> = messages(&mut case, "rec-1", None, at(seconds));
     let record = record(&case, seconds);
-    Conclusion { cases: vec![(case, Some(record), messages)] }
+    Conclusion { cases: vec![(case, Some(record), messages)], ..Conclusion::default() }
 }
 
 pub(in crate::adapters) fn nothing() -> Conclusion {
-    Conclusion { cases: Vec::new() }
+    Conclusion::default()
 }
 
 impl<S: Store> Given<S> {
@@ -133,7 +133,7 @@ pub(in crate::adapters) async fn the_history_tells_how_far_each_step_has_come<S:
             PastStep { episode: 0, state: StepState::Intended, at: at(2), approved: false },
         ),
     ];
-    assert_eq!(history, History { steps: expect.into(), revocations: 1 });
+    assert_eq!(history, History { steps: expect.into(), revocations: 1, ..History::default() });
     let elsewhere = given.store.history(tenant(CONTOSO), noon()).await.unwrap();
     assert_eq!(elsewhere, History::default());
     given.settle(&second, StepState::Refused, 1).await;

@@ -264,7 +264,7 @@ fn what_was_done_is_not_done_again_until_it_was_gone_and_came_back() {
     let steps = BTreeMap::from([(key, refused)]);
     check_after(
         guest,
-        &History { steps, revocations: 0 },
+        &History { steps, ..History::default() },
         &["revoke Reports Reader from Al (al_contoso-reseller.example#EXT#@woodgrove.example) \
            (role-not-allowed, guest-with-role)"],
     );

@@ -30,7 +30,7 @@ async fn watched() -> (Between, Given) {
 }
 
 fn nothing() -> Conclusion {
-    Conclusion { cases: Vec::new() }
+    Conclusion::default()
 }
 
 /// The case of another partner.
@@ -44,7 +44,10 @@ fn case_of(number: u32, state: StepState) -> Case {
 /// What a look leaves behind of many partners.
 fn many(partners: u32) -> Conclusion {
     let concluded = (0..partners).map(|n| conclusion(case_of(n, StepState::Revoked), n.into()));
-    Conclusion { cases: concluded.flat_map(|concluded| concluded.cases).collect() }
+    Conclusion {
+        cases: concluded.flat_map(|concluded| concluded.cases).collect(),
+        ..Conclusion::default()
+    }
 }
 
 /// Another step about the same partner.
@@ -391,7 +394,7 @@ async fn a_message_that_waits_for_another_is_not_met_again_and_again() {
     second[0].id = format!("{}-2", second[0].data.key);
     given.store.conclude(first).await.unwrap();
     let cases = vec![(case(StepState::Held), None, second)];
-    given.store.conclude(Conclusion { cases }).await.unwrap();
+    given.store.conclude(Conclusion { cases, ..Conclusion::default() }).await.unwrap();
     let message = given.store.due(at(0)).await.unwrap().remove(0);
     given.store.failed(&message, Some(at(3600)), "503").await.unwrap();
     assert_eq!(given.store.due(at(10)).await.unwrap(), []);

@@ -1,0 +1,507 @@
+//! What a person is asked before a step is carried out, and what they said.
+//!
+//! A [`Proposal`] is put for each case that has steps a person has to agree to. It is bound to the
+//! plan it was put for: once the plan is another one, it counts for nothing and a new one is put.
+
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::finding::{Finding, FindingName, Severity};
+use super::id::{Sha256Hex, TenantId};
+use super::plan::{PlannedCase, Verdict};
+use super::policy::Policy;
+use super::roster::AffectedPartner;
+use super::text;
+
+/// Most findings and steps of each kind that a proposal shows; the rest is counted.
+const SHOWN_MAX: usize = 50;
+
+/// How long after its end what was asked is remembered at least.
+pub const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+/// How a policy asks people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Approvals {
+    /// How long a person may take to answer, and afterwards the worker to begin.
+    pub expire: SignedDuration,
+    /// What becomes of what nobody answered.
+    pub on_expiry: OnExpiry,
+    /// How many people have to agree: 1 or 2.
+    pub people: u32,
+}
+
+impl Default for Approvals {
+    /// One person within three days, and nobody's silence takes anything away.
+    fn default() -> Self {
+        Self { expire: SignedDuration::from_hours(72), on_expiry: OnExpiry::AskAgain, people: 1 }
+    }
+}
+
+/// What becomes of what nobody answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnExpiry {
+    /// It is asked again, with a new link.
+    #[default]
+    AskAgain,
+    /// It is held back until the facts or the policy change.
+    Hold,
+    /// It is carried out as if everybody had agreed.
+    CarryOut,
+}
+
+/// The name of a proposal: 32 hexadecimal digits, never used twice.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProposalId(String);
+
+impl ProposalId {
+    /// The text of it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The id that is written so, if it can be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        (text.len() == 32 && text.bytes().all(is_hex)).then(|| Self(text.to_owned()))
+    }
+}
+
+/// What is asked. It never changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Question {
+    /// Its name.
+    pub id: ProposalId,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Its name.
+    pub tenant_name: String,
+    /// The partner.
+    pub partner: AffectedPartner,
+    /// The digest of the plan it is about.
+    pub plan: Sha256Hex,
+    /// The digest of the ids of the steps it is about.
+    pub steps: Sha256Hex,
+    /// When it was asked.
+    pub asked_at: Timestamp,
+    /// Until when it may be answered; later it is too late.
+    pub expires_at: Timestamp,
+    /// How many people have to agree.
+    pub people: u32,
+    /// What a person is shown.
+    pub shown: Shown,
+}
+
+/// What a person is shown of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shown {
+    /// What was found, at most 50 of it.
+    pub findings: Vec<FoundLine>,
+    /// What will be done if people agree, at most 50 of it.
+    pub steps: Vec<StepLine>,
+    /// What is held back, and why, at most 50 of it.
+    pub held: Vec<HeldLine>,
+    /// How many findings, steps and held steps there are beyond those.
+    pub more: [usize; 3],
+}
+
+/// A finding as a person is shown it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FoundLine {
+    /// The finding.
+    pub finding: FindingName,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The sentence.
+    pub text: String,
+}
+
+/// A step as a person is shown it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepLine {
+    /// What it does, with names.
+    pub summary: String,
+    /// The findings that ask for it.
+    pub because: Vec<FindingName>,
+}
+
+/// A step that is not done, as a person is shown it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldLine {
+    /// What it would do.
+    pub summary: String,
+    /// Why it is not done.
+    pub reason: String,
+}
+
+/// What a person can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Do it.
+    Approve,
+    /// Do it not.
+    Refuse,
+}
+
+impl Answer {
+    /// The answer that is written so.
+    pub fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "approve" => Some(Self::Approve),
+            "refuse" => Some(Self::Refuse),
+            _ => None,
+        }
+    }
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
+/// What one person said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// What they said.
+    pub decision: Answer,
+    /// Who they are, fit to show: the user principal name, or the name they gave.
+    pub by: String,
+    /// Whether the sign-in proved that; else it is only what they say.
+    pub proven: bool,
+    /// The object id and tenant of whom the sign-in proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Decision {
+    /// The decision of somebody who gave a name. Nothing where nothing of it can be shown.
+    pub fn by_name(decision: Answer, name: &str, at: Timestamp) -> Option<Self> {
+        let by = text::foreign(name);
+        (!by.is_empty()).then_some(Self { decision, by, proven: false, identity: None, at })
+    }
+
+    /// `megan@woodgrove.example (signed in)`, `Megan Bowen (name as given, not proven)`.
+    pub fn who(&self) -> String {
+        let proof = if self.proven { "signed in" } else { "name as given, not proven" };
+        format!("{} ({proof})", self.by)
+    }
+
+    /// Whether both are of one person, as far as can be told: in doubt they are.
+    fn is_of(&self, other: &Self) -> bool {
+        match (&self.identity, &other.identity) {
+            (Some(one), Some(two)) => one == two,
+            _ => plain(&self.by) == plain(&other.by),
+        }
+    }
+}
+
+/// A name without regard to case, spaces and signs.
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Why a proposal counts for nothing any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Void {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why, in a sentence without its end.
+    pub why: String,
+}
+
+/// A question, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    /// The question.
+    pub question: Question,
+    /// What people said, in their order.
+    pub decisions: Vec<Decision>,
+    /// Since when it is being carried out.
+    pub begun_at: Option<Timestamp>,
+    /// Since when and why it counts for nothing.
+    pub void: Option<Void>,
+    /// The store's own mark: it rises with each change.
+    pub revision: i64,
+}
+
+/// How a proposal stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Nobody has said anything.
+    Open,
+    /// One has agreed, and a second one has to.
+    SecondWanted,
+    /// Everybody who has to has agreed.
+    Approved,
+    /// Somebody has refused.
+    Refused,
+    /// Nobody, or not everybody who had to, has said anything in time.
+    Expired,
+    /// The facts it was about are others now.
+    Void,
+}
+
+/// Why a decision was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotDecided {
+    /// It is not to be decided any more: it is decided, expired or void.
+    Over(Standing),
+    /// The same person has agreed already.
+    SamePerson,
+}
+
+impl Proposal {
+    /// A question that nobody has answered.
+    pub fn new(question: Question) -> Self {
+        Self { question, decisions: Vec::new(), begun_at: None, void: None, revision: 0 }
+    }
+
+    /// How it stands at `now`.
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        let of = |answer| self.decisions.iter().filter(move |it| it.decision == answer).count();
+        let agreed = u32::try_from(of(Answer::Approve)).unwrap_or(u32::MAX);
+        if self.void.is_some() {
+            Standing::Void
+        } else if of(Answer::Refuse) > 0 {
+            Standing::Refused
+        } else if agreed >= self.question.people.max(1) {
+            Standing::Approved
+        } else if now >= self.question.expires_at {
+            Standing::Expired
+        } else if agreed > 0 {
+            Standing::SecondWanted
+        } else {
+            Standing::Open
+        }
+    }
+
+    /// Takes in what a person said at `now`.
+    ///
+    /// # Errors
+    /// [`NotDecided`].
+    pub fn decide(&self, decision: Decision, now: Timestamp) -> Result<Self, NotDecided> {
+        match self.standing(now) {
+            Standing::Open | Standing::SecondWanted => {}
+            over @ (Standing::Approved
+            | Standing::Refused
+            | Standing::Expired
+            | Standing::Void) => return Err(NotDecided::Over(over)),
+        }
+        let approves = decision.decision == Answer::Approve;
+        if approves && self.decisions.iter().any(|before| before.is_of(&decision)) {
+            return Err(NotDecided::SamePerson);
+        }
+        let mut decided = self.clone();
+        decided.decisions.push(decision);
+        Ok(decided)
+    }
+
+    /// Whether what was agreed to may still be begun at `now`: as long after the last word as there
+    /// was time to say it.
+    pub fn may_begin(&self, now: Timestamp) -> bool {
+        let time = self.question.expires_at.duration_since(self.question.asked_at);
+        let last = self.decisions.last().map_or(self.question.asked_at, |it| it.at);
+        self.standing(now) == Standing::Approved && now.duration_since(last) < time
+    }
+
+    /// Who refused it.
+    pub fn refusal(&self) -> Option<&Decision> {
+        self.decisions.iter().find(|it| it.decision == Answer::Refuse)
+    }
+}
+
+/// What a case remembers of what people were asked about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    /// The proposal.
+    pub id: ProposalId,
+    /// The digest of the plan it is about.
+    pub plan: Sha256Hex,
+    /// The digest of the ids of the steps it is about.
+    pub steps: Sha256Hex,
+    /// When it was asked.
+    pub at: Timestamp,
+    /// Until when it may be answered.
+    pub until: Timestamp,
+    /// How many people have to agree.
+    pub people: u32,
+    /// What they said so far.
+    pub decisions: Vec<Decision>,
+    /// How it stood at the last look.
+    pub standing: Standing,
+}
+
+impl Asked {
+    /// What a case remembers of a proposal.
+    pub fn of(proposal: &Proposal, now: Timestamp) -> Self {
+        let question = &proposal.question;
+        Self {
+            id: question.id.clone(),
+            plan: question.plan.clone(),
+            steps: question.steps.clone(),
+            at: question.asked_at,
+            until: question.expires_at,
+            people: question.people,
+            decisions: proposal.decisions.clone(),
+            standing: proposal.standing(now),
+        }
+    }
+
+    /// Whether somebody may still answer.
+    pub fn is_open(&self) -> bool {
+        matches!(self.standing, Standing::Open | Standing::SecondWanted)
+    }
+}
+
+/// What becomes of a proposal when a look is written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProposalChange {
+    /// It is put.
+    Put(Box<Question>),
+    /// It counts for nothing from now on, whatever was said meanwhile.
+    Void {
+        /// Which.
+        id: ProposalId,
+        /// The tenant.
+        tenant: TenantId,
+        /// The partner, by [`AffectedPartner::key`].
+        partner: String,
+        /// Since when and why.
+        void: Void,
+    },
+}
+
+impl ProposalChange {
+    /// The tenant it is about.
+    pub fn tenant(&self) -> TenantId {
+        match self {
+            Self::Put(question) => question.tenant,
+            Self::Void { tenant, .. } => *tenant,
+        }
+    }
+
+    /// The partner it is about, by [`AffectedPartner::key`].
+    pub fn partner(&self) -> String {
+        match self {
+            Self::Put(question) => question.partner.key(),
+            Self::Void { partner, .. } => partner.clone(),
+        }
+    }
+}
+
+/// The digest of a case's plan, as far as a person is asked about it: what was found and is not
+/// taken away anyway, what waits for them, what is held back, and the policy with its ceiling.
+///
+/// What is carried out without asking, or was begun before, is left out: that it goes its way makes
+/// no other question.
+pub fn plan_hash(case: &PlannedCase, policy: &Policy) -> Sha256Hex {
+    let asked = |verdict: &Verdict| match verdict {
+        Verdict::AwaitApproval => Some("ask"),
+        Verdict::Held(_) => Some("held"),
+        Verdict::CarryOut | Verdict::Already(_) => None,
+    };
+    let mut steps: Vec<String> = case
+        .steps
+        .iter()
+        .filter_map(|step| Some(format!("{} {}", asked(&step.verdict)?, step.id.0)))
+        .collect();
+    let mut findings: Vec<String> = case
+        .findings
+        .iter()
+        .filter(|finding| !goes_its_way(case, finding))
+        .map(|finding| finding.key().to_string())
+        .collect();
+    steps.sort_unstable();
+    findings.sort_unstable();
+    let mode = policy.mode.to_string();
+    let counts = [findings.len().to_string(), steps.len().to_string()];
+    let mut fields = vec!["plan/v1", policy.hash.as_str(), mode.as_str(), &counts[0], &counts[1]];
+    fields.extend(findings.iter().chain(&steps).map(String::as_str));
+    Sha256Hex::of_fields(&fields)
+}
+
+/// Whether the grant a finding speaks of is being taken away without asking.
+fn goes_its_way(case: &PlannedCase, finding: &Finding) -> bool {
+    let Some(grant) = &finding.grant else { return false };
+    let key = grant.key();
+    case.steps.iter().any(|step| {
+        let own = step.grant().is_some_and(|its| its.key() == key);
+        own && matches!(step.verdict, Verdict::CarryOut | Verdict::Already(_))
+    })
+}
+
+/// The question to be put about a case at `now`, whose plan has this digest.
+pub fn question(
+    case: &PlannedCase,
+    policy: &Policy,
+    plan: Sha256Hex,
+    tenant: (TenantId, &str),
+    now: Timestamp,
+) -> Question {
+    let (tenant, tenant_name) = tenant;
+    let (id, partner) = (tenant.to_string(), case.partner.key());
+    let id = Sha256Hex::of_fields(&[
+        "proposal/v1",
+        &id,
+        &partner,
+        plan.as_str(),
+        &now.as_nanosecond().to_string(),
+    ]);
+    let asked = || case.steps.iter().filter(|step| step.verdict == Verdict::AwaitApproval);
+    let mut ids: Vec<&str> = asked().map(|step| step.id.0.as_str()).collect();
+    ids.sort_unstable();
+    let steps = asked()
+        .map(|step| StepLine { summary: step.summary(), because: step.because.clone() })
+        .collect();
+    let held = case.steps.iter().filter_map(|step| match &step.verdict {
+        Verdict::Held(reason) => {
+            Some(HeldLine { summary: step.summary(), reason: reason.clone() })
+        }
+        Verdict::AwaitApproval | Verdict::CarryOut | Verdict::Already(_) => None,
+    });
+    let found = case.findings.iter().filter(|finding| !goes_its_way(case, finding));
+    let found = found.map(|it| FoundLine {
+        finding: it.finding,
+        severity: it.severity,
+        text: it.text.clone(),
+    });
+    let (findings, more_findings) = first(found.collect());
+    let (steps, more_steps) = first(steps);
+    let (held, more_held) = first(held.collect());
+    Question {
+        id: ProposalId(id.as_str().chars().take(32).collect()),
+        tenant,
+        tenant_name: tenant_name.to_owned(),
+        partner: case.partner.clone(),
+        plan,
+        steps: Sha256Hex::of_fields(&ids),
+        asked_at: now,
+        expires_at: now.checked_add(policy.approvals.expire).unwrap_or(Timestamp::MAX),
+        people: policy.approvals.people,
+        shown: Shown { findings, steps, held, more: [more_findings, more_steps, more_held] },
+    }
+}
+
+/// The first of many, and how many there are beyond.
+fn first<T>(mut all: Vec<T>) -> (Vec<T>, usize) {
+    let more = all.len().saturating_sub(SHOWN_MAX);
+    all.truncate(SHOWN_MAX);
+    (all, more)
+}
