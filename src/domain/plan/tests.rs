@@ -244,7 +244,7 @@ fn what_was_done_is_not_done_again_until_it_was_gone_and_came_back() {
             step.key(),
             PastStep { episode, state, at: noon(), approved: false },
         )]),
-        revocations: 0,
+        ..History::default()
     };
     let again = "revoke Reports Reader from Agents (role-not-allowed)";
     for (state, expect) in [
