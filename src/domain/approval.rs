@@ -505,3 +505,171 @@ fn first<T>(mut all: Vec<T>) -> (Vec<T>, usize) {
     all.truncate(SHOWN_MAX);
     (all, more)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::finding::testing::{Case as Given, noon};
+    use crate::domain::plan::{Circumstances, History, Plan, plan};
+
+    fn given(policy: &str) -> Given {
+        Given::new()
+            .with_policy(policy)
+            .member("Megan", "Global Administrator")
+            .foreign_group("Agents", "Reports Reader")
+    }
+
+    fn planned(given: &Given) -> (Plan, Policy) {
+        let policy = given.policy();
+        let history = History::default();
+        let about = Circumstances {
+            policy: &policy,
+            tenant: &policy.roster.tenants[0],
+            history: &history,
+            own_apps: &[],
+            now: noon(),
+        };
+        (plan(&given.facts, about), policy)
+    }
+
+    const ASKS: &str = "respond: {role-not-allowed: {do: approve}}";
+
+    fn proposal(people: u32) -> Proposal {
+        let (plan, policy) = planned(&given(ASKS));
+        let case = &plan.cases[0];
+        let digest = plan_hash(case, &policy);
+        let tenant = (plan.tenant, plan.tenant_name.as_str());
+        Proposal::new(Question { people, ..question(case, &policy, digest, tenant, noon()) })
+    }
+
+    fn after(hours: i64) -> Timestamp {
+        noon() + SignedDuration::from_hours(hours)
+    }
+
+    fn says(answer: Answer, name: &str, hours: i64) -> Decision {
+        Decision::by_name(answer, name, after(hours)).unwrap()
+    }
+
+    use Answer::{Approve, Refuse};
+
+    #[test]
+    fn one_word_decides_and_no_second_one_changes_it() {
+        for (answer, stands) in [(Approve, Standing::Approved), (Refuse, Standing::Refused)] {
+            let decided = proposal(1).decide(says(answer, "Megan", 1), after(1)).unwrap();
+            assert_eq!(decided.standing(after(1)), stands);
+            assert_eq!(decided.standing(after(1000)), stands, "what is decided does not expire");
+            for again in [Approve, Refuse] {
+                let again = decided.decide(says(again, "Adele", 2), after(2));
+                assert_eq!(again, Err(NotDecided::Over(stands)));
+            }
+        }
+    }
+
+    #[test]
+    fn two_people_are_two_people() {
+        let one = proposal(2).decide(says(Approve, "Megan Bowen", 1), after(1)).unwrap();
+        assert_eq!(one.standing(after(1)), Standing::SecondWanted);
+        for same in ["Megan Bowen", " megan  bowen ", "MEGAN.BOWEN", "Megan\u{200b} Bowen"] {
+            let again = one.decide(says(Approve, same, 1), after(1));
+            assert_eq!(again, Err(NotDecided::SamePerson), "{same}");
+        }
+        let two = one.decide(says(Approve, "Adele Vance", 2), after(2)).unwrap();
+        assert_eq!(two.standing(after(2)), Standing::Approved);
+        let refused = one.decide(says(Refuse, "Megan Bowen", 2), after(2)).unwrap();
+        assert_eq!(refused.standing(after(2)), Standing::Refused, "whoever agreed may refuse yet");
+        assert_eq!(refused.refusal().unwrap().by, "Megan Bowen");
+    }
+
+    #[test]
+    fn whom_the_sign_in_proved_goes_by_their_id_and_not_by_their_name() {
+        let signed_in = |identity: &str| Decision {
+            proven: true,
+            identity: Some(identity.to_owned()),
+            ..says(Approve, "megan@woodgrove.example", 1)
+        };
+        let one = proposal(2).decide(signed_in("a@t"), after(1)).unwrap();
+        assert_eq!(one.decide(signed_in("a@t"), after(1)), Err(NotDecided::SamePerson));
+        assert!(one.decide(signed_in("b@t"), after(1)).is_ok(), "two accounts of one name");
+        let named = one.decide(says(Approve, "megan@woodgrove.example", 1), after(1));
+        assert_eq!(named, Err(NotDecided::SamePerson), "in doubt it is the same");
+    }
+
+    #[test]
+    fn what_is_too_late_or_void_takes_no_answer() {
+        let late = proposal(1).decide(says(Approve, "Megan", 72), after(72));
+        assert_eq!(late, Err(NotDecided::Over(Standing::Expired)));
+        assert!(proposal(1).decide(says(Approve, "Megan", 71), after(71)).is_ok());
+        let void = Some(Void { at: after(1), why: "so".to_owned() });
+        let void = Proposal { void, ..proposal(1) };
+        let late = void.decide(says(Approve, "Megan", 1), after(1));
+        assert_eq!(late, Err(NotDecided::Over(Standing::Void)));
+        assert!(!void.may_begin(after(1)));
+    }
+
+    #[test]
+    fn an_approval_holds_as_long_as_there_was_time_to_give_it() {
+        assert!(!proposal(1).may_begin(noon()));
+        let decided = proposal(1).decide(says(Approve, "Megan", 71), after(71)).unwrap();
+        assert!(decided.may_begin(after(71 + 71)));
+        assert!(!decided.may_begin(after(71 + 72)));
+    }
+
+    #[test]
+    fn a_name_of_which_nothing_can_be_shown_is_none() {
+        for nothing in ["", "   ", "\u{200b}\u{202e}", "\0\n"] {
+            assert_eq!(Decision::by_name(Approve, nothing, noon()), None, "{nothing:?}");
+        }
+        assert_eq!(says(Approve, "Me\u{202e}gan\n", 0).who(), "Megan (name as given, not proven)");
+    }
+
+    #[test]
+    fn another_plan_is_another_question() {
+        let hash = |given: &Given| {
+            let (plan, policy) = planned(given);
+            plan_hash(&plan.cases[0], &policy)
+        };
+        let this = hash(&given(ASKS));
+        assert_eq!(this, hash(&given(ASKS)));
+        let others = [
+            given(ASKS).foreign_group("B", "Search Editor"),
+            given(ASKS).mode("approve"),
+            given(&format!("{ASKS}\napprovals: {{people: 2}}")),
+        ];
+        let others: Vec<Sha256Hex> = others.iter().map(hash).collect();
+        assert!(others.iter().all(|other| *other != this), "{others:?}");
+    }
+
+    #[test]
+    fn what_goes_its_way_without_asking_makes_no_other_question() {
+        let policy = "respond: {role-not-allowed: {do: approve}, privileged-role: {do: revoke}}";
+        let quiet = given(policy);
+        let both = quiet.clone().foreign_group("B", "User Administrator");
+        let hash = |given: &Given| {
+            let (plan, policy) = planned(given);
+            plan_hash(&plan.cases[0], &policy)
+        };
+        let (plan, _) = planned(&both);
+        assert!(plan.cases[0].steps.iter().any(|step| step.verdict == Verdict::CarryOut));
+        assert_eq!(hash(&quiet), hash(&both));
+    }
+
+    #[test]
+    fn the_question_shows_what_will_be_done_and_what_is_held_back() {
+        let policy = "respond: {role-not-allowed: {do: approve}}\n\
+                      guardrails: {protected: [\"bob_contoso-reseller.example#EXT#@woodgrove.example\"]}";
+        let given = given(policy).guest("Bob", "bob@contoso-reseller.example", "Search Editor");
+        let (plan, policy) = planned(&given);
+        let case = &plan.cases[0];
+        let digest = plan_hash(case, &policy);
+        let asked = question(case, &policy, digest, (plan.tenant, "Woodgrove"), noon());
+        let steps: Vec<&str> = asked.shown.steps.iter().map(|it| it.summary.as_str()).collect();
+        assert_eq!(steps, ["revoke Reports Reader from Agents"]);
+        let [held] = asked.shown.held.as_slice() else { panic!("{:?}", asked.shown.held) };
+        assert!(held.reason.contains("guardrails.protected"), "{held:?}");
+        assert_eq!(asked.expires_at, after(72));
+        assert_eq!(ProposalId::parse(asked.id.as_str()).as_ref(), Some(&asked.id));
+        for wrong in ["", "x", "0123456789ABCDEF0123456789abcdef", "0123456789abcdef0123456789abcde"] {
+            assert_eq!(ProposalId::parse(wrong), None, "{wrong}");
+        }
+    }
+}

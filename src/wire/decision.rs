@@ -201,3 +201,94 @@ fn opened<T: DeserializeOwned>(
     let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| wrong())?;
     serde_json::from_slice(&payload).map_err(|_| wrong())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::approval::Standing;
+    use crate::domain::finding::testing::{WOODGROVE, noon};
+
+    fn key(text: &str) -> Secret {
+        Secret::new(text)
+    }
+
+    fn keys() -> [Secret; 2] {
+        [key("the key that is in force"), key("the key that was before")]
+    }
+
+    fn link() -> Link {
+        Link::to(
+            WOODGROVE.parse().unwrap(),
+            &Asked {
+                id: ProposalId::parse("0123456789abcdef0123456789abcdef").unwrap(),
+                plan: Sha256Hex::of(b"plan"),
+                steps: Sha256Hex::of(b"steps"),
+                at: noon(),
+                until: noon(),
+                people: 1,
+                decisions: vec![],
+                standing: Standing::Open,
+            },
+        )
+    }
+
+    #[test]
+    fn a_token_is_read_as_it_was_made_with_either_key() {
+        for key in keys() {
+            let token = link().sign(&key);
+            assert_eq!(Link::verify(&token, &keys()), Ok(link()));
+            assert!(token.len() < TOKEN_MAX / 2, "{} bytes", token.len());
+            assert!(token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)));
+        }
+        assert_eq!(Link::verify("v1.e30.AA", &[]), Err(Reject::NoKey("decisionKey")));
+    }
+
+    #[test]
+    fn another_key_or_another_purpose_opens_nothing() {
+        let wrong = Err(Reject::NotAuthentic("the link"));
+        assert_eq!(Link::verify(&link().sign(&key("a key of somebody else")), &keys()), wrong);
+        let errand = Errand::new(&link().sign(&keys()[0]), Answer::Approve, "once", noon());
+        assert_eq!(Link::verify(&errand.state(&keys()[0]), &keys()), wrong);
+        let as_errand = Errand::verify(&link().sign(&keys()[0]), &keys(), noon());
+        assert_eq!(as_errand, Err(Reject::NotAuthentic("the link")));
+        // What is signed with our key and is no link of ours.
+        for other in ["{}", "[]", "null", "{\"p\":1}"] {
+            let payload = URL_SAFE_NO_PAD.encode(other);
+            let seal = mac(LINK, &payload, &keys()[0]).finalize().into_bytes();
+            let token = format!("v1.{payload}.{}", URL_SAFE_NO_PAD.encode(seal));
+            assert_eq!(Link::verify(&token, &keys()), wrong, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_errand_ends_after_a_quarter_of_an_hour() {
+        let errand = Errand::new("v1.a.b", Answer::Refuse, "once", noon());
+        let state = errand.state(&keys()[1]);
+        let at = |seconds| noon() + jiff::SignedDuration::from_secs(seconds);
+        assert_eq!(Errand::verify(&state, &keys(), at(899)), Ok(errand));
+        assert_eq!(Errand::verify(&state, &keys(), at(900)), Err(Reject::Stale));
+        let other = Errand::new("v1.a.b", Answer::Refuse, "twice", noon()).state(&keys()[1]);
+        assert_ne!(Errand::nonce(&state), Errand::nonce(&other));
+    }
+
+    proptest! {
+        #[test]
+        fn no_change_to_a_token_is_taken(at in any::<prop::sample::Index>(), byte in 0x20..0x7f_u8) {
+            let token = link().sign(&keys()[0]);
+            let mut bytes = token.clone().into_bytes();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let changed = String::from_utf8(bytes).unwrap();
+            prop_assume!(changed != token);
+            prop_assert_eq!(Link::verify(&changed, &keys()), Err(Reject::NotAuthentic("the link")));
+        }
+
+        #[test]
+        fn whatever_comes_is_turned_away(text in "(v1\\.)?[-_.a-zA-Z0-9]{0,1200}") {
+            prop_assert!(Link::verify(&text, &keys()).is_err());
+            prop_assert!(Errand::verify(&text, &keys(), noon()).is_err());
+        }
+    }
+}

@@ -220,7 +220,7 @@ fn what_is_no_policy_is_placed() {
 #[rustfmt::skip]
 const MISTAKES: &[(&str, &[&str])] = &[
     ("modee: enforce", &["8:1: unknown field `modee`; did you mean `mode`?"]),
-    ("zzz: 1", &["8:1: unknown field `zzz`; there is: version, mode, tenants, respond, exceptions, guardrails, tickets, tests"]),
+    ("zzz: 1", &["8:1: unknown field `zzz`; there is: version, mode, tenants, respond, exceptions, guardrails, approvals, tickets, tests"]),
     ("mode: enforced", &["8:7: `enforced` is not one of observe, approve, enforce; did you mean `enforce`?"]),
     ("mode: [enforce]", &["8:7: this must be one of observe, approve, enforce, not a list"]),
     // Tenants and partners.
