@@ -18,14 +18,15 @@ use crate::adapters::webhook::Webhooks;
 use crate::config::{Config, Settings};
 use crate::domain::policy::{Mode, Sink};
 use crate::domain::secret::Secret;
-use crate::http::decisions::{Decisions, SignIn};
 use crate::http::Front;
+use crate::http::decisions::{Decisions, SignIn};
 use crate::http::replays::Replays;
 use crate::pipeline::deliver::Desk;
 use crate::pipeline::observe::Readers;
 use crate::pipeline::{READ_AGAIN, World, Writers};
 use crate::ports::{
-    Decide, Enqueue, Ledger, Marks, Outbox, ReadDelegatedAccess, ReadHeard, SenderCertificates, SigningKeys,
+    Decide, Enqueue, Ledger, Marks, Outbox, ReadDelegatedAccess, ReadHeard, SenderCertificates,
+    SigningKeys,
 };
 use crate::sweep::{Gates, LastKnown, Subscribing, Sweep, Times};
 use crate::wire::standard_webhooks::WebhookSecret;
@@ -172,10 +173,10 @@ pub fn front(
             keys: config.secrets.rotated("decisionKey"),
             decide,
             public_url: settings.public_url.clone(),
-            sign_in: settings.approvers.clone().map(|roles| SignIn {
-                client_id: settings.client_id.clone(),
-                roles,
-            }),
+            sign_in: settings
+                .approvers
+                .clone()
+                .map(|roles| SignIn { client_id: settings.client_id.clone(), roles }),
         },
         replays: Arc::clone(&lasting.replays),
     }
@@ -397,7 +398,12 @@ mod tests {
         let (message, now) = (Sha256Hex::of(b"message"), first.clock.now());
         first.replays.lock().unwrap().remember(message.clone(), now);
 
-        let second = front(&config(&json!({"o365AuthId": "new"})), &lasting, Arc::new(Nowhere), Arc::new(Nowhere));
+        let second = front(
+            &config(&json!({"o365AuthId": "new"})),
+            &lasting,
+            Arc::new(Nowhere),
+            Arc::new(Nowhere),
+        );
         assert_ne!(first.o365_auth_ids, second.o365_auth_ids);
         assert!(second.replays.lock().unwrap().knows(&message, now));
         assert!(Arc::ptr_eq(&first.signing_keys, &second.signing_keys));

@@ -205,6 +205,12 @@ fn announce(config: &Config, listener: &TcpListener) {
              WARDEN_PUBLIC_URL"
         );
     }
+    if config.settings.approvers.as_ref().is_some_and(Vec::is_empty) {
+        warn!(
+            "any account of a tenant may decide there, a partner's guests among them: name roles in \
+             WARDEN_APPROVER_ROLES"
+        );
+    }
     if policy.tickets.is_empty() {
         warn!("the policy names no ticket sink: findings are recorded and nobody is told");
     }

@@ -301,8 +301,8 @@ pub fn after_look(before: &[Case], plan: &Plan, facts: &Facts, now: Timestamp) -
     };
     let mut cases: Vec<Case> = before.to_vec();
     for case in &mut cases {
-        let planned = take(&case.partner.key())
-            .unwrap_or_else(|| PlannedCase::nothing(case.partner.clone()));
+        let planned =
+            take(&case.partner.key()).unwrap_or_else(|| PlannedCase::nothing(case.partner.clone()));
         let before = case.clone();
         case.mode = plan.mode;
         case.look(planned, facts, now, intended);

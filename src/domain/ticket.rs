@@ -143,12 +143,7 @@ pub struct StepLine {
 
 /// What is to be said now about a case, and notes in the case that it was said. `link` is where
 /// people decide about what they are asked, where there is such a place.
-pub fn messages(
-    case: &mut Case,
-    record: &str,
-    link: Option<&str>,
-    now: Timestamp,
-) -> Vec<Message> {
+pub fn messages(case: &mut Case, record: &str, link: Option<&str>, now: Timestamp) -> Vec<Message> {
     let mut messages = Vec::new();
     for sink in case.sinks.clone() {
         let at = case.tickets.iter().position(|ticket| ticket.sink == sink);
@@ -439,7 +434,9 @@ fn told(step: &StepRow, mode: Mode) -> String {
             format!("Would {summary}, but mode {mode} changes nothing{detail}.{again}")
         }
         StepState::AwaitingApproval if mode == Mode::Observe => {
-            format!("Would ask a person, but mode {mode} changes nothing: {summary}{detail}.{again}")
+            format!(
+                "Would ask a person, but mode {mode} changes nothing: {summary}{detail}.{again}"
+            )
         }
         StepState::AwaitingApproval => {
             format!("Waits for a person to agree: {summary}{detail}.{again}")

@@ -119,7 +119,12 @@ pub(super) async fn decide(
     let name = field("name").unwrap_or_default();
     let Some(decision) = Decision::by_name(answer, name, now) else {
         let said = Said { answer: Some(answer), name: "" };
-        return again(&front, &proposal, said, "Say who you are: your name is kept with what you decide.");
+        return again(
+            &front,
+            &proposal,
+            said,
+            "Say who you are: your name is kept with what you decide.",
+        );
     };
     take(&front, &token, decision, now).await
 }

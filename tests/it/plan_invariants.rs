@@ -442,7 +442,11 @@ impl World {
             let (episode, state) = (*past)?;
             Some((grant.key(), PastStep { episode, state, at: now(), approved: false }))
         });
-        History { steps: past.collect::<BTreeMap<_, _>>(), revocations: self.done, ..History::default() }
+        History {
+            steps: past.collect::<BTreeMap<_, _>>(),
+            revocations: self.done,
+            ..History::default()
+        }
     }
 
     fn plan(&self) -> Plan {

@@ -1,5 +1,10 @@
 //! What people were asked, and what they said. The door reads and changes these items and no
 //! others: their partition keys begin with `DECISION#`, and its role is held to that.
+//!
+//! | `pk` | `sk` | what |
+//! |---|---|---|
+//! | `DECISION#{proposal}` | `PROPOSAL` | what people were asked, and what they said |
+//! | `T#{tenant}` | `ASKED#{partner}` | the name of the last proposal about a partner |
 
 use std::collections::{BTreeMap, BTreeSet};
 

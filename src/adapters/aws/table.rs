@@ -8,12 +8,10 @@
 //! | `T#{tenant}` | `PART#{sk}#{number}` | what of a large text its own item does not hold |
 //! | `T#{tenant}` | `LEASE`, `LOOKS`, `MARK#{name}` | who works on it, what of it was looked at, small values |
 //! | `T#{tenant}` | `HEARD#SENDER#{sender}`, `HEARD#EVENT#{digest}` | what senders have brought |
-//! | `T#{tenant}` | `ASKED#{partner}` | the name of the last proposal about a partner |
-//! | `DECISION#{proposal}` | `PROPOSAL` | what people were asked, and what they said |
 //! | `OUT#{sink}#{ticket}` | `{number}#{id}` | a message that waits |
 //! | `DEAD` | `{moment}#{number}` | a message that was given up |
 //!
-//! What comes due has `q` and `due`, the keys of the index `due`: `V…` steps to read again, `L…`
+//! What people are asked is in `proposals`. What comes due has `q` and `due`, the keys of the index `due`: `V…` steps to read again, `L…`
 //! settling looks, `O…` messages. The index may lag behind; whatever is found by it is read again
 //! from the table before anything hangs on it.
 //!

@@ -100,7 +100,9 @@ pub(in crate::adapters) async fn two_decisions_one_after_the_other_are_both_kept
     assert_eq!(kept.decisions.len(), 2);
 }
 
-pub(in crate::adapters) async fn what_is_void_takes_no_decision_and_keeps_what_was_said<S: Store>() {
+pub(in crate::adapters) async fn what_is_void_takes_no_decision_and_keeps_what_was_said<
+    S: Store,
+>() {
     let given = Given::<S>::new().await;
     let read = given.ask(0).await;
     given.void(&read).await;

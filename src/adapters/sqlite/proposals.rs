@@ -88,13 +88,7 @@ pub(super) fn change(db: &Connection, change: &ProposalChange) -> rusqlite::Resu
             db.prepare_cached(
                 "INSERT OR IGNORE INTO proposals VALUES (?1, ?2, ?3, ?4, ?5, '[]', NULL, NULL, 0)",
             )?
-            .execute(params![
-                question.id.as_str(),
-                tenant,
-                partner,
-                asked_at,
-                json(question)?
-            ])
+            .execute(params![question.id.as_str(), tenant, partner, asked_at, json(question)?])
             .map(drop)
         }
         ProposalChange::Void { id, void, .. } => db

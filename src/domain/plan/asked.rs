@@ -58,11 +58,15 @@ pub(super) fn settle(
             OnExpiry::AskAgain => ask(case, about),
             OnExpiry::Hold => {
                 let until = minute(before.question.expires_at);
-                hold(case, &if before.standing(about.now) == Standing::Approved {
-                    "it was agreed to, and not begun for so long that this no longer counts".into()
-                } else {
-                    format!("not enough people agreed to it until {until}")
-                });
+                hold(
+                    case,
+                    &if before.standing(about.now) == Standing::Approved {
+                        "it was agreed to, and not begun for so long that this no longer counts"
+                            .into()
+                    } else {
+                        format!("not enough people agreed to it until {until}")
+                    },
+                );
             }
             OnExpiry::CarryOut if about.policy.mode == Mode::Enforce => {
                 carry_out(case, guard, before);
@@ -74,12 +78,7 @@ pub(super) fn settle(
 }
 
 /// Nothing waits for a person any more: what is pending counts for nothing.
-fn put_aside(
-    case: &mut PlannedCase,
-    before: Option<&Proposal>,
-    facts: &Facts,
-    now: Timestamp,
-) {
+fn put_aside(case: &mut PlannedCase, before: Option<&Proposal>, facts: &Facts, now: Timestamp) {
     let Some(before) = before else { return };
     let void = left_over(before, facts, now);
     let mut asked = Asked::of(before, now);
@@ -327,14 +326,15 @@ mod tests {
         check(&given, &after(past(StepState::Refused, true)), 1, &["already"], &[]);
         check(&given, &after(past(StepState::Refused, true)), 25, &["ask"], &["put"]);
         let begun = Proposal { begun_at: Some(noon()), ..said(&put(&first), Answer::Approve) };
-        let history = History { steps: after(past(StepState::Intended, true)).steps, ..with(begun) };
+        let history =
+            History { steps: after(past(StepState::Intended, true)).steps, ..with(begun) };
         check(&given, &history, 1, &["now"], &[]);
     }
 
     #[test]
     fn guardrails_are_asked_again_once_a_person_agreed() {
-        let limited = given("guardrails: {maxRevocations: 1}")
-            .foreign_group("Others", "Search Editor");
+        let limited =
+            given("guardrails: {maxRevocations: 1}").foreign_group("Others", "Search Editor");
         let first = put(&planned(&limited, &History::default(), 0));
         assert_eq!(first.question.shown.steps.len(), 2);
         let approved = with(said(&first, Answer::Approve));

@@ -108,9 +108,8 @@ impl<'a> Guard<'a> {
     /// minute to the next is asked now.
     pub(super) fn allow(&mut self, step: &Step) -> Verdict {
         let past = self.about.history.steps.get(&step.key());
-        let begun = past.is_some_and(|past| {
-            past.episode == step.episode && past.state == StepState::Intended
-        });
+        let begun = past
+            .is_some_and(|past| past.episode == step.episode && past.state == StepState::Intended);
         // One that was begun before is counted already.
         if let Some(reason) = self.too_many().filter(|_| !begun) {
             return Verdict::Held(reason);

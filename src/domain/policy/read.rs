@@ -13,8 +13,8 @@ use super::shape::{At, Entries, Text};
 use super::spelling::{did_you_mean, list, nearest};
 use super::words::Day;
 use super::{
-    Checked, Do, Ending, Exception, Guardrails, Mode, Policy, Problem, Response, Sink, end_in_words,
-    is_protected,
+    Checked, Do, Ending, Exception, Guardrails, Mode, Policy, Problem, Response, Sink,
+    end_in_words, is_protected,
 };
 use crate::domain::approval::{Approvals, OnExpiry};
 use crate::domain::finding::{self, FindingName};
@@ -97,7 +97,10 @@ impl Reader {
         let expire = raw.expire.and_then(|text| {
             let expire = self.duration(&text)?;
             if expire < EXPIRE_MIN {
-                self.wrong(text.at, "nobody can answer within less than a minute; give PT1M or more");
+                self.wrong(
+                    text.at,
+                    "nobody can answer within less than a minute; give PT1M or more",
+                );
             }
             Some(expire)
         });

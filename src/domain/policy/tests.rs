@@ -180,6 +180,39 @@ tenants:
 }
 
 #[test]
+fn people_are_asked_as_the_policy_says() {
+    use crate::domain::approval::{Approvals, OnExpiry};
+    assert_eq!(parse(HEAD).policy.approvals, Approvals::default());
+    assert_eq!(Approvals::default().on_expiry, OnExpiry::AskAgain, "silence takes nothing away");
+    let text = format!("{HEAD}approvals: {{expire: 2h, onExpiry: carry-out, people: 2}}\n");
+    let (expire, on_expiry) = (SignedDuration::from_hours(2), OnExpiry::CarryOut);
+    let Checked { policy, .. } =
+        parse(&text.replacen("version: 1", "version: 1\nmode: enforce", 1));
+    assert_eq!(policy.approvals, Approvals { expire, on_expiry, people: 2 });
+    warned(
+        &text,
+        NOW,
+        &[
+            "8:59: unless people sign in (WARDEN_APPROVER_SIGN_IN=entra), two are told apart by the \
+           names they give",
+        ],
+    );
+    let asks = |mode: &str, act: &str| {
+        let rest = format!("respond: {{privileged-role: {{do: {act}}}}}\nmode: {mode}\n");
+        parse(&format!("{HEAD}{rest}")).policy.asks()
+    };
+    for (mode, act, expect) in [
+        ("observe", "approve", false),
+        ("approve", "ticket", false),
+        ("approve", "revoke", true),
+        ("enforce", "revoke", false),
+        ("enforce", "approve", true),
+    ] {
+        assert_eq!(asks(mode, act), expect, "{mode} {act}");
+    }
+}
+
+#[test]
 fn what_ends_is_warned_of_once_it_is_past_and_not_before() {
     let text = format!(
         "{HEAD}        allow: {{roles: [Directory Readers], until: 2026-11-24}}
@@ -266,6 +299,9 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("exceptions:\n  - {partner: Contoso Reseller, role: Reports Reader, until: 2027-01-01}", &["9:5: `reason` is missing"]),
     // Guardrails.
     ("guardrails: {protected: [break glass], per: forever, maxRevocations: -1}", &["8:26: `break glass` names no account; give a user principal name (name@domain) or an object id", "8:45: `forever` is not a duration of fixed length such as PT15M, P180D or 1h", "8:70: this must be a whole number from 0 to 4294967295, not `-1`"]),
+    ("approvals: {expire: never, onExpiry: maybe, people: 3}", &["8:21: `never` is not a duration of fixed length such as PT15M, P180D or 1h", "8:38: `maybe` is not one of ask-again, hold, carry-out", "8:53: `people` is 1 or 2"]),
+    ("approvals: {expire: PT10S}", &["8:21: nobody can answer within less than a minute; give PT1M or more"]),
+    ("mode: approve\napprovals: {onExpiry: carry-out}", &["9:23: in `mode: approve` nothing is carried out without a person's word; use ask-again or hold"]),
     ("guardrails: {maxRevocation: 5}", &["8:14: unknown field `maxRevocation`; did you mean `maxRevocations`?"]),
     ("guardrails: {maxRevocations: 5.5}", &["8:30: this must be a whole number, not `5.5`"]),
     // Tickets.

@@ -221,12 +221,7 @@ fn did(decision: &Decision) -> Markup {
     html! { (did) (decision.who()) " at " (time(decision.at)) }
 }
 
-fn form(
-    proposal: &Proposal,
-    wanted: &Wanted,
-    said: Said<'_>,
-    missing: Option<&str>,
-) -> Markup {
+fn form(proposal: &Proposal, wanted: &Wanted, said: Said<'_>, missing: Option<&str>) -> Markup {
     let described = missing.map(|_| "missing");
     let first = proposal.question.people > 1 && proposal.decisions.is_empty();
     // Nothing is chosen beforehand, and no key sends an answer that was not chosen.
@@ -292,11 +287,16 @@ fn verdict(proposal: &Proposal, standing: Standing) -> String {
         }
         Standing::Approved => match proposal.begun_at {
             Some(at) => {
-                format!("It is being carried out since {}; the ticket tells how it goes.", minute(at))
+                format!(
+                    "It is being carried out since {}; the ticket tells how it goes.",
+                    minute(at)
+                )
             }
-            None => "It is carried out with the next look at the tenant, if all is still as it was \
+            None => {
+                "It is carried out with the next look at the tenant, if all is still as it was \
                      then; the ticket tells how it goes."
-                .to_owned(),
+                    .to_owned()
+            }
         },
         Standing::Refused => "Nothing is changed.".to_owned(),
         Standing::Expired => {

@@ -101,7 +101,8 @@ impl SenderCertificates for World {
 
 /// The key that tests sign people's tokens with.
 fn vectors() -> serde_json::Value {
-    serde_json::from_str(include_str!("../../../tests/data/client-certificate-openssl.json")).unwrap()
+    serde_json::from_str(include_str!("../../../tests/data/client-certificate-openssl.json"))
+        .unwrap()
 }
 
 fn signing_key() -> jsonwebtoken::EncodingKey {
@@ -110,11 +111,9 @@ fn signing_key() -> jsonwebtoken::EncodingKey {
 }
 
 fn keys() -> KeySet {
-    let mut jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(
-        &signing_key(),
-        jsonwebtoken::Algorithm::RS256,
-    )
-    .unwrap();
+    let mut jwk =
+        jsonwebtoken::jwk::Jwk::from_encoding_key(&signing_key(), jsonwebtoken::Algorithm::RS256)
+            .unwrap();
     jwk.common.key_id = Some("tests".to_owned());
     let set = jsonwebtoken::jwk::JwkSet { keys: vec![jwk] };
     KeySet::parse(&serde_json::to_vec(&set).unwrap()).unwrap()

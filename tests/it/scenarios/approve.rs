@@ -1,7 +1,7 @@
 //! What a person is asked, and what becomes of what they say.
 
 use jiff::SignedDuration;
-use partner_warden::adapters::http::Answer;
+use partner_warden::adapters::http::{Answer, Http, Patience};
 use partner_warden::domain::approval::{self, Standing};
 use partner_warden::domain::plan::StepState;
 use partner_warden::sim::{Scenario, WOODGROVE, When};
@@ -105,7 +105,8 @@ async fn approved_it_is_carried_out_proven_and_the_ticket_closed(on: Backend) {
     shows(&warden.decide(&path, "name=Megan+Bowen").await, 422, &["Say what you decide."]);
     shows(&warden.decide(&path, "decision=approve&name=+%00").await, 422, &["Say who you are"]);
     let tampered = format!("{}A", &path[..path.len() - 1]);
-    let tampered = if tampered == path { format!("{}B", &path[..path.len() - 1]) } else { tampered };
+    let tampered =
+        if tampered == path { format!("{}B", &path[..path.len() - 1]) } else { tampered };
     for forged in [tampered.as_str(), "/decisions/x", "/decisions/v1.e30.AAAA"] {
         shows(&warden.get(forged).await, 403, &["does not open anything"]);
         shows(&warden.decide(forged, "decision=approve&name=M").await, 403, &[]);
@@ -280,11 +281,9 @@ async fn a_policy_that_enforces_asks_about_the_rest_under_a_link_that_lasts() {
 
 #[tokio::test]
 async fn killed_between_the_decision_and_the_deed_it_is_done_once_after_the_restart() {
-    for (method, when) in [
-        ("GET", When::BeforeEffect),
-        ("DELETE", When::BeforeEffect),
-        ("DELETE", When::AfterEffect),
-    ] {
+    for (method, when) in
+        [("GET", When::BeforeEffect), ("DELETE", When::BeforeEffect), ("DELETE", When::AfterEffect)]
+    {
         let town = town(Backend::Embedded, "").await;
         let warden = town.start().await;
         warden.role_was_added().await;
@@ -305,4 +304,49 @@ async fn killed_between_the_decision_and_the_deed_it_is_done_once_after_the_rest
         let asked = records.last().unwrap().case.asked.as_ref().unwrap();
         assert_eq!(asked.standing, Standing::Approved, "{method} {when:?}");
     }
+}
+
+/// The value of a hidden field of a page.
+fn hidden(page: &str, name: &str) -> String {
+    let field = format!("name=\"{name}\" value=\"");
+    let rest = page.split_once(&field).unwrap_or_else(|| panic!("no {name} in {page}")).1;
+    rest.split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn who_signed_in_stands_in_the_ticket_and_in_the_record() {
+    let town = town(Backend::Embedded, "").await;
+    let town = town.set("WARDEN_APPROVER_SIGN_IN", "entra");
+    let town = town.set("WARDEN_APPROVER_ROLES", "Approver");
+    let warden = town.start().await;
+    warden.role_was_added().await;
+    let path = asked(&town, "").await;
+    let http = Http::new(Patience::default()).unwrap();
+    for (roles, status) in [("Reader", 403), ("Reader,Approver", 303)] {
+        let sent = warden.decide(&path, "decision=approve").await;
+        assert_eq!(sent.status, 303);
+        let to = header(&sent, "location");
+        assert!(to.starts_with(town.sim.origin().as_str()), "{to}");
+        let to = format!("{to}&login_hint=megan@woodgrove.example&roles={roles}");
+        let page = http.once("the sign-in", |client| client.get(&to)).await.unwrap();
+        let page = String::from_utf8_lossy(&page.body).into_owned();
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("id_token", &hidden(&page, "id_token"))
+            .append_pair("state", &hidden(&page, "state"))
+            .finish();
+        let cookie = header(&sent, "set-cookie").split(';').next().unwrap();
+        let headers = [("cookie", cookie)];
+        assert_eq!(town.deletes(), [""; 0]);
+        let back = warden.post("/decisions/signed-in", &headers, &form).await;
+        assert_eq!(back.status, status, "{roles}: {}", String::from_utf8_lossy(&back.body));
+    }
+    let messages = town.closed_ticket().await;
+    let told = "- Approved by megan@woodgrove.example (signed in) at ";
+    assert!(body(messages.last().unwrap()).contains(told));
+    let log = warden.stop().await;
+    assert!(!log.contains("eyJ"), "a token is in the log: {log}");
+    let records = town.records().await;
+    let decision = &records.last().unwrap().case.asked.as_ref().unwrap().decisions[0];
+    assert!(decision.proven);
+    assert!(decision.identity.as_ref().unwrap().ends_with(WOODGROVE));
 }

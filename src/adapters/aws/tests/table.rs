@@ -29,10 +29,6 @@ async fn watched() -> (Between, Given) {
     (between, given)
 }
 
-fn nothing() -> Conclusion {
-    Conclusion::default()
-}
-
 /// The case of another partner.
 fn case_of(number: u32, state: StepState) -> Case {
     let mut case = case(state);
@@ -44,10 +40,8 @@ fn case_of(number: u32, state: StepState) -> Case {
 /// What a look leaves behind of many partners.
 fn many(partners: u32) -> Conclusion {
     let concluded = (0..partners).map(|n| conclusion(case_of(n, StepState::Revoked), n.into()));
-    Conclusion {
-        cases: concluded.flat_map(|concluded| concluded.cases).collect(),
-        ..Conclusion::default()
-    }
+    let cases = concluded.flat_map(|concluded| concluded.cases).collect();
+    Conclusion { cases, ..Conclusion::default() }
 }
 
 /// Another step about the same partner.
@@ -179,7 +173,7 @@ async fn whoever_lost_the_lease_writes_nothing_more() {
         first.store.intend(&[&other], &[case_of(7, StepState::Intended)], at(1), at(301)).await,
         first.store.settle(tenant(WOODGROVE), &step, &taken).await,
         first.store.conclude(conclusion(case(StepState::Revoked), 1)).await,
-        first.store.verified(tenant(WOODGROVE), &proofs, nothing()).await,
+        first.store.verified(tenant(WOODGROVE), &proofs, Conclusion::default()).await,
         first
             .store
             .verified(tenant(WOODGROVE), &proofs, conclusion(case(StepState::Verified), 1))
@@ -309,7 +303,7 @@ async fn proofs_that_do_not_fit_with_their_case_follow_it() {
     let rows = cases[0].rows.iter().filter_map(|row| row.step.as_ref());
     assert!(rows.clone().count() == 100 && rows.clone().all(|s| s.state == StepState::Verified));
     // They are read again, are still gone, and change no case.
-    given.store.verified(tenant(WOODGROVE), &proofs, nothing()).await.unwrap();
+    given.store.verified(tenant(WOODGROVE), &proofs, Conclusion::default()).await.unwrap();
     assert_eq!((given.due_steps(9999).await, given.chain_length().await), (0, 1));
 }
 
@@ -332,7 +326,7 @@ async fn a_case_of_thousands_of_rows_is_kept() {
 }
 
 #[tokio::test]
-async fn a_case_that_is_too_large_is_refused_in_words_and_changes_nothing() {
+async fn a_case_that_is_too_large_is_refused_in_words_and_changes_Conclusion::default() {
     let given = Given::new().await;
     let mut case = case_with(&(0..2000).map(step).collect::<Vec<_>>(), StepState::Held);
     for (number, row) in case.rows.iter_mut().enumerate() {
