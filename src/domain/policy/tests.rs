@@ -193,7 +193,7 @@ fn people_are_asked_as_the_policy_says() {
         &text,
         NOW,
         &[
-            "8:59: unless people sign in (WARDEN_APPROVER_SIGN_IN=entra), two are told apart by the \
+            "8:54: unless people sign in (WARDEN_APPROVER_SIGN_IN=entra), two are told apart by the \
            names they give",
         ],
     );

@@ -326,7 +326,7 @@ async fn a_case_of_thousands_of_rows_is_kept() {
 }
 
 #[tokio::test]
-async fn a_case_that_is_too_large_is_refused_in_words_and_changes_Conclusion::default() {
+async fn a_case_that_is_too_large_is_refused_in_words_and_changes_nothing() {
     let given = Given::new().await;
     let mut case = case_with(&(0..2000).map(step).collect::<Vec<_>>(), StepState::Held);
     for (number, row) in case.rows.iter_mut().enumerate() {
