@@ -25,8 +25,8 @@ use crate::pipeline::deliver::Desk;
 use crate::pipeline::observe::Readers;
 use crate::pipeline::{READ_AGAIN, World, Writers};
 use crate::ports::{
-    Decide, Enqueue, Ledger, Marks, Outbox, ReadDelegatedAccess, ReadHeard, SenderCertificates,
-    SigningKeys,
+    Decide, Enqueue, Ledger, Marks, Outbox, PruneRecords, ReadDelegatedAccess, ReadHeard,
+    SenderCertificates, SigningKeys,
 };
 use crate::sweep::{Gates, LastKnown, Subscribing, Sweep, Times};
 use crate::wire::standard_webhooks::WebhookSecret;
@@ -219,7 +219,7 @@ fn management(config: &Config, http: &Http) -> Result<Management, PartsError> {
 pub fn sweep(
     config: &Config,
     graph: &Graph,
-    marks: Arc<dyn Marks>,
+    (marks, prune): (Arc<dyn Marks>, Arc<dyn PruneRecords>),
     heard: Arc<dyn ReadHeard>,
     enqueue: Arc<dyn Enqueue>,
     timing: &Timing,
@@ -239,6 +239,7 @@ pub fn sweep(
         marks,
         heard,
         enqueue,
+        prune,
         audits: Arc::new(AuditLogs::new(graph.clone(), timing.audits_apart)),
         subscribing,
         times: Times::new(settings.sweep_every, settings.poll_every),

@@ -5,6 +5,7 @@ mod decide;
 mod due;
 mod lambda;
 mod read;
+mod records;
 mod sweep;
 mod write;
 
@@ -38,6 +39,7 @@ pub use self::read::{
     ReadDelegatedAccess, ReadEligibleSchedules, ReadGovernance, ReadGroupMembers, ReadObjects,
     ReadPartnerApps, ReadRelationships, ReadRoles, ReadTenantNames, ReadUsers,
 };
+pub use self::records::{Chain, PruneRecords, ReadRecords};
 pub use self::sweep::{
     AuditPage, AuditsFrom, Created, DeadLetter, DeadLetters, Heard, Kind, Marks, ReadAudits,
     ReadHeard, ReadSubscriptions, Redriven, WriteSubscriptions,

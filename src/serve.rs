@@ -176,8 +176,8 @@ fn sweep(
     enqueue: Arc<dyn Enqueue>,
     timing: &Timing,
 ) -> Sweep {
-    let (marks, heard) = (Arc::new(store.clone()), Arc::new(queue.clone()));
-    parts::sweep(config, graph, marks, heard, enqueue, timing)
+    let (marks, prune) = (Arc::new(store.clone()), Arc::new(store.clone()));
+    parts::sweep(config, graph, (marks, prune), Arc::new(queue.clone()), enqueue, timing)
 }
 
 fn announce(config: &Config, listener: &TcpListener) {

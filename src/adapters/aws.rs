@@ -15,6 +15,7 @@ mod outbox;
 mod proposals;
 pub mod policy;
 pub mod queue;
+mod records;
 pub mod secrets;
 pub mod start;
 

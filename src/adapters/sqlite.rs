@@ -10,6 +10,7 @@ mod outbox;
 mod past;
 mod proposals;
 mod queue;
+mod records;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::ports::{Failure, PortError};
 
 pub use self::past::past;
+pub use self::records::SqliteRecords;
 
 /// Most requests that share one commit.
 const TOGETHER_MAX: usize = 512;
@@ -126,12 +128,22 @@ CREATE TABLE IF NOT EXISTS proposals (
     revision INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS proposals_tenant ON proposals (tenant, asked_at);
+CREATE TABLE IF NOT EXISTS pruned_records (
+    sequence INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS record_anchor (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    sequence INTEGER NOT NULL,
+    link TEXT NOT NULL
+);
 ";
 
 /// A handle on the store. Clones share the one connection.
 #[derive(Clone)]
 pub struct Sqlite {
     running: Arc<Running>,
+    path: Arc<Path>,
 }
 
 /// The thread that owns the connection. It ends, and the file is free, when the last handle is
@@ -229,7 +241,7 @@ impl Sqlite {
             })
             .map_err(|source| OpenError::File { path: path.to_owned(), source })?;
         let running = Running { jobs: Some(jobs), thread: Some(thread) };
-        Ok(Self { running: Arc::new(running) })
+        Ok(Self { running: Arc::new(running), path: path.into() })
     }
 
     /// Does something to the database in a transaction. Durable when this returns.

@@ -51,6 +51,8 @@ pub struct Policy {
     pub guardrails: Guardrails,
     /// How people are asked before something is carried out.
     pub approvals: Approvals,
+    /// How long the records of a closed case are kept after its last one; for ever if nothing.
+    pub keep: Option<SignedDuration>,
     /// Where tickets go, in the order of the file.
     pub tickets: IndexMap<SinkName, Sink>,
     respond: BTreeMap<FindingName, Response>,
@@ -308,6 +310,16 @@ pub fn duration(text: &str) -> Option<SignedDuration> {
     let span: Span = text.trim().parse().ok()?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     duration.is_positive().then_some(duration)
+}
+
+/// Reads `P2Y`, `P18M`, `P90D`: how long something is kept, at least. A year counts 366 days, a
+/// month 31 and a day 24 hours; what is not positive is refused.
+pub fn age(text: &str) -> Option<SignedDuration> {
+    let span: Span = text.trim().parse().ok()?;
+    let days = i64::from(span.get_years()) * 366 + i64::from(span.get_months()) * 31;
+    let rest = span.years(0).months(0).to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    let age = SignedDuration::from_hours(days.checked_mul(24)?).checked_add(rest)?;
+    age.is_positive().then_some(age)
 }
 
 /// A moment at which something ends: `at the end of 2027-03-31` where a day was meant, in UTC.

@@ -28,7 +28,7 @@ use crate::config::{Config, ConfigError, Part, Place, Secrets, environment};
 use crate::http::renewing::Renewing;
 use crate::http::router;
 use crate::parts::{self, Lasting, PartsError, Timing};
-use crate::ports::{Clock as _, Failure, PortError, chain};
+use crate::ports::{Clock as _, Failure, Marks, PortError, PruneRecords, chain};
 use crate::sweep::{self as duties, Gates};
 use crate::telemetry::{self, embedded};
 
@@ -222,8 +222,8 @@ fn hire_worker(base: &Base, secrets: &Secrets) -> Result<Worker, StartError> {
     let graph = parts::graph(&config, &http)?;
     let table = Arc::new(base.table()?);
     let queue = Arc::new(base.queue()?);
-    let (marks, heard) = (table.clone(), table.clone());
-    let sweep = parts::sweep(&config, &graph, marks, heard, queue.clone(), &timing);
+    let kept = (table.clone() as Arc<dyn Marks>, table.clone() as Arc<dyn PruneRecords>);
+    let sweep = parts::sweep(&config, &graph, kept, table.clone(), queue.clone(), &timing);
     Ok(Worker {
         sweep: duties::Sweep { gates: Gates::for_several_processes(), ..sweep },
         world: parts::world(&config, &http, graph, table.clone(), &timing)?,
@@ -247,8 +247,8 @@ fn hire_sweep(base: &Base, secrets: &Secrets) -> Result<Sweep, StartError> {
     let graph = parts::graph(&config, &parts::http(timing.patience)?)?;
     let table = Arc::new(base.table()?);
     let queue = Arc::new(base.queue()?);
-    let (marks, heard) = (table.clone(), table.clone());
-    let sweep = parts::sweep(&config, &graph, marks, heard, queue.clone(), &timing);
+    let kept = (table.clone() as Arc<dyn Marks>, table.clone() as Arc<dyn PruneRecords>);
+    let sweep = parts::sweep(&config, &graph, kept, table.clone(), queue.clone(), &timing);
     Ok(Sweep {
         duties: duties::Sweep { gates: Gates::for_several_processes(), ..sweep },
         due: table,

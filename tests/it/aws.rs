@@ -12,6 +12,7 @@ mod sweep;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use partner_warden::adapters::aws::table::DynamoDb;
 use partner_warden::adapters::aws::{Patience, client};
+use partner_warden::domain::record::chain::{Anchor, Entry};
 use partner_warden::ports::{Looks, RememberLooks as _};
 use partner_warden::sim::WOODGROVE;
 use serde_json::{Value, json};
@@ -95,8 +96,8 @@ pub(crate) fn table(stack: &Stack) -> DynamoDb {
     DynamoDb::new(&config, stack.output("Table"), "tests")
 }
 
-/// Woodgrove's chain of records: each, the link before it, and its own.
-pub(crate) async fn chain(stack: &Stack) -> Vec<(String, String, String)> {
+/// Where Woodgrove's chain of records begins, and all of it.
+pub(crate) async fn chain(stack: &Stack) -> (Anchor, Vec<Entry>) {
     table(stack).chain(WOODGROVE.parse().unwrap()).await.unwrap()
 }
 

@@ -17,6 +17,7 @@ mod observe;
 mod plan_invariants;
 mod policy_language;
 mod receiver_checks;
+mod records;
 mod replay;
 mod scan;
 mod scenarios;

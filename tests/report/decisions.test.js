@@ -128,7 +128,10 @@ async function opened(url, { width = 1280, scheme = "light" } = {}) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   const wrong = [];
-  page.on("console", (it) => it.type() === "error" && !/status of (409|410|422)/.test(it.text()) && wrong.push(it.text()));
+  // Of the page's own address alone: what is answered 403, 410 or 422 is an error to a browser.
+  const ours = (it) => (it.location().url ?? "").startsWith(new URL(url).origin);
+  const told = (it) => it.type() === "error" && ours(it) && !/status of (403|410|422)/.test(it.text());
+  page.on("console", (it) => told(it) && wrong.push(it.text()));
   page.on("pageerror", (it) => wrong.push(String(it)));
   await page.setViewport({ width, height: 900 });
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);

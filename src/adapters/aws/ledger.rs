@@ -4,7 +4,7 @@
 //! case by case, each with its record, its messages and its proofs; a crash in between leaves the
 //! other cases as they were before the look, and the look, which is made again, concludes them.
 
-mod conclude;
+pub(super) mod conclude;
 
 use std::collections::BTreeSet;
 
@@ -196,23 +196,6 @@ impl Changes {
 }
 
 impl DynamoDb {
-    /// The whole chain of a tenant's records, the oldest first: each record byte for byte, the link
-    /// before it, and its own.
-    ///
-    /// # Errors
-    /// Those of the table.
-    pub async fn chain(
-        &self,
-        tenant: TenantId,
-    ) -> Result<Vec<(String, String, String)>, PortError> {
-        let items = self.all(&tenant_key(tenant), "REC#", None).await?;
-        let entries = items.iter().map(async |item| {
-            let field = |name| as_text(item, name).map(str::to_owned).unwrap_or_default();
-            Ok((self.body(item).await?, field("previous"), field("link")))
-        });
-        try_join_all(entries).await
-    }
-
     /// Does all of it or nothing, if the tenant's lease is this handle's.
     async fn under_lease(
         &self,

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `T#{tenant}` | `CASE#{partner}` | a case |
 //! | `T#{tenant}` | `STEP#{step}` | a step, and how far it has come |
-//! | `T#{tenant}` | `HEAD`, `REC#{number}` | the end of the tenant's chain of records, and its records |
+//! | `T#{tenant}` | `HEAD`, `ANCHOR`, `REC#{number}` | where the tenant's chain of records ends and begins, and its records |
 //! | `T#{tenant}` | `PART#{sk}#{number}` | what of a large text its own item does not hold |
 //! | `T#{tenant}` | `LEASE`, `LOOKS`, `MARK#{name}` | who works on it, what of it was looked at, small values |
 //! | `T#{tenant}` | `HEARD#SENDER#{sender}`, `HEARD#EVENT#{digest}` | what senders have brought |
@@ -98,7 +98,7 @@ impl Queue {
 /// A handle on the table.
 pub struct DynamoDb {
     pub(super) client: Client,
-    table: String,
+    pub(super) table: String,
     /// Whose leases are those of this handle.
     pub(super) owner: String,
     /// Partitions of the outbox that this handle wrote to and the index may not show yet.
@@ -452,7 +452,7 @@ pub(super) fn tenant_of(pk: &str) -> Option<TenantId> {
     pk.strip_prefix("T#")?.parse().ok()
 }
 
-fn part_key(sk: &str, part: usize) -> String {
+pub(super) fn part_key(sk: &str, part: usize) -> String {
     format!("PART#{sk}#{part:02}")
 }
 

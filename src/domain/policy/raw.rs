@@ -44,6 +44,8 @@ pub(super) struct RawPolicy {
     #[serde(default)]
     #[schemars(with = "std::collections::BTreeMap<String, RawSink>")]
     pub(super) tickets: Entries<At<RawSink>>,
+    /// How long records are kept.
+    pub(super) records: Option<RawRecords>,
     /// Tests of this policy, run by `partner-warden policy test`.
     #[serde(default)]
     pub(super) tests: Vec<At<RawTest>>,
@@ -207,6 +209,17 @@ pub(super) struct RawApprovals {
     /// How many people have to agree: 1 or 2. Default: 1.
     #[schemars(with = "Option<u32>", extend("enum" = [1, 2]))]
     pub(super) people: Option<At<u32>>,
+}
+
+/// How long records are kept.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Records")]
+pub(super) struct RawRecords {
+    /// The records of a closed case are removed this long after its last one: an ISO 8601 duration
+    /// such as P2Y; a year counts 366 days, a month 31. Default: they are kept for ever.
+    #[schemars(example = &"P2Y")]
+    pub(super) keep: Option<Text>,
 }
 
 /// Where tickets go.

@@ -85,10 +85,20 @@ impl Reader {
         let guardrails =
             raw.guardrails.map_or_else(Guardrails::default, |g| self.guardrails(g, &roster));
         let approvals = raw.approvals.map(|it| self.approvals(it, raw.mode)).unwrap_or_default();
+        let keep = raw.records.and_then(|records| records.keep).and_then(|keep| self.keep(&keep));
         let tests = self.trials(raw.tests, &roster);
         let mode = raw.mode;
-        let policy =
-            Policy { hash, mode, roster, exceptions, guardrails, approvals, tickets, respond };
+        let policy = Policy {
+            hash,
+            mode,
+            roster,
+            exceptions,
+            guardrails,
+            approvals,
+            keep,
+            tickets,
+            respond,
+        };
         (policy, tests)
     }
 

@@ -253,7 +253,7 @@ fn what_is_no_policy_is_placed() {
 #[rustfmt::skip]
 const MISTAKES: &[(&str, &[&str])] = &[
     ("modee: enforce", &["8:1: unknown field `modee`; did you mean `mode`?"]),
-    ("zzz: 1", &["8:1: unknown field `zzz`; there is: version, mode, tenants, respond, exceptions, guardrails, approvals, tickets, tests"]),
+    ("zzz: 1", &["8:1: unknown field `zzz`; there is: version, mode, tenants, respond, exceptions, guardrails, approvals, tickets, records, tests"]),
     ("mode: enforced", &["8:7: `enforced` is not one of observe, approve, enforce; did you mean `enforce`?"]),
     ("mode: [enforce]", &["8:7: this must be one of observe, approve, enforce, not a list"]),
     // Tenants and partners.
@@ -311,6 +311,11 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("tickets: {s: {kind: webhook, url: \"http://x.example\"}}", &["8:35: the url must be https (plain http only to this machine)"]),
     ("tickets: {s: {kind: webhook, url: x}}", &["8:35: not a url: relative URL without a base"]),
     ("tickets: {s: {kind: webhook, url: https://x.example, project: SEC}}", &["8:54: unknown field `project`; there is: kind, url"]),
+    // Records.
+    ("records: {keep: ever}", &["8:17: `ever` is not a length of time such as P2Y, P18M or P90D"]),
+    ("records: {keep: P0D}", &["8:17: `P0D` is not a length of time such as P2Y, P18M or P90D"]),
+    ("records: {keep: -P2Y}", &["8:17: `-P2Y` is not a length of time such as P2Y, P18M or P90D"]),
+    ("records: {kept: P2Y}", &["8:11: unknown field `kept`; there is: keep"]),
     // Tests.
     ("tests: [{name: a}]", &["8:9: `expect` is missing"]),
     ("tests: [{name: \"\", expect: nothing}]", &["8:16: this must not be empty"]),
@@ -607,4 +612,29 @@ proptest::proptest! {
             }
         }
     }
+}
+
+#[test]
+fn records_are_kept_for_ever_or_as_long_as_is_said() {
+    let keep = |records: &str| parse(&format!("{HEAD}{records}\n")).policy.keep;
+    let days = |days: i64| Some(SignedDuration::from_hours(days * 24));
+    assert_eq!(parse(HEAD).policy.keep, None);
+    assert_eq!(keep("records: {}"), None);
+    for (written, kept) in [
+        ("P2Y", days(732)),
+        ("P18M", days(558)),
+        ("P1Y6M", days(366 + 186)),
+        ("P13W", days(91)),
+        ("P90D", days(90)),
+        ("P1YT12H", Some(SignedDuration::from_hours(366 * 24 + 12))),
+    ] {
+        assert_eq!(keep(&format!("records: {{keep: {written}}}")), kept, "{written}");
+    }
+    // Six minutes, where six months may be meant.
+    let slip = parse(&format!("{HEAD}records: {{keep: PT6M}}\n"));
+    assert_eq!(slip.policy.keep, Some(SignedDuration::from_mins(6)));
+    let [warning] = slip.warnings.as_slice() else { panic!("{:?}", slip.warnings) };
+    assert!(warning.message.starts_with("`PT6M`: what is removed so soon is missing"));
+    let fine = parse(&format!("{HEAD}records: {{keep: P30D}}\n"));
+    assert_eq!(fine.warnings, []);
 }

@@ -4,13 +4,16 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::duration;
 use super::read::Reader;
 use super::shape::Text;
 use super::spelling::did_you_mean;
+use super::{age, duration};
 use crate::domain::id::TenantId;
 use crate::domain::role::{self, RoleTemplateId};
 use crate::domain::roster::AccountName;
+
+/// What is kept for less than this time is likely a slip of the pen.
+const SHORT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// What a bare date means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +74,28 @@ impl Reader {
                 text.value
             );
             self.wrong(text.at, message);
+        }
+        read
+    }
+
+    /// How long something is kept.
+    pub(super) fn keep(&mut self, text: &Text) -> Option<SignedDuration> {
+        let read = age(&text.value);
+        match read {
+            None => {
+                let message =
+                    format!("`{}` is not a length of time such as P2Y, P18M or P90D", text.value);
+                self.wrong(text.at, message);
+            }
+            Some(age) if age < SHORT => {
+                let message = format!(
+                    "`{}`: what is removed so soon is missing when somebody asks what was done, \
+                     and cannot be restored; P2Y is two years, P6M six months",
+                    text.value
+                );
+                self.warn(text.at, message);
+            }
+            Some(_) => {}
         }
         read
     }

@@ -44,7 +44,7 @@ const TABLE: &[&str] = &[
     "dynamodb:Query",
     "dynamodb:UpdateItem",
 ];
-/// What the sweep does there: it reads by key and by the index, and changes marks.
+/// What the sweep does there: it reads by key and by the index, changes marks, and removes records.
 const SWEEPS: &[&str] =
     &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"];
 /// What the door does there: it reads what people are asked, and writes what they say.
@@ -89,6 +89,7 @@ const SWEEP: &[Asks] = &[
     asks("log", LOGS, On::Arn("SweepLogs", &[])),
     asks("Enqueue", SEND, On::Arn("WorkQueue", &[])),
     asks("Marks, ReadHeard, DueTenants", SWEEPS, On::Arn("Table", &["index/due"])),
+    asks("PruneRecords", &["dynamodb:DeleteItem"], On::Arn("Table", &[])),
     asks("secrets of Graph", SECRET, On::Secret("GraphSecret")),
     asks("the key of clientState", SECRET, On::Secret("DoorSecret")),
     asks("secrets, encrypted", DECRYPT, On::Key(&["GraphSecret", "DoorSecret"])),
