@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::approval::{Answer, Decision, Proposal, Question, Standing};
-use crate::domain::finding::Severity;
+use crate::domain::approval::{Answer, Decision, FoundLine, Proposal, Question, Standing};
+use crate::domain::finding::{FindingName, Severity};
 
 const STYLE: &str = include_str!("decisions.css");
 
@@ -141,16 +141,14 @@ fn about(
             (facts(proposal, open))
             section aria-labelledby="found" {
                 h2 id="found" { "What was found" }
-                ul.found {
-                    @for finding in &shown.findings {
-                        li {
-                            p {
-                                span class={ "word " (finding.severity.as_str()) } { (severity(finding.severity)) }
-                                " · " strong { (finding.finding) }
-                            }
-                            p { (finding.text) }
-                            p.soft { (finding.finding.rule().why) }
+                @for of in by_name(&shown.findings) {
+                    div.found {
+                        p {
+                            span class={ "word " (of.severity.as_str()) } { (capital(of.severity.as_str())) }
+                            " · " strong { (of.name) }
                         }
+                        ul { @for text in of.texts { li { (text) } } }
+                        p.soft { (of.name.rule().why) }
                     }
                 }
                 (more(more_findings))
@@ -315,8 +313,23 @@ fn more(more: usize) -> Markup {
     html! { @if more > 0 { p { "And " (more) " more." } } }
 }
 
-fn severity(severity: Severity) -> String {
-    capital(severity.as_str())
+/// The findings of one name.
+struct OfName<'a> {
+    name: FindingName,
+    severity: Severity,
+    texts: Vec<&'a str>,
+}
+
+/// The findings by name, in their order, so that why it matters is said once.
+fn by_name(findings: &[FoundLine]) -> Vec<OfName<'_>> {
+    let mut all: Vec<OfName<'_>> = Vec::new();
+    for FoundLine { finding: name, severity, text } in findings {
+        match all.iter_mut().find(|of| of.name == *name && of.severity == *severity) {
+            Some(of) => of.texts.push(text),
+            None => all.push(OfName { name: *name, severity: *severity, texts: vec![text] }),
+        }
+    }
+    all
 }
 
 fn capital(text: &str) -> String {
