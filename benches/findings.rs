@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use partner_warden::domain::facts::{
-    AppRoleAssignment, DirectoryObject, Facts, Member, Named, PartnerApp, PartnerEntry,
+    AppRoleAssignment, DirectoryObject, Facts, Group, Member, PartnerApp, PartnerEntry,
     PartnerReference, RoleAssignment, ScheduleInstance, ServicePrincipal, User,
 };
 use partner_warden::domain::finding::findings;
@@ -210,7 +210,7 @@ fn add(facts: &mut Facts, n: usize) {
         7 => {
             let within = PrincipalId::new(&format!("44444444-0000-4000-8000-{:012x}", n / 1000));
             if !facts.objects.contains_key(&within) {
-                let named = Named { display_name: Some(format!("Readers {n}")) };
+                let named = Group::named(&format!("Readers {n}"));
                 hold(facts, within.clone(), DirectoryObject::Group(named), READER, true);
             }
             facts.guests.insert(id.clone(), user);

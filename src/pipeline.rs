@@ -18,11 +18,12 @@ use self::act::{act, writes};
 use self::observe::Readers;
 use self::record::OfLook;
 use crate::domain::approval::Asked;
-use crate::domain::case::{Case, after_look};
+use crate::domain::case::{Case, after_look, unfinished, was_refused};
 use crate::domain::id::TenantId;
-use crate::domain::plan::{Circumstances, plan};
+use crate::domain::plan::{Circumstances, leads_to_quarantine, plan};
 use crate::domain::policy::Policy;
 use crate::domain::record::{Record, Signals};
+use crate::domain::roster::Tenant;
 use crate::domain::secret::Secret;
 use crate::domain::ticket::messages;
 use crate::ports::{
@@ -102,23 +103,43 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
     if !reason::is_any(world, tenant, look).await {
         return Ok(Looked::NoReason);
     }
+    // What was refused may lead to a quarantine, which is decided by a snapshot of its own: the
+    // first is as old as the refusal.
+    let (looked, quarantine) = look_once(world, tenant, look).await?;
+    if !quarantine {
+        return Ok(looked);
+    }
+    info!(tenant.name, "looking once more: what was refused leads to a quarantine");
+    let (looked, quarantine) = look_once(world, tenant, look).await?;
+    Ok(if quarantine { Looked::LookAgain } else { looked })
+}
+
+/// Makes one look. Says how it went, and whether a refusal it met leads to a quarantine that its
+/// plan did not have.
+async fn look_once(
+    world: &World,
+    tenant: &Tenant,
+    look: &Look,
+) -> Result<(Looked, bool), PortError> {
     let read_at = world.clock.now();
-    let mut facts = observe::facts(&world.readers, tenant).await;
+    let mut facts = observe::facts_to_decide(&world.readers, tenant, &world.policy).await;
     let now = world.clock.now();
     let window = now - world.policy.guardrails.per;
-    let history = world.ledger.history(tenant.id, window).await?;
+    let before = world.ledger.cases(tenant.id).await?;
+    let mut history = world.ledger.history(tenant.id, window).await?;
+    history.unfinished = unfinished(&before);
     facts.taken_away = history.taken_away();
     let (policy, own_apps) = (&world.policy, world.own_apps.as_slice());
     let about = Circumstances { policy, tenant, history: &history, own_apps, now };
     let plan = plan(&facts, about);
     info!(tenant.name, signals = signals(look).count, "{plan}");
 
-    let before = world.ledger.cases(tenant.id).await?;
     let mut cases = after_look(&before, &plan, &facts, now);
     let mut told = OfLook::new(signals(look), (tenant, &facts), read_at, now);
     cases.iter_mut().for_each(|case| case.caused(&told.cause()));
     world.ledger.intend(&writes(&plan), &cases, now, now + OUTCOME_WITHIN).await?;
     let settled = act(world, &plan, &mut cases, &mut told).await?;
+    let quarantine = leads_to_quarantine(&plan, policy, |step| was_refused(&cases, step));
 
     let record = |case: &Case| told.record(world, case);
     let mut conclusion = conclusion(world, &before, cases, record);
@@ -127,7 +148,8 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
     world.ledger.conclude(conclusion).await?;
     reason::tell_of_misuse(world, tenant, look, &facts.gaps).await;
     let readable_later = facts.gaps.iter().any(crate::domain::facts::Gap::may_pass);
-    Ok(if settled && !readable_later { Looked::Settled } else { Looked::LookAgain })
+    let looked = if settled && !readable_later { Looked::Settled } else { Looked::LookAgain };
+    Ok((looked, quarantine))
 }
 
 /// What is left behind of the cases that changed.

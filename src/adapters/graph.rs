@@ -6,6 +6,7 @@ mod batch;
 mod client_certificate;
 mod credential;
 mod pace;
+mod quarantine;
 mod read;
 mod revoke;
 mod service_principal;

@@ -3,12 +3,14 @@
 use async_trait::async_trait;
 
 use crate::domain::case::Outcome;
+use crate::domain::conditional_access::quarantine::Quarantine;
 use crate::domain::grant::Grant;
 use crate::domain::id::{AssignmentId, PrincipalId, StepId, TenantId};
 use crate::domain::plan::{Step, StepState};
+use crate::domain::text;
 use crate::ports::{
-    DisableAccount, DisableApp, PortError, RemoveAppRole, RemoveEligibility, RemoveGroupMember,
-    RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions,
+    DisableAccount, DisableApp, PortError, QuarantinePartner, RemoveAppRole, RemoveEligibility,
+    RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions,
 };
 
 /// Describes every write instead of making it.
@@ -99,5 +101,20 @@ impl DisableAccount for Recorder {
 impl DisableApp for Recorder {
     async fn disable_app(&self, _: TenantId, id: &PrincipalId) -> Result<Outcome, PortError> {
         Ok(described(&format!("PATCH /v1.0/servicePrincipals/{id} with accountEnabled false")))
+    }
+}
+
+#[async_trait]
+impl QuarantinePartner for Recorder {
+    async fn quarantine(&self, _: TenantId, made: &Quarantine) -> Result<Outcome, PortError> {
+        let (name, state, left) = (made.name(), made.state(), made.leaves_out.len());
+        let left = if left == 0 {
+            String::new()
+        } else {
+            format!(", leaving out {}", text::count(left, "protected account"))
+        };
+        Ok(described(&format!(
+            "POST /v1.0/identity/conditionalAccess/policies of “{name}” with state {state}{left}"
+        )))
     }
 }

@@ -11,7 +11,7 @@ use super::facts::{Facts, GapCause};
 use super::finding::{Finding, FindingName, Severity};
 use super::grant::Grant;
 use super::id::{Sha256Hex, SinkName, StepId, TenantId};
-use super::plan::{Plan, PlannedCase, Remediation, Step, StepState, Target, Verdict};
+use super::plan::{Plan, PlannedCase, Remediation, Step, StepState, Target, Unfinished, Verdict};
 use super::policy::Mode;
 use super::record::Cause;
 use super::roster::AffectedPartner;
@@ -100,7 +100,7 @@ pub struct StepRow {
     pub verified_at: Option<Timestamp>,
     /// How a person does the same.
     pub by_hand: String,
-    /// Whether this access had been taken away before and came back.
+    /// Whether the same was done before and did not last.
     pub reappeared: bool,
     /// Whether what keeps it from being carried out stays until a person mends it: a sign-in that is
     /// refused.
@@ -340,6 +340,24 @@ pub fn after_look(before: &[Case], plan: &Plan, facts: &Facts, now: Timestamp) -
     cases
 }
 
+/// What was begun to be done to principals and is not known to be done: a look that does not find
+/// any more what asked for it ends it all the same.
+pub fn unfinished(cases: &[Case]) -> Vec<Unfinished> {
+    let of = |case: &Case, row: &Row| {
+        let step = row.step.as_ref().filter(|step| step.state == StepState::Intended)?;
+        let target = step.target.clone().filter(|it| matches!(it, Target::Principal { .. }))?;
+        let (partner, remediation) = (case.partner.clone(), step.remediation);
+        row.open.then_some(Unfinished { partner, remediation, target })
+    };
+    cases.iter().flat_map(|case| case.rows.iter().filter_map(|row| of(case, row))).collect()
+}
+
+/// Whether Graph refused a step, by the cases after it.
+pub fn was_refused(cases: &[Case], step: &Step) -> bool {
+    let steps = cases.iter().flat_map(|case| &case.rows).filter_map(|row| row.step.as_ref());
+    steps.filter(|row| row.id == step.id).any(|row| row.state == StepState::Refused)
+}
+
 fn intended(step: &Step) -> Outcome {
     let begun =
         Outcome { state: StepState::Intended, detail: None, request_id: None, acted_at: None };
@@ -361,9 +379,18 @@ impl Row {
     fn why_closed(&self, facts: &Facts) -> Option<Closing> {
         let unread = |part| facts.gaps.iter().any(|gap| gap.part == part);
         // A step about no grant that is not asked for any more: what it answered is judged in rows
-        // of its own.
+        // of its own. What was done and is not proven is not over.
         if self.findings.is_empty() {
-            return facts.is_complete().then_some(Closing::Unasked);
+            let unproven = self.step.as_ref().is_some_and(|step| {
+                matches!(
+                    step.state,
+                    StepState::Revoked | StepState::Reappeared | StepState::Unverified
+                )
+            });
+            return match &self.step {
+                Some(step) if step.is_seen_done(facts) => Some(Closing::Gone),
+                _ => (facts.is_complete() && !unproven).then_some(Closing::Unasked),
+            };
         }
         let grant = self.findings.first().and_then(|finding| finding.grant.as_ref());
         let unreadable =
@@ -414,8 +441,21 @@ impl Row {
             new.detail = new.detail.take().or(old.detail);
             new.request_id = old.request_id;
             new.acted_at = old.acted_at;
+            if new.state == StepState::Verified {
+                new.verified_at = old.verified_at;
+            }
             new.stuck = old.stuck && new.state == old.state;
         }
+    }
+}
+
+impl StepRow {
+    /// Whether a look shows that a guest was disabled.
+    fn is_seen_done(&self, facts: &Facts) -> bool {
+        let Some(Target::Principal { principal, .. }) = &self.target else { return false };
+        let guest = facts.guests.get(principal);
+        self.remediation == Remediation::DisableGuest
+            && guest.is_some_and(|guest| guest.account_enabled == Some(false))
     }
 }
 
@@ -437,7 +477,9 @@ fn rows(
     for step in steps {
         let key = step.key();
         let (findings, step_row) = (Vec::new(), Some(step_row(step, outcome(step))));
-        let row = Row { key: key.clone(), findings, step: None, open: true, quiet: false };
+        // What is in force already keeps no case open by itself.
+        let open = step.verdict != Verdict::Already(StepState::Verified);
+        let row = Row { key: key.clone(), findings, step: None, open, quiet: false };
         let row = rows.entry(key).or_insert(row);
         (row.step, row.quiet) = (step_row, false);
     }

@@ -6,6 +6,8 @@ mod remediation;
 mod target;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_quarantine;
 mod wanted;
 mod words;
 
@@ -18,12 +20,13 @@ use self::guard::Guard;
 use self::wanted::wanted;
 
 use super::approval::{Asked, Proposal, ProposalChange};
+use super::conditional_access::quarantine::Quarantine;
 use super::facts::Facts;
 use super::finding::{Finding, FindingName, findings};
 use super::grant::Grant;
 use super::id::{Sha256Hex, SinkName, StepId, TenantId};
 use super::policy::{Do, Mode, Policy};
-use super::roster::{AffectedPartner, Tenant};
+use super::roster::{AffectedPartner, Side, Tenant};
 
 pub use self::remediation::Remediation;
 pub use self::target::Target;
@@ -107,6 +110,13 @@ pub struct Step {
     pub answers: Vec<Sha256Hex>,
     /// Whether to do it.
     pub verdict: Verdict,
+    /// The policy that is to be made, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Box<Quarantine>>,
+    /// When it was decided, where what it brings about shows a moment: sessions are to have ended
+    /// since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// The approval by which it is carried out, where a person was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<String>,
@@ -179,6 +189,20 @@ pub struct History {
     pub revocations: u32,
     /// The last that people were asked about each partner, by [`AffectedPartner::key`].
     pub proposals: BTreeMap<String, Proposal>,
+    /// What accompanied steps that are done, was begun, and is not known to be done: the grants that
+    /// asked for it may be gone.
+    pub unfinished: Vec<Unfinished>,
+}
+
+/// A step about a principal whose call had no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The partner it is about.
+    pub partner: AffectedPartner,
+    /// What is to be done.
+    pub remediation: Remediation,
+    /// What it is to be done to.
+    pub target: Target,
 }
 
 impl History {
@@ -226,14 +250,20 @@ pub fn plan(facts: &Facts, about: Circumstances<'_>) -> Plan {
             partners.entry(finding.partner.clone()).or_default().push(finding);
         }
     }
+    for Unfinished { partner, .. } in &about.history.unfinished {
+        if !partners.keys().any(|known| known.id == partner.id) {
+            partners.insert(partner.clone(), Vec::new());
+        }
+    }
     let mut guard = Guard::new(facts, about);
     let cases = partners.into_iter().map(|(partner, findings)| {
-        let steps = wanted(&findings, about).into_iter().map(|it| guard.step(it)).collect();
+        let wanted = wanted(&partner, &findings, facts, about);
+        let steps = wanted.into_iter().map(|it| guard.step(it)).collect();
         let sinks = sinks(policy, &findings);
         let act = |finding: &&Finding| policy.response(finding.finding, finding.severity).act;
         let recorded = findings.iter().filter(|finding| act(finding) < Do::Ticket);
         let recorded = recorded.map(Finding::key).collect();
-        let left = left(policy, &findings);
+        let left = left(policy, tenant.side, &findings);
         let asks_nothing = PlannedCase::nothing(partner);
         let mut case = PlannedCase { findings, steps, sinks, recorded, left, ..asks_nothing };
         asked::settle(&mut case, facts, about, &mut guard);
@@ -257,12 +287,31 @@ fn sinks(policy: &Policy, findings: &[Finding]) -> BTreeSet<SinkName> {
         .collect()
 }
 
-fn left(policy: &Policy, findings: &[Finding]) -> BTreeSet<FindingName> {
+fn left(policy: &Policy, side: Side, findings: &[Finding]) -> BTreeSet<FindingName> {
     let left = findings.iter().filter(|finding| {
         let act = policy.response(finding.finding, finding.severity).act;
-        finding.grant.is_none() && finding.certain && act > Do::Ticket
+        let is_quarantined = act == Do::Quarantine && side == Side::Customer;
+        finding.grant.is_none() && finding.certain && act > Do::Ticket && !is_quarantined
     });
     left.map(|finding| finding.finding).collect()
+}
+
+/// Whether a look that met these refusals leads to a quarantine that its plan did not have yet.
+/// `refused` says of a step how it ended.
+pub fn leads_to_quarantine(plan: &Plan, policy: &Policy, refused: impl Fn(&Step) -> bool) -> bool {
+    let quarantined = |case: &PlannedCase| {
+        case.steps.iter().any(|step| step.remediation == Remediation::Quarantine)
+    };
+    let asks = |case: &PlannedCase, step: &Step| {
+        let because = case.findings.iter().filter(|found| {
+            step.because.contains(&found.finding)
+                && found.grant.as_ref().map(Grant::key) == step.grant().map(Grant::key)
+        });
+        let mut responses = because.map(|found| policy.response(found.finding, found.severity));
+        step.grant().is_some() && responses.any(|it| it.quarantine_if_refused) && refused(step)
+    };
+    let mut cases = plan.cases.iter().filter(|case| !quarantined(case));
+    cases.any(|case| case.steps.iter().any(|step| asks(case, step)))
 }
 
 impl StepState {

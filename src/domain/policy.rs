@@ -132,6 +132,36 @@ pub struct Response {
     pub act: Do,
     /// Whom to tell, where the policy says so.
     pub ticket: Option<SinkName>,
+    /// What is done too, to whom a grant is taken from.
+    pub also: BTreeSet<Also>,
+    /// Whether the partner is blocked by conditional access where Microsoft refuses to take a grant
+    /// away.
+    pub quarantine_if_refused: bool,
+}
+
+/// What is done beside taking a grant away, to whom it is taken from.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Also {
+    /// A guest has to sign in anew, everywhere.
+    RevokeSessions,
+    /// A guest may not sign in any more.
+    DisableGuest,
+    /// An application of the partner's may not sign in any more.
+    DisableApp,
+}
+
+impl Also {
+    /// The name as policies write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RevokeSessions => "revoke-sessions",
+            Self::DisableGuest => "disable-guest",
+            Self::DisableApp => "disable-app",
+        }
+    }
 }
 
 /// Roles that may be held, and until when.
@@ -264,6 +294,8 @@ impl Policy {
         self.respond.get(&finding).cloned().unwrap_or(Response {
             act: if severity >= Severity::High { Do::Ticket } else { Do::Record },
             ticket: None,
+            also: BTreeSet::new(),
+            quarantine_if_refused: false,
         })
     }
 
@@ -280,6 +312,12 @@ impl Policy {
             Mode::Approve => self.respond.values().any(|it| it.act >= Do::Approve),
             Mode::Enforce => self.respond.values().any(asks),
         }
+    }
+
+    /// Whether it may come to a quarantine, by any of its responses.
+    pub fn speaks_of_quarantine(&self) -> bool {
+        let mut responses = self.respond.values();
+        responses.any(|it| it.act == Do::Quarantine || it.quarantine_if_refused)
     }
 
     /// The sink for a response that names none: the first of the file.

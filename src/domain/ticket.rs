@@ -9,7 +9,7 @@ use super::approval::{Answer, Asked, Standing};
 use super::case::{Case, Row, StepRow};
 use super::finding::{Finding, FindingName, Rule, Severity};
 use super::id::{Sha256Hex, SinkName};
-use super::plan::StepState;
+use super::plan::{Remediation, StepState};
 use super::policy::Mode;
 use super::roster::Side;
 use super::text;
@@ -280,13 +280,17 @@ fn title(case: &Case) -> String {
             holds(&format!("{role} and {more}"))
         }
     };
-    let lead = if states().any(|step| step.state == StepState::Refused) {
+    let of_access = |state| states().any(|step| step.state == state && step.target.is_none());
+    let any = |state| states().any(|step| step.state == state);
+    let lead = if of_access(StepState::Refused) {
         "Microsoft refused to remove access: "
-    } else if states().any(|step| step.state == StepState::Reappeared) {
+    } else if of_access(StepState::Reappeared) {
         "Removed access is still there: "
+    } else if any(StepState::Refused) || any(StepState::Reappeared) {
+        "Not all could be done: "
     } else if states().any(|step| step.state == StepState::Unverified) {
         "Not known whether access is gone: "
-    } else if states().any(|step| step.reappeared) {
+    } else if states().any(|step| step.reappeared && step.target.is_none()) {
         "Removed access came back: "
     } else if !case.is_open() {
         "Resolved: "
@@ -368,8 +372,8 @@ fn body(case: &Case, link: Option<&str>) -> String {
     if found > ROWS_MAX {
         let _ = writeln!(body, "- and {} more", found - ROWS_MAX);
     }
-    let steps: Vec<(bool, &StepRow)> =
-        rows.iter().filter_map(|row| Some((row.open, row.step.as_ref()?))).collect();
+    let steps: Vec<(&Row, &StepRow)> =
+        rows.iter().filter_map(|row| Some((*row, row.step.as_ref()?))).collect();
     body.push_str("\nWhat was done\n");
     if steps.is_empty() {
         body.push_str(if !case.left.is_empty() {
@@ -380,13 +384,9 @@ fn body(case: &Case, link: Option<&str>) -> String {
             "- Nothing was changed by Partner Warden; what was found no longer stands.\n"
         });
     }
-    for (open, step) in steps.into_iter().take(ROWS_MAX) {
-        if !open && step.state != StepState::Verified {
-            let _ = writeln!(
-                body,
-                "- Left as it is, since the policy allows it now: {}.",
-                step.summary
-            );
+    for (row, step) in steps.into_iter().take(ROWS_MAX) {
+        if let Some(told) = told_over(row, step) {
+            let _ = writeln!(body, "- {told}");
             continue;
         }
         let _ = writeln!(body, "- {}", told(step, case.mode));
@@ -412,6 +412,34 @@ fn body(case: &Case, link: Option<&str>) -> String {
     body
 }
 
+/// What is told of a step that is over without a proof; nothing for any other.
+fn told_over(row: &Row, step: &StepRow) -> Option<String> {
+    let summary = &step.summary;
+    if row.open || step.state == StepState::Verified {
+        return None;
+    }
+    if !row.findings.is_empty() {
+        return Some(format!("Left as it is, since the policy allows it now: {summary}."));
+    }
+    let detail = step.detail.as_deref().map_or_else(String::new, |detail| format!(": {detail}"));
+    Some(match step.state {
+        StepState::Described | StepState::AwaitingApproval | StepState::Held => {
+            format!("Not done, and nothing asks for it any more: {summary}.")
+        }
+        StepState::Refused => format!(
+            "Refused by Microsoft Graph, and nothing asks for it any more: {summary}{detail}."
+        ),
+        StepState::Intended => format!(
+            "Begun, outcome not known, and nothing asks for it any more: {summary}{detail}."
+        ),
+        StepState::Revoked
+        | StepState::Verified
+        | StepState::Reappeared
+        | StepState::Unverified
+        | StepState::Restored => return None,
+    })
+}
+
 fn needs_a_hand(step: &StepRow) -> bool {
     match step.state {
         StepState::Described
@@ -428,7 +456,19 @@ fn needs_a_hand(step: &StepRow) -> bool {
 fn told(step: &StepRow, mode: Mode) -> String {
     let summary = &step.summary;
     let detail = step.detail.as_deref().map_or_else(String::new, |detail| format!(": {detail}"));
-    let again = if step.reappeared { " It had been taken away before and came back." } else { "" };
+    // What is done to a principal or a partner is so, or is not; access is gone, or is there.
+    let is_access = step.target.is_none();
+    let again = match (step.reappeared, is_access) {
+        (false, _) => "",
+        (true, true) => " It had been taken away before and came back.",
+        (true, false) => " It had been done before.",
+    };
+    let lasts = if step.remediation == Remediation::Quarantine {
+        " It stays until somebody deletes the policy or has it restored. Whether it holds for the \
+         old kind of delegated administration (DAP) too, Microsoft does not say."
+    } else {
+        ""
+    };
     match step.state {
         StepState::Described => {
             format!("Would {summary}, but mode {mode} changes nothing{detail}.{again}")
@@ -444,6 +484,18 @@ fn told(step: &StepRow, mode: Mode) -> String {
         StepState::Held => format!("Held back: {summary}{detail}.{again}"),
         StepState::Intended => {
             format!("Begun, outcome not known yet: {summary}{detail}; it is tried again.{again}")
+        }
+        StepState::Revoked if !is_access => {
+            format!("Done: {summary}{detail}. Not yet seen to be so; it is read again.{again}")
+        }
+        StepState::Verified if !is_access && step.acted_at.is_some() => {
+            format!("Done: {summary}{detail}. Read again and seen to be so.{lasts}{again}")
+        }
+        StepState::Verified if !is_access => {
+            format!("Seen to be so already: {summary}.{lasts}{again}")
+        }
+        StepState::Reappeared if !is_access => {
+            format!("Done, yet seen not to be so: {summary}{detail}.{again}")
         }
         StepState::Revoked => {
             format!("Done: {summary}. Not yet seen to be gone; it is read again.{again}")

@@ -7,13 +7,14 @@ use tracing::{info, warn};
 use super::World;
 use super::record::OfLook;
 use crate::domain::case::{Case, Outcome};
-use crate::domain::grant::{Grant, Held};
+use crate::domain::grant::{Grant, Held, PrincipalKind, Within};
 use crate::domain::id::TenantId;
 use crate::domain::plan::{Plan, Remediation, Step, StepState, Target, Verdict};
 use crate::domain::policy::Mode;
 use crate::ports::{
-    DisableAccount, DisableApp, Failure, PortError, RemoveAppRole, RemoveEligibility,
-    RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions, chain,
+    DisableAccount, DisableApp, Failure, PortError, QuarantinePartner, RemoveAppRole,
+    RemoveEligibility, RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment,
+    RevokeSessions, chain,
 };
 use crate::telemetry::metric;
 
@@ -36,6 +37,8 @@ pub struct Writers {
     pub accounts: Arc<dyn DisableAccount>,
     /// Disables applications.
     pub apps: Arc<dyn DisableApp>,
+    /// Keeps partners out by conditional access.
+    pub quarantine: Arc<dyn QuarantinePartner>,
 }
 
 impl Writers {
@@ -50,6 +53,7 @@ impl Writers {
             + RevokeSessions
             + DisableAccount
             + DisableApp
+            + QuarantinePartner
             + 'static,
     {
         Self {
@@ -61,6 +65,7 @@ impl Writers {
             sessions: one.clone(),
             accounts: one.clone(),
             apps: one.clone(),
+            quarantine: one.clone(),
         }
     }
 
@@ -77,6 +82,10 @@ impl Writers {
             (Target::Principal { principal, .. }, Remediation::DisableApp) => {
                 self.apps.disable_app(tenant, principal).await
             }
+            (Target::Partner, Remediation::Quarantine) => match &step.quarantine {
+                Some(quarantine) => self.quarantine.quarantine(tenant, quarantine).await,
+                None => Ok(unknown()),
+            },
             _ => Ok(unknown()),
         }
     }
@@ -88,21 +97,63 @@ impl Writers {
         grant: &Grant,
     ) -> Result<Outcome, PortError> {
         match &grant.held {
-            Held::Assignment { assignment } => self.roles.revoke(step, tenant, assignment).await,
+            Held::Assignment { assignment, scheduled } => {
+                let outcome = self.roles.revoke(step, tenant, assignment).await?;
+                // A partner's own groups are nothing that Privileged Identity Management knows.
+                let its = *scheduled && grant.kind != PrincipalKind::ForeignGroup;
+                if outcome.state != StepState::Refused || !its {
+                    return Ok(outcome);
+                }
+                let other = self.scheduled.remove_scheduled(&step.id, tenant, grant).await?;
+                Ok(either(outcome, other))
+            }
             Held::Eligible { .. } => {
                 self.eligibility.remove_eligibility(&step.id, tenant, grant).await
             }
             Held::Scheduled { .. } => {
                 self.scheduled.remove_scheduled(&step.id, tenant, grant).await
             }
-            Held::ThroughGroup { group, .. } => {
-                self.members.remove_member(tenant, group, &grant.principal).await
+            Held::ThroughGroup { within, .. } => {
+                let mut all: Option<Outcome> = None;
+                for Within { group, .. } in within {
+                    let next = self.members.remove_member(tenant, group, &grant.principal).await?;
+                    if next.state == StepState::Refused {
+                        return Ok(next);
+                    }
+                    all = Some(all.map_or(next.clone(), |before| both(before, next)));
+                }
+                Ok(all.unwrap_or_else(unknown))
             }
             Held::AppRole { app_role } => {
                 self.app_roles.remove_app_role(tenant, &grant.principal, app_role).await
             }
         }
     }
+}
+
+/// How a refused deletion and the request to Privileged Identity Management in its stead ended.
+fn either(deletion: Outcome, request: Outcome) -> Outcome {
+    match (request.state, request.detail) {
+        (StepState::Revoked, None) => Outcome { detail: None, ..request },
+        (StepState::Refused, Some(said)) => {
+            let before = deletion.detail.unwrap_or_default();
+            let detail = Some(format!("{before}; and as a schedule: {said}"));
+            Outcome { detail, ..deletion }
+        }
+        // What the deletion was refused for is there, so that it is none of what was not found.
+        _ => deletion,
+    }
+}
+
+/// How two calls of one step ended, neither of which was refused.
+fn both(before: Outcome, next: Outcome) -> Outcome {
+    let detail = match (before.detail, next.detail) {
+        (Some(before), Some(next)) if before != next => Some(format!("{before}, then {next}")),
+        (Some(same), Some(_)) => Some(same),
+        // One of the two was there and is taken away.
+        _ => None,
+    };
+    Outcome { detail, ..next }
 }
 
 /// A step that no version of this program plans.

@@ -37,6 +37,8 @@ pub async fn verify(
             Seen::There | Seen::Unread => again(world, due, seen, now),
         };
         let (name, step) = (&due.step.partner.name, due.step.summary());
+        let is_access = due.step.grant().is_some();
+        let so = if is_access { "gone" } else { "so" };
         metric::verified(proof);
         match proof {
             Proof::Gone => {
@@ -46,17 +48,26 @@ pub async fn verify(
                 for case in &mut cases {
                     case.verified(&due.step.id, now);
                 }
-                info!(partner.name = name, "seen to be gone: {step}");
+                info!(partner.name = name, "seen to be {so}: {step}");
             }
-            Proof::Again(at) => info!(partner.name = name, %at, "not seen to be gone yet: {step}"),
+            Proof::Again(at) => info!(partner.name = name, %at, "not seen to be {so} yet: {step}"),
             Proof::NotDone => {
                 warn!(partner.name = name, "never taken by Graph, begun anew when found: {step}");
             }
             Proof::StillThere | Proof::Unread => {
-                let (state, detail) = if proof == Proof::StillThere {
-                    (StepState::Reappeared, "it was read again to the last and is still there")
-                } else {
-                    (StepState::Unverified, "it could not be read again whether it is gone")
+                let (state, detail) = match (proof, is_access) {
+                    (Proof::StillThere, true) => {
+                        (StepState::Reappeared, "it was read again to the last and is still there")
+                    }
+                    (Proof::StillThere, false) => {
+                        (StepState::Reappeared, "it was read again to the last and is not so")
+                    }
+                    (_, true) => {
+                        (StepState::Unverified, "it could not be read again whether it is gone")
+                    }
+                    (_, false) => {
+                        (StepState::Unverified, "it could not be read again whether it is so")
+                    }
                 };
                 for case in &mut cases {
                     case.not_proven(&due.step.id, state, detail);

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::PortError;
 use crate::domain::case::Outcome;
+use crate::domain::conditional_access::quarantine::Quarantine;
 use crate::domain::grant::Grant;
 use crate::domain::id::{AssignmentId, PrincipalId, StepId, TenantId};
 use crate::domain::plan::Step;
@@ -100,4 +101,16 @@ pub trait DisableAccount: Send + Sync {
 pub trait DisableApp: Send + Sync {
     /// Disables a service principal.
     async fn disable_app(&self, tenant: TenantId, app: &PrincipalId) -> Result<Outcome, PortError>;
+}
+
+/// `Policy.ReadWrite.ConditionalAccess` and `Policy.Read.All`: keep a partner's people out.
+#[async_trait]
+pub trait QuarantinePartner: Send + Sync {
+    /// Sees to it that the policy is there as it is to be, once: one that bears its tag already is
+    /// put right, and none is made beside it.
+    async fn quarantine(
+        &self,
+        tenant: TenantId,
+        quarantine: &Quarantine,
+    ) -> Result<Outcome, PortError>;
 }

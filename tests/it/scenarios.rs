@@ -11,6 +11,7 @@ mod approve;
 mod sign_in;
 mod content;
 mod own;
+mod quarantine;
 mod tickets;
 mod unreadable;
 mod untouched;

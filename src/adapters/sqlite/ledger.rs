@@ -189,7 +189,8 @@ pub(super) fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Re
         |row| row.get(0),
     )?;
     let steps = rows.collect::<rusqlite::Result<_>>()?;
-    Ok(History { steps, revocations, proposals: proposals::last(db, tenant)? })
+    let proposals = proposals::last(db, tenant)?;
+    Ok(History { steps, revocations, proposals, ..History::default() })
 }
 
 fn put_case(db: &Connection, case: &Case) -> rusqlite::Result<()> {

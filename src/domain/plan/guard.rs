@@ -1,17 +1,29 @@
 //! What holds a step back, and what was done about it before.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 
-use super::wanted::Wanted;
+use super::wanted::{Known, Wanted};
 use super::{Circumstances, History, PastStep, Remediation, Step, StepState, Target, Verdict};
 use crate::domain::facts::{Facts, Part};
-use crate::domain::grant::{PrincipalKind, keeps_a_global_administrator};
+use crate::domain::grant::{Held, KeptBy, PrincipalKind, Within, keeps_a_global_administrator};
 use crate::domain::id::{PartnerId, Sha256Hex, StepId};
 use crate::domain::policy::{Do, Mode};
 use crate::domain::role;
 
 /// What this version carries out; all else is held back.
-const CARRIED_OUT: &[Remediation] = &[Remediation::RevokeRoleAssignment];
+const CARRIED_OUT: &[Remediation] = &[
+    Remediation::RevokeRoleAssignment,
+    Remediation::RemoveEligibility,
+    Remediation::RemoveScheduledAssignment,
+    Remediation::RemoveGroupMember,
+    Remediation::RemoveAppRole,
+    Remediation::RevokeSessions,
+    Remediation::DisableGuest,
+    Remediation::DisableApp,
+    Remediation::Quarantine,
+];
 
 /// What Microsoft refused for a partner's group is tried again after this time: the permission may
 /// have been missing.
@@ -26,6 +38,16 @@ pub(super) struct Guard<'a> {
     keeps_global_administrator: bool,
     knows_own_administrators: bool,
     revocations: u32,
+    /// What was decided so far, by the keys of the steps.
+    decided: BTreeMap<Sha256Hex, Decided>,
+}
+
+/// What was decided about a step that others may go with.
+struct Decided {
+    episode: u32,
+    /// Whether nothing was done about it yet.
+    is_new: bool,
+    verdict: Verdict,
 }
 
 impl<'a> Guard<'a> {
@@ -38,6 +60,7 @@ impl<'a> Guard<'a> {
                 .iter()
                 .any(|gap| matches!(gap.part, Part::RoleAssignments | Part::Principals)),
             revocations: about.history.revocations + outcome_unknown(about.history),
+            decided: BTreeMap::new(),
         }
     }
 
@@ -45,7 +68,7 @@ impl<'a> Guard<'a> {
     pub(super) fn step(&mut self, wanted: Wanted) -> Step {
         let key = wanted.key();
         let past = self.about.history.steps.get(&key).copied();
-        let episode = wanted.episode.unwrap_or(match past {
+        let episode = self.episode_with(&wanted, past).or(wanted.episode).unwrap_or(match past {
             Some(PastStep {
                 episode, state: StepState::Verified | StepState::Restored, ..
             }) => episode + 1,
@@ -58,7 +81,10 @@ impl<'a> Guard<'a> {
         self.revocations = self.revocations.saturating_sub(begun);
         let verdict = self.verdict(&wanted, episode, past);
         self.revocations += begun.max(u32::from(verdict == Verdict::CarryOut));
-        let Wanted { partner, remediation, target, because, answers, .. } = wanted;
+        let (is_new, decided) = (past.is_none(), verdict.clone());
+        self.decided.insert(key.clone(), Decided { episode, is_new, verdict: decided });
+        let Wanted { partner, remediation, target, because, answers, quarantine, .. } = wanted;
+        let since = (remediation == Remediation::RevokeSessions).then_some(self.about.now);
         let id = self.step_id(&partner.key(), &key, remediation, episode);
         Step {
             id,
@@ -69,11 +95,47 @@ impl<'a> Guard<'a> {
             because,
             answers,
             verdict,
+            quarantine,
+            since,
             approval: None,
         }
     }
 
+    /// The episode of a step that goes with others: as late as theirs, and one of its own for each
+    /// time that anything is taken away anew.
+    fn episode_with(&self, wanted: &Wanted, past: Option<PastStep>) -> Option<u32> {
+        let others = || wanted.goes_with.iter().filter_map(|key| self.decided.get(key));
+        let latest = others().map(|other| other.episode).max()?;
+        Some(match past {
+            Some(past) if past.state != StepState::Intended && others().any(|it| it.is_new) => {
+                latest.max(past.episode + 1)
+            }
+            Some(past) => latest.max(past.episode),
+            None => latest,
+        })
+    }
+
+    /// Why a step that goes with others has to wait with all of them.
+    fn waits_with(&self, wanted: &Wanted) -> Option<Verdict> {
+        let others = || wanted.goes_with.iter().filter_map(|key| self.decided.get(key));
+        let mut held = None;
+        for other in others() {
+            match &other.verdict {
+                Verdict::CarryOut | Verdict::Already(_) => return None,
+                Verdict::AwaitApproval => held = Some(Verdict::AwaitApproval),
+                Verdict::Held(reason) => {
+                    let reason = format!("it goes with a step that is held back: {reason}");
+                    held = held.or(Some(Verdict::Held(reason)));
+                }
+            }
+        }
+        held
+    }
+
     fn verdict(&self, wanted: &Wanted, episode: u32, past: Option<PastStep>) -> Verdict {
+        if wanted.known == Known::Met {
+            return Verdict::Already(StepState::Verified);
+        }
         match past.map(|past| past.state) {
             Some(
                 state @ (StepState::Revoked
@@ -96,9 +158,10 @@ impl<'a> Guard<'a> {
             }
             _ => {}
         }
+        let held = self.holds_back(wanted, episode).map(Verdict::Held);
         let asks = wanted.act == Do::Approve || self.about.policy.mode == Mode::Approve;
-        match self.holds_back(wanted, episode) {
-            Some(reason) => Verdict::Held(reason),
+        match held.or_else(|| self.waits_with(wanted)) {
+            Some(verdict) => verdict,
             None if asks => Verdict::AwaitApproval,
             None => self.too_many().map_or(Verdict::CarryOut, Verdict::Held),
         }
@@ -152,9 +215,11 @@ impl<'a> Guard<'a> {
         if kind(&wanted.target) == Some(PrincipalKind::Unclassified) {
             Some("it is not known whose this principal is".to_owned())
         } else if !CARRIED_OUT.contains(&wanted.remediation) {
-            Some("only role assignments are taken away by this version; do it by hand".to_owned())
+            Some("this version has no call for it; do it by hand".to_owned())
         } else if partner.is_none_or(|id| id.tenant() == self.about.tenant.id) {
             Some("this principal is the tenant's own".to_owned())
+        } else if let Known::Unfit(why) = &wanted.known {
+            Some(why.clone())
         } else if self.is_own_app(&wanted.target) {
             Some("this is the application Partner Warden itself signs in with".to_owned())
         } else if self.is_protected(&wanted.target) {
@@ -173,7 +238,11 @@ impl<'a> Guard<'a> {
                  lock the tenant out; give the role to one of its own people first"
                     .to_owned(),
             )
-        } else if episode >= EPISODES_MAX {
+        } else if let Some(reason) = out_of_reach(&wanted.target) {
+            Some(reason)
+        } else if episode >= EPISODES_MAX && wanted.remediation == Remediation::Quarantine {
+            Some(format!("it was made {episode} times and was undone each time"))
+        } else if episode >= EPISODES_MAX && wanted.goes_with.is_empty() {
             Some(format!("it was taken away {episode} times and came back each time"))
         } else {
             None
@@ -199,13 +268,57 @@ impl<'a> Guard<'a> {
             Target::Partner | Target::Relationship { .. } => return false,
         };
         let protected = &self.about.policy.guardrails.protected;
+        let groups = match target {
+            Target::Grant(grant) => grant.held.within(),
+            Target::Principal { .. }
+            | Target::Partner
+            | Target::Relationship { .. }
+            | Target::AccessAssignment { .. } => &[],
+        };
+        let is = |group: &Within| protected.iter().any(|it| it.means(&group.group, None));
+        if groups.iter().any(is) {
+            return true;
+        }
         protected.iter().any(|account| account.means(principal, upn))
     }
 
     fn would_lock_out(&self, target: &Target) -> bool {
         let Target::Grant(grant) = target else { return false };
-        grant.role.template_id == Some(role::GLOBAL_ADMINISTRATOR)
+        let mut roles = std::iter::once(&grant.role).chain(grant.held.also());
+        roles.any(|role| role.template_id == Some(role::GLOBAL_ADMINISTRATOR))
             && !self.keeps_global_administrator
+    }
+}
+
+/// Why there is no call that would take a grant away, and what to do instead.
+fn out_of_reach(target: &Target) -> Option<String> {
+    let Target::Grant(grant) = target else { return None };
+    match &grant.held {
+        Held::Eligible { derived: true, .. } | Held::Scheduled { derived: true, .. } => Some(
+            "it is held by a group, or for a wider scope, that was not seen; take it away there"
+                .to_owned(),
+        ),
+        Held::ThroughGroup { within, group_name, .. } if within.is_empty() => Some(format!(
+            "it could not be read by which of the groups within {group_name} this principal is \
+             in it; do it by hand"
+        )),
+        Held::ThroughGroup { within, .. } => within.iter().find_map(|within| {
+            let name = &within.group_name;
+            Some(match within.kept_by? {
+                KeptBy::Rule => format!(
+                    "a rule says who is in {name} (dynamic membership), so nobody can be taken \
+                     out of it; change the rule or the account's properties"
+                ),
+                KeptBy::OnPremises => format!(
+                    "who is in {name} is kept by a directory on premises; take this principal \
+                     out of it there"
+                ),
+            })
+        }),
+        Held::Eligible { .. }
+        | Held::Scheduled { .. }
+        | Held::AppRole { .. }
+        | Held::Assignment { .. } => None,
     }
 }
 

@@ -18,7 +18,11 @@ impl Step {
             (Target::Principal { .. }, _) => {
                 format!("keep {} from signing in", self.named())
             }
-            (Target::Partner, _) => format!("block {partner}'s people by conditional access"),
+            (Target::Partner, _) => {
+                let only = self.quarantine.as_ref().is_some_and(|made| !made.in_force);
+                let only = if only { ", report-only" } else { "" };
+                format!("block {partner}'s people by conditional access{only}")
+            }
             (Target::Relationship { .. }, Remediation::DropGlobalAdministrator) => {
                 format!("take Global Administrator out of {} with {partner}", self.named())
             }
@@ -106,8 +110,28 @@ fn taken_away(grant: &Grant) -> String {
             format!("revoke {role} from {holder}{scope}")
         }
         Held::Eligible { .. } => format!("revoke eligibility for {role} from {holder}{scope}"),
-        Held::ThroughGroup { group_name, .. } => {
-            format!("take {holder} out of {group_name}, which holds {role}{scope}")
+        Held::ThroughGroup { group, group_name, within, also, eligible, .. } => {
+            let verb = if *eligible { "may activate" } else { "holds" };
+            let elsewhere: Vec<&str> = within
+                .iter()
+                .filter(|within| within.group != *group)
+                .map(|within| within.group_name.as_str())
+                .collect();
+            let direct = within.is_empty() || elsewhere.len() < within.len();
+            let own = direct.then_some(group_name.as_str());
+            let from: Vec<&str> = own.into_iter().chain(elsewhere).collect();
+            let link = match (direct, from.len()) {
+                (true, 1) => format!("which {verb} {role}{scope}"),
+                (false, 1) => format!("which is in {group_name}, which {verb} {role}{scope}"),
+                _ => format!("by which it is in {group_name}, which {verb} {role}{scope}"),
+            };
+            let also: Vec<&str> = also.iter().map(|role| role.name.as_str()).collect();
+            let also = if also.is_empty() {
+                String::new()
+            } else {
+                format!("; that takes {} away too", text::listed(&also))
+            };
+            format!("take {holder} out of {}, {link}{also}", text::listed(&from))
         }
         Held::AppRole { .. } => format!("revoke the permission {role} from {holder}"),
     }
@@ -135,11 +159,18 @@ fn taken_away_by_hand(grant: &Grant) -> String {
                  {role} > {tab}, and choose Remove beside {holder}."
             )
         }
-        Held::ThroughGroup { group_name, .. } => format!(
-            "Open https://entra.microsoft.com as Privileged Role Administrator, choose Groups \
-             > All groups > {group_name} > Members (and the groups among them), tick {holder}, \
-             choose Remove."
-        ),
+        Held::ThroughGroup { group, group_name, within, .. } => {
+            let names: Vec<&str> = within.iter().map(|it| it.group_name.as_str()).collect();
+            let where_to = match within.as_slice() {
+                [only] if only.group == *group => format!("{group_name} > Members"),
+                [] => format!("{group_name} > Members (and the groups among them)"),
+                _ => format!("{} > Members", text::listed(&names)),
+            };
+            format!(
+                "Open https://entra.microsoft.com as Privileged Role Administrator, choose Groups \
+                 > All groups > {where_to}, tick {holder}, choose Remove."
+            )
+        }
         Held::AppRole { .. } => format!(
             "Open https://entra.microsoft.com as Cloud Application Administrator, choose \
              Enterprise apps > {holder} > Permissions, choose {role}, then Revoke permission."

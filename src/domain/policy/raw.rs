@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::raw_tests::RawTest;
 use super::shape::{At, Entries, Text};
-use super::{Do, Mode};
+use super::{Also, Do, Mode};
 use crate::domain::approval::OnExpiry;
 use crate::domain::finding::FindingName;
 use crate::domain::roster::Side;
@@ -144,7 +144,7 @@ pub(super) struct RawRequire {
 
 /// What to do about a finding, and whom to tell.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(rename = "Response")]
 pub(super) struct RawResponse {
     /// What to do.
@@ -152,6 +152,20 @@ pub(super) struct RawResponse {
     /// Whom to tell: a name under `tickets`. Default: the first of them.
     #[schemars(example = &"security")]
     pub(super) ticket: Option<Text>,
+    /// What is done too, to the guest or the application from whom something is taken away.
+    #[serde(default)]
+    #[schemars(with = "Vec<Also>", example = ["revoke-sessions"])]
+    pub(super) also: Vec<At<Also>>,
+    /// What is done where Microsoft refuses to take it away. Default: a ticket says so.
+    pub(super) if_refused: Option<At<IfRefused>>,
+}
+
+/// What is done where Microsoft refuses to take something away.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum IfRefused {
+    /// The partner is blocked by conditional access.
+    Quarantine,
 }
 
 /// A role that a partner may hold until a moment, for a reason.

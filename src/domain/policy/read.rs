@@ -1,6 +1,6 @@
 //! The policy's text to its meaning, with every mistake placed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +13,7 @@ use super::shape::{At, Entries, Text};
 use super::spelling::{did_you_mean, list, nearest};
 use super::words::Day;
 use super::{
-    Checked, Do, Ending, Exception, Guardrails, Mode, Policy, Problem, Response, Sink,
+    Also, Checked, Do, Ending, Exception, Guardrails, Mode, Policy, Problem, Response, Sink,
     end_in_words, is_protected,
 };
 use crate::domain::approval::{Approvals, OnExpiry};
@@ -156,16 +156,15 @@ impl Reader {
                 self.empty_unless_torn(&name);
                 continue;
             };
+            if let Some(finding) = finding {
+                self.accompaniment(finding, &response);
+            }
             let names_a_sink = response.ticket.is_some();
             let ticket = response.ticket.and_then(|sink| self.sink_name(&sink, sinks));
             let Some(finding) = finding else { continue };
             let act = response.r#do.value;
-            if act == Do::Quarantine {
-                self.warn(
-                    response.r#do.at,
-                    "`quarantine` is not carried out by this version: it opens a ticket",
-                );
-            }
+            let also: BTreeSet<Also> = response.also.iter().map(|also| also.value).collect();
+            let quarantine_if_refused = response.if_refused.is_some();
             if !roster.tenants.is_empty()
                 && !roster.tenants.iter().any(|tenant| finding.is_raised_on(tenant.side))
             {
@@ -184,9 +183,50 @@ impl Reader {
                     ),
                 );
             }
-            responses.insert(finding, Response { act, ticket });
+            let response = Response { act, ticket, also, quarantine_if_refused };
+            responses.insert(finding, response);
         }
         responses
+    }
+
+    /// Says what of a response has no effect.
+    fn accompaniment(&mut self, finding: FindingName, response: &RawResponse) {
+        let act = response.r#do.value;
+        let takes_away = matches!(act, Do::Approve | Do::Revoke);
+        let on_customers = finding.is_raised_on(Side::Customer);
+        if act == Do::Quarantine && !on_customers {
+            self.warn(
+                response.r#do.at,
+                format!(
+                    "`quarantine` has no effect on `{finding}`: it blocks a partner's people in a \
+                     customer's tenant"
+                ),
+            );
+        }
+        if let Some(if_refused) = &response.if_refused
+            && !(takes_away && on_customers)
+        {
+            self.warn(
+                if_refused.at,
+                "`ifRefused` has no effect here: it goes with `revoke` or `approve`, in a \
+                 customer's tenant",
+            );
+        }
+        let mut seen = BTreeSet::new();
+        for also in &response.also {
+            let name = also.value.as_str();
+            if !seen.insert(also.value) {
+                self.warn(also.at, format!("`{name}` is named twice"));
+            } else if !(takes_away && on_customers) {
+                self.warn(
+                    also.at,
+                    format!(
+                        "`{name}` has no effect here: it goes with `revoke` or `approve`, in a \
+                         customer's tenant"
+                    ),
+                );
+            }
+        }
     }
 
     /// Says that a field is empty, unless its value is missing for another mistake.

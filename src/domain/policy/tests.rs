@@ -125,7 +125,6 @@ guardrails: {{protected: [SVC@woodgrove.example, eve@mail.contoso.example, own@w
             "10:66: `directory readers` is named twice",
             "11:32: GLOBAL ADMINISTRATOR is allowed to any partner that is not named: whoever \
              takes over that partner owns the whole tenant, and nothing here will say so",
-            "12:33: `quarantine` is not carried out by this version: it opens a ticket",
             "12:33: `quarantine` opens tickets, and `tickets` names nowhere for them to go: they \
              are only recorded",
             "12:46: `dap-active` is only found in a tenant with `side: partner`, and there is none",
@@ -213,6 +212,49 @@ fn people_are_asked_as_the_policy_says() {
 }
 
 #[test]
+fn what_goes_with_a_response_is_read_and_warned_of_where_it_has_no_effect() {
+    let sink = "tickets: {s: {kind: webhook, url: https://x.example}}\n";
+    let text = format!(
+        "{HEAD}respond:
+  privileged-role: {{do: revoke, also: [revoke-sessions, disable-app], ifRefused: quarantine}}
+  role-not-allowed: {{do: approve}}
+{sink}"
+    );
+    warned(&text, NOW, &[]);
+    let policy = parse(&text).policy;
+    let response = policy.response(FindingName::PrivilegedRole, Severity::Critical);
+    assert_eq!(response.also, [Also::RevokeSessions, Also::DisableApp].into());
+    assert!(response.quarantine_if_refused && policy.speaks_of_quarantine());
+    let other = policy.response(FindingName::RoleNotAllowed, Severity::High);
+    assert!(other.also.is_empty() && !other.quarantine_if_refused);
+    let quiet = text.replace(", ifRefused: quarantine", "");
+    assert!(!parse(&quiet).policy.speaks_of_quarantine());
+    assert!(parse(&quiet.replace("approve", "quarantine")).policy.speaks_of_quarantine());
+    warned(
+        &format!(
+            "{HEAD}respond:
+  privileged-role: {{do: quarantine, also: [disable-guest]}}
+  role-not-allowed: {{do: ticket, ifRefused: quarantine}}
+  guest-with-role: {{do: revoke, also: [disable-guest, disable-guest]}}
+  gdap-auto-extend: {{do: quarantine}}
+{sink}"
+        ),
+        NOW,
+        &[
+            "9:44: `disable-guest` has no effect here: it goes with `revoke` or `approve`, in a \
+             customer's tenant",
+            "10:45: `ifRefused` has no effect here: it goes with `revoke` or `approve`, in a \
+             customer's tenant",
+            "11:55: `disable-guest` is named twice",
+            "12:3: `gdap-auto-extend` is only found in a tenant with `side: partner`, and there is \
+             none",
+            "12:26: `quarantine` has no effect on `gdap-auto-extend`: it blocks a partner's people \
+             in a customer's tenant",
+        ],
+    );
+}
+
+#[test]
 fn what_ends_is_warned_of_once_it_is_past_and_not_before() {
     let text = format!(
         "{HEAD}        allow: {{roles: [Directory Readers], until: 2026-11-24}}
@@ -280,6 +322,8 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("respond: {privileged-role: }", &["8:11: `privileged-role` is empty; write its value"]),
     ("respond: {privileged-role: {do: ticket, ticket: securty}}\ntickets: {security: {kind: webhook, url: https://x.example}}", &["8:49: no ticket sink `securty` under `tickets`; did you mean `security`?"]),
     ("respond: {privileged-role: {do: record, ticket: me}}", &["8:49: no ticket sink `me` under `tickets`; it has: none"]),
+    ("respond: {privileged-role: {do: revoke, also: [revoke-session, disable], ifrefused: quarantine}}", &["8:48: `revoke-session` is not one of revoke-sessions, disable-guest, disable-app; did you mean `revoke-sessions`?", "8:64: `disable` is not one of revoke-sessions, disable-guest, disable-app; did you mean `disable-app`?", "8:74: unknown field `ifrefused`; did you mean `ifRefused`?"]),
+    ("respond: {privileged-role: {do: revoke, also: revoke-sessions, ifRefused: ticket}}", &["8:47: this must be a list, not `revoke-sessions`; write [revoke-sessions]", "8:75: `ticket` is not quarantine"]),
     // Exceptions.
     ("exceptions:\n  - {partner: Contoso Reselle, tenant: Woodgrov, role: Global Admin, until: soon, reason: \"\"}", &[
         "9:15: no partner `Contoso Reselle`; did you mean `Contoso Reseller`?",

@@ -49,7 +49,8 @@ fn step(number: usize) -> Step {
     let [mut step, _] = steps();
     step.id = StepId(Sha256Hex::of(&number.to_be_bytes()));
     if let Target::Grant(grant) = &mut step.target {
-        grant.held = Held::Assignment { assignment: AssignmentId(format!("no-{number}")) };
+        let assignment = AssignmentId(format!("no-{number}"));
+        grant.held = Held::Assignment { assignment, scheduled: false };
     }
     step
 }

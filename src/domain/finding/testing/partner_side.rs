@@ -3,7 +3,7 @@
 use super::{CONTOSO, WOODGROVE, id_of, noon};
 use crate::domain::facts::{
     AccessAssignment, AccessContainer, AccessDetails, Customer, DelegatedAdminRelationship,
-    DirectoryObject, Facts, Gap, GapCause, Named, Part, UnifiedRole,
+    DirectoryObject, Facts, Gap, GapCause, Group, Part, UnifiedRole,
 };
 use crate::domain::finding::{Finding, findings};
 use crate::domain::policy::Policy;
@@ -133,7 +133,7 @@ impl Msp {
 
     /// Knowing what a group of Contoso's is called.
     pub(crate) fn group(mut self, name: &str) -> Self {
-        let group = Named { display_name: Some(name.to_owned()) };
+        let group = Group::named(name);
         self.facts.objects.insert(id_of(name), DirectoryObject::Group(group));
         self
     }
