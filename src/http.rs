@@ -4,6 +4,7 @@
 
 mod answer;
 mod body;
+pub mod decisions;
 mod edge;
 mod partner_center;
 pub mod renewing;
@@ -27,6 +28,7 @@ use tracing::{error, info, warn};
 use url::Url;
 
 use self::answer::{busy, echo, json_response, refused, status_only};
+use self::decisions::Decisions;
 use self::replays::Replays;
 use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
@@ -77,6 +79,8 @@ pub struct Front {
     pub certificates: Arc<dyn SenderCertificates>,
     /// Where signals go.
     pub enqueue: Arc<dyn Enqueue>,
+    /// What people are asked, and how they are known.
+    pub decisions: Decisions,
     /// The messages that were taken in of late.
     pub replays: Arc<Mutex<Replays>>,
 }
@@ -91,6 +95,8 @@ pub fn router(front: Front) -> Router {
         .route("/hooks/o365", post(hooks_o365))
         .route("/hooks/event-grid", post(hooks_event_grid).options(event_grid_handshake))
         .route("/hooks/partner-center", post(partner_center::receive))
+        .route(decisions::SIGNED_IN, post(decisions::signed_in))
+        .route("/decisions/{token}", get(decisions::show).post(decisions::decide))
         .route("/health", get(health))
         .layer(edge)
         .with_state(front)

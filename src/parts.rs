@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use rustls_pki_types::TrustAnchor;
+use url::Url;
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::graph::{AuditLogs, Credential, Graph, Identity};
@@ -16,13 +17,15 @@ use crate::adapters::recorder::Recorder;
 use crate::adapters::webhook::Webhooks;
 use crate::config::{Config, Settings};
 use crate::domain::policy::{Mode, Sink};
+use crate::domain::secret::Secret;
 use crate::http::Front;
+use crate::http::decisions::{Decisions, SignIn};
 use crate::http::replays::Replays;
 use crate::pipeline::deliver::Desk;
 use crate::pipeline::observe::Readers;
 use crate::pipeline::{READ_AGAIN, World, Writers};
 use crate::ports::{
-    Enqueue, Ledger, Marks, Outbox, PruneRecords, ReadDelegatedAccess, ReadHeard,
+    Decide, Enqueue, Ledger, Marks, Outbox, PruneRecords, ReadDelegatedAccess, ReadHeard,
     SenderCertificates, SigningKeys,
 };
 use crate::sweep::{Gates, LastKnown, Subscribing, Sweep, Times};
@@ -140,8 +143,13 @@ fn hurried() -> Patience {
     }
 }
 
-/// What the router needs, with signals going to `enqueue`.
-pub fn front(config: &Config, lasting: &Lasting, enqueue: Arc<dyn Enqueue>) -> Front {
+/// What the router needs, with signals going to `enqueue`, and `decide` to know what people are asked.
+pub fn front(
+    config: &Config,
+    lasting: &Lasting,
+    enqueue: Arc<dyn Enqueue>,
+    decide: Arc<dyn Decide>,
+) -> Front {
     let audit = config.secrets.rotated("auditWebhookSecret");
     let settings = &config.settings;
     Front {
@@ -161,6 +169,15 @@ pub fn front(config: &Config, lasting: &Lasting, enqueue: Arc<dyn Enqueue>) -> F
         certificate_origins: settings.partner_center_origins.clone(),
         certificates: lasting.certificates(&config.partner_center_roots),
         enqueue,
+        decisions: Decisions {
+            keys: config.secrets.rotated("decisionKey"),
+            decide,
+            public_url: settings.public_url.clone(),
+            sign_in: settings
+                .approvers
+                .clone()
+                .map(|roles| SignIn { client_id: settings.client_id.clone(), roles }),
+        },
         replays: Arc::clone(&lasting.replays),
     }
 }
@@ -231,8 +248,8 @@ pub fn sweep(
     }
 }
 
-/// The world of the pipeline, with `ledger` for its memory. The writer that reaches Graph is made
-/// in `enforce` only.
+/// The world of the pipeline, with `ledger` for its memory. In `observe` the writer that reaches
+/// Graph is not made.
 ///
 /// # Errors
 /// [`PartsError::NoCredential`].
@@ -245,9 +262,11 @@ pub fn world(
 ) -> Result<World, PartsError> {
     let graph = Arc::new(graph);
     let writers = match (config.policy.mode, &config.write_credential) {
-        (Mode::Enforce, Some(writer)) => Writers::all(&Arc::new(graph.revoker_as(writer.clone()))),
-        (Mode::Enforce, None) => Writers::all(&Arc::new(graph.revoker())),
-        (Mode::Observe | Mode::Approve, _) => Writers::all(&Arc::new(Recorder)),
+        (Mode::Observe, _) => Writers::all(&Arc::new(Recorder)),
+        (Mode::Approve | Mode::Enforce, Some(writer)) => {
+            Writers::all(&Arc::new(graph.revoker_as(writer.clone())))
+        }
+        (Mode::Approve | Mode::Enforce, None) => Writers::all(&Arc::new(graph.revoker())),
     };
     let delegated_access = delegated_access(config, http)?;
     Ok(World {
@@ -260,7 +279,13 @@ pub fn world(
         policy: config.policy.clone(),
         own_apps: config.settings.own_apps(),
         read_again: timing.read_again.clone(),
+        decisions: decisions(config),
     })
+}
+
+/// Where people decide, and the key by which links are known; nothing where they cannot be sent one.
+pub(crate) fn decisions(config: &Config) -> Option<(Url, Secret)> {
+    config.settings.public_url.clone().zip(config.secrets.secret("decisionKey").cloned())
 }
 
 /// What asks Partner Center about customers, where that is configured.
@@ -326,12 +351,24 @@ mod tests {
 
     use super::*;
     use crate::config::{Part, Secrets};
+    use crate::domain::approval::{Proposal, ProposalId};
     use crate::domain::id::Sha256Hex;
     use crate::domain::signal::Signal;
     use crate::ports::PortError;
     use crate::wire::Verified;
 
     struct Nowhere;
+
+    #[async_trait]
+    impl Decide for Nowhere {
+        async fn proposal(&self, _: &ProposalId) -> Result<Option<Proposal>, PortError> {
+            Ok(None)
+        }
+
+        async fn decided(&self, _: &Proposal) -> Result<bool, PortError> {
+            Ok(false)
+        }
+    }
 
     #[async_trait]
     impl Enqueue for Nowhere {
@@ -358,11 +395,16 @@ mod tests {
     fn a_door_made_anew_knows_what_was_fetched_and_taken_in_before() {
         let before = config(&json!({"o365AuthId": "the former"}));
         let lasting = Lasting::new(&before.settings).unwrap();
-        let first = front(&before, &lasting, Arc::new(Nowhere));
+        let first = front(&before, &lasting, Arc::new(Nowhere), Arc::new(Nowhere));
         let (message, now) = (Sha256Hex::of(b"message"), first.clock.now());
         first.replays.lock().unwrap().remember(message.clone(), now);
 
-        let second = front(&config(&json!({"o365AuthId": "new"})), &lasting, Arc::new(Nowhere));
+        let second = front(
+            &config(&json!({"o365AuthId": "new"})),
+            &lasting,
+            Arc::new(Nowhere),
+            Arc::new(Nowhere),
+        );
         assert_ne!(first.o365_auth_ids, second.o365_auth_ids);
         assert!(second.replays.lock().unwrap().knows(&message, now));
         assert!(Arc::ptr_eq(&first.signing_keys, &second.signing_keys));
@@ -372,7 +414,7 @@ mod tests {
         let vectors = include_str!("../tests/data/partner-center-openssl.json");
         let vectors: Value = serde_json::from_str(vectors).unwrap();
         let roots = json!({"partnerCenterRootsPem": vectors["rootPem"]});
-        let third = front(&config(&roots), &lasting, Arc::new(Nowhere));
+        let third = front(&config(&roots), &lasting, Arc::new(Nowhere), Arc::new(Nowhere));
         assert!(!Arc::ptr_eq(&first.certificates, &third.certificates));
     }
 

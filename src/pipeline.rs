@@ -12,19 +12,24 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use tracing::{info, warn};
+use url::Url;
 
 use self::act::{act, writes};
 use self::observe::Readers;
 use self::record::OfLook;
+use crate::domain::approval::Asked;
 use crate::domain::case::{Case, after_look, unfinished, was_refused};
+use crate::domain::id::TenantId;
 use crate::domain::plan::{Circumstances, leads_to_quarantine, plan};
 use crate::domain::policy::Policy;
 use crate::domain::record::{Record, Signals};
 use crate::domain::roster::Tenant;
+use crate::domain::secret::Secret;
 use crate::domain::ticket::messages;
 use crate::ports::{
     Clock, Conclusion, Ledger, Look, PortError, ReadAuditContent, ReadServicePrincipals,
 };
+use crate::wire::decision::Link;
 
 pub use self::act::Writers;
 pub use self::verify::verify;
@@ -61,6 +66,18 @@ pub struct World {
     pub own_apps: Vec<String>,
     /// When the effect of a step is read again, counted from the step: [`READ_AGAIN`].
     pub read_again: Vec<SignedDuration>,
+    /// Where people decide, and the key by which they are known to be asked; nothing where they
+    /// cannot be sent a link.
+    pub decisions: Option<(Url, Secret)>,
+}
+
+impl World {
+    /// Where people decide about what they are asked.
+    fn link(&self, tenant: TenantId, asked: &Asked) -> Option<String> {
+        let (base, key) = self.decisions.as_ref()?;
+        let token = Link::to(tenant, asked).sign(key);
+        Some(format!("{}/decisions/{token}", base.as_str().trim_end_matches('/')))
+    }
 }
 
 /// How a look went.
@@ -125,7 +142,10 @@ async fn look_once(
     let quarantine = leads_to_quarantine(&plan, policy, |step| was_refused(&cases, step));
 
     let record = |case: &Case| told.record(world, case);
-    world.ledger.conclude(conclusion(world, &before, cases, record)).await?;
+    let mut conclusion = conclusion(world, &before, cases, record);
+    let changes = plan.cases.iter().flat_map(|case| &case.changes).chain(&plan.left_over);
+    conclusion.proposals = changes.cloned().collect();
+    world.ledger.conclude(conclusion).await?;
     reason::tell_of_misuse(world, tenant, look, &facts.gaps).await;
     let readable_later = facts.gaps.iter().any(crate::domain::facts::Gap::may_pass);
     let looked = if settled && !readable_later { Looked::Settled } else { Looked::LookAgain };
@@ -144,14 +164,15 @@ fn conclusion(
         let changed = case.begun || old.is_none_or(|old| *old != case);
         case.begun = false;
         let record_of = record(&case);
-        let messages = messages(&mut case, &record_of.id, world.clock.now());
+        let link = case.asked.as_ref().and_then(|asked| world.link(case.tenant, asked));
+        let messages = messages(&mut case, &record_of.id, link.as_deref(), world.clock.now());
         if case.rows.is_empty() || (!changed && messages.is_empty()) {
             return None;
         }
         let record = Record { case: case.clone(), ..record_of };
         Some((case, Some(record), messages))
     });
-    Conclusion { cases: changed.collect() }
+    Conclusion { cases: changed.collect(), proposals: Vec::new() }
 }
 
 fn signals(look: &Look) -> Signals {

@@ -1,6 +1,7 @@
 //! What the pipeline asks of the world. One trait for each permission: whoever holds no `Revoke…`
 //! cannot revoke.
 
+mod decide;
 mod due;
 mod lambda;
 mod read;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
+use crate::domain::approval::ProposalChange;
 use crate::domain::case::{Case, Outcome};
 use crate::domain::id::{PrincipalId, StepId, TenantId};
 use crate::domain::plan::{History, Step};
@@ -29,6 +31,7 @@ use crate::wire::Verified;
 use crate::wire::partner_center::certificates::Published;
 use crate::wire::token::KeySet;
 
+pub use self::decide::Decide;
 pub use self::due::{DueTenants, Later, Lease, Looks, RememberLooks, Settling, Sorted};
 pub use self::lambda::{Bury, Forward, NoteHeard};
 pub use self::read::{
@@ -300,11 +303,13 @@ pub struct DueVerification {
 }
 
 /// What one look leaves behind.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Conclusion {
     /// Cases as they now stand, each with its record and the messages about it. A case that did
     /// not change has no record.
     pub cases: Vec<(Case, Option<Record>, Vec<Message>)>,
+    /// What becomes of what people were asked.
+    pub proposals: Vec<ProposalChange>,
 }
 
 /// What reading again after a step showed.

@@ -99,7 +99,8 @@ pub async fn serve(
     let arrived = Arc::new(Notify::new());
     let written = Arc::new(Notify::new());
     let door_queue = Arc::new(Waking { queue: queue.clone(), arrived: arrived.clone() });
-    let front = parts::front(config, &Lasting::new(&config.settings)?, door_queue.clone());
+    let lasting = Lasting::new(&config.settings)?;
+    let front = parts::front(config, &lasting, door_queue.clone(), Arc::new(store.clone()));
     let graph = parts::graph(config, &http)?;
     let sweep = Arc::new(sweep(config, &graph, &store, &queue, door_queue, &timing));
     let schedule =
@@ -197,6 +198,18 @@ fn announce(config: &Config, listener: &TcpListener) {
         info!("no WARDEN_PUBLIC_URL: Microsoft Graph is not asked for change notifications");
     } else if config.secrets.secret("clientStateKey").is_none() {
         warn!("no clientStateKey: Microsoft Graph is not asked for change notifications");
+    }
+    if policy.asks() && parts::decisions(config).is_none() {
+        warn!(
+            "the policy asks people, and they cannot be sent a link: set decisionKey and \
+             WARDEN_PUBLIC_URL"
+        );
+    }
+    if config.settings.approvers.as_ref().is_some_and(Vec::is_empty) {
+        warn!(
+            "any account of a tenant may decide there, a partner's guests among them: name roles in \
+             WARDEN_APPROVER_ROLES"
+        );
     }
     if policy.tickets.is_empty() {
         warn!("the policy names no ticket sink: findings are recorded and nobody is told");

@@ -27,6 +27,7 @@ mod apps;
 mod assertion;
 mod assignment;
 mod audit_logs;
+mod authorize;
 mod batch;
 mod calls;
 mod changes;

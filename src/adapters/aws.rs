@@ -12,6 +12,7 @@ mod lease;
 mod looks;
 mod marks;
 mod outbox;
+mod proposals;
 pub mod policy;
 pub mod queue;
 mod records;

@@ -1,8 +1,9 @@
-//! What every store does alike: the tests of the ports `Ledger` and `Outbox`, written once and run
+//! What every store does alike: the tests of the ports `Ledger`, `Outbox` and `Decide`, written once and run
 //! against each adapter by [`behaviours`](crate::adapters::behaviour::behaviours).
 
 pub(super) mod ledger;
 pub(super) mod outbox;
+pub(super) mod proposals;
 pub(super) mod records;
 
 use std::sync::Arc;
@@ -13,13 +14,13 @@ use jiff::Timestamp;
 use crate::domain::finding::testing::noon;
 use crate::domain::id::TenantId;
 use crate::domain::record::chain::{Anchor, Entry};
-use crate::ports::{Ledger, Outbox, PruneRecords, ReadRecords};
+use crate::ports::{Decide, Ledger, Outbox, PruneRecords, ReadRecords};
 
 /// An adapter, with what a test has to know of it beside its ports.
 #[async_trait]
 pub(super) trait Store: Sized + Send + Sync {
     /// The adapter.
-    type Ports: Ledger + Outbox + PruneRecords;
+    type Ports: Ledger + Outbox + Decide + PruneRecords;
 
     /// A new, empty store.
     async fn fresh() -> Self;
@@ -89,6 +90,12 @@ macro_rules! behaviours {
             outbox::a_message_is_put_once
             outbox::a_message_given_up_is_buried_and_the_next_one_goes_out
             outbox::messages_and_their_attempts_survive_a_crash
+            proposals::a_question_is_read_as_it_was_put
+            proposals::of_two_racing_decisions_one_is_taken
+            proposals::two_decisions_one_after_the_other_are_both_kept
+            proposals::what_is_void_takes_no_decision_and_keeps_what_was_said
+            proposals::the_last_question_about_a_partner_is_told
+            proposals::what_is_begun_by_a_persons_word_says_so
             records::what_was_written_is_read_back_byte_for_byte
             records::a_record_is_found_by_its_name
             records::what_was_kept_long_enough_goes_and_the_chain_is_proven_from_there

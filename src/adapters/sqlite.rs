@@ -8,6 +8,7 @@ mod ledger;
 mod marks;
 mod outbox;
 mod past;
+mod proposals;
 mod queue;
 mod records;
 #[cfg(test)]
@@ -115,6 +116,18 @@ CREATE TABLE IF NOT EXISTS heard (
     at INTEGER NOT NULL,
     PRIMARY KEY (tenant, sender, event)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS proposals (
+    id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    partner TEXT NOT NULL,
+    asked_at INTEGER NOT NULL,
+    question TEXT NOT NULL,
+    decisions TEXT NOT NULL,
+    begun_at INTEGER,
+    void TEXT,
+    revision INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS proposals_tenant ON proposals (tenant, asked_at);
 CREATE TABLE IF NOT EXISTS pruned_records (
     sequence INTEGER PRIMARY KEY,
     digest TEXT NOT NULL

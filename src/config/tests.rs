@@ -534,18 +534,19 @@ fn who_writes_signs_in_for_itself_and_only_where_something_is_written() {
         "Secret { client_id: \"client\", .. }".to_owned(),
         "Secret { client_id: \"writer\", .. }".to_owned(),
     );
-    for mode in ["observe", "approve"] {
-        let given = in_mode(given().set("WARDEN_WRITE_CLIENT_ID", "writer"), mode);
-        assert_eq!(signs_in_with(&given), (reader.clone(), None), "{mode}");
-        assert_eq!(given.load().unwrap().settings.write_client_id.as_deref(), Some("writer"));
-    }
-    in_mode(given().set("WARDEN_WRITE_CLIENT_ID", "writer"), "enforce").fails(
-        "the secrets in …/secrets.json are not complete:
-  graphWriteClientSecret is missing; it is the client secret of WARDEN_WRITE_CLIENT_ID",
-    );
+    let observes = in_mode(given().set("WARDEN_WRITE_CLIENT_ID", "writer"), "observe");
+    assert_eq!(signs_in_with(&observes), (reader.clone(), None));
+    assert_eq!(observes.load().unwrap().settings.write_client_id.as_deref(), Some("writer"));
     let secrets = json!({"graphWriteClientSecret": "w"});
-    let both = with_secrets(&secrets).set("WARDEN_WRITE_CLIENT_ID", "writer");
-    assert_eq!(signs_in_with(&in_mode(both, "enforce")), (reader.clone(), Some(writer)));
+    for mode in ["approve", "enforce"] {
+        in_mode(given().set("WARDEN_WRITE_CLIENT_ID", "writer"), mode).fails(
+            "the secrets in …/secrets.json are not complete:
+  graphWriteClientSecret is missing; it is the client secret of WARDEN_WRITE_CLIENT_ID",
+        );
+        let both = with_secrets(&secrets).set("WARDEN_WRITE_CLIENT_ID", "writer");
+        let expect = (reader.clone(), Some(writer.clone()));
+        assert_eq!(signs_in_with(&in_mode(both, mode)), expect, "{mode}");
+    }
     let alone = in_mode(with_secrets(&secrets), "enforce");
     assert_eq!(signs_in_with(&alone), (reader, None));
 }
@@ -702,4 +703,42 @@ fn where_graph_reaches_us_is_a_url_of_ours_and_how_often_to_poll_a_duration() {
         "the settings are not complete:\n  WARDEN_POLL_EVERY is to be an ISO 8601 duration such as \
          PT15M, or off",
     );
+}
+
+#[test]
+fn people_sign_in_only_where_they_can_be_led_back_and_roles_go_with_that() {
+    let approvers = |given: &Given| given.load().unwrap().settings.approvers;
+    assert_eq!(approvers(&given()), None);
+    let public = || given().set("WARDEN_PUBLIC_URL", "https://warden.example");
+    let entra = || public().set("WARDEN_APPROVER_SIGN_IN", "entra");
+    assert_eq!(approvers(&entra()), Some(vec![]));
+    let roles = entra().set("WARDEN_APPROVER_ROLES", "Approver, Security ,");
+    assert_eq!(approvers(&roles), Some(vec!["Approver".to_owned(), "Security".to_owned()]));
+    public().set("WARDEN_APPROVER_SIGN_IN", "google").fails(
+        "the settings are not complete:
+  WARDEN_APPROVER_SIGN_IN is to be entra; unset, people give their name",
+    );
+    given().set("WARDEN_APPROVER_SIGN_IN", "entra").fails(
+        "the settings are not complete:
+  WARDEN_APPROVER_SIGN_IN needs WARDEN_PUBLIC_URL: the sign-in leads back to \
+         /decisions/signed-in below it",
+    );
+    public().set("WARDEN_APPROVER_ROLES", "Approver").fails(
+        "the settings are not complete:
+  WARDEN_APPROVER_ROLES says who may decide, and nobody is asked to sign in; set \
+         WARDEN_APPROVER_SIGN_IN to entra, or unset both",
+    );
+}
+
+#[test]
+fn the_key_of_links_is_long_enough_and_rotated() {
+    with_secrets(&json!({"decisionKey": "too short", "decisionKeyPrevious": "short too"})).fails(
+        "the secrets in …/secrets.json are not complete:
+  decisionKey is to have at least 16 characters
+  decisionKeyPrevious is to have at least 16 characters",
+    );
+    let (now, before) = ("0123456789abcdef", "fedcba9876543210");
+    let both = with_secrets(&json!({"decisionKey": now, "decisionKeyPrevious": before}));
+    let keys = both.load().unwrap().secrets.rotated("decisionKey");
+    assert_eq!(keys, [now, before].map(Secret::new));
 }

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::approval::{Asked, ProposalChange, ProposalId, Standing};
 use super::facts::{Facts, GapCause};
 use super::finding::{Finding, FindingName, Severity};
 use super::grant::Grant;
@@ -39,6 +40,9 @@ pub struct Case {
     /// What the policy answers with more than a ticket, and this version has no step for.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub left: BTreeSet<FindingName>,
+    /// The last that people were asked about it, and what they said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// Whether it was written down for what was about to be done, and a record of how that ended
     /// is still to come.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -146,6 +150,7 @@ impl Case {
             sinks: BTreeSet::new(),
             tickets: Vec::new(),
             left: BTreeSet::new(),
+            asked: None,
             begun: false,
         }
     }
@@ -203,6 +208,12 @@ impl Case {
         // What was not found again may only be unread, and is left to people still.
         self.left.retain(|name| !found.contains(name));
         self.left.extend(planned.left);
+        // What was asked in an earlier episode is no news, unless steps still hang on it.
+        if let Some(asked) = planned.asked
+            && (planned.asks || self.asked.as_ref().is_some_and(|own| own.id == asked.id))
+        {
+            self.asked = Some(asked);
+        }
         self.partner = planned.partner;
         self.sinks.extend(planned.sinks);
         let known: BTreeSet<Sha256Hex> = self.rows.iter().map(|row| row.key.clone()).collect();
@@ -277,6 +288,19 @@ impl Case {
         }
     }
 
+    /// Takes in what counts for nothing any more of what people were asked.
+    fn withdraw(&mut self, left_over: &[ProposalChange]) {
+        let gone = |id: &ProposalId| {
+            let is = |it: &ProposalChange| matches!(it, ProposalChange::Void { id: its, .. } if its == id);
+            left_over.iter().any(is)
+        };
+        if let Some(asked) = &mut self.asked
+            && gone(&asked.id)
+        {
+            asked.standing = Standing::Void;
+        }
+    }
+
     fn row_of(&mut self, id: &StepId) -> Option<&mut Row> {
         self.rows.iter_mut().find(|row| row.step.as_ref().is_some_and(|step| step.id == *id))
     }
@@ -286,6 +310,7 @@ impl Case {
             self.episode += 1;
         }
         self.rows.clear();
+        self.asked = None;
         self.left.clear();
         self.tickets.clear();
         self.sinks.clear();
@@ -302,17 +327,12 @@ pub fn after_look(before: &[Case], plan: &Plan, facts: &Facts, now: Timestamp) -
     };
     let mut cases: Vec<Case> = before.to_vec();
     for case in &mut cases {
-        let planned = take(&case.partner.key()).unwrap_or_else(|| PlannedCase {
-            partner: case.partner.clone(),
-            findings: Vec::new(),
-            steps: Vec::new(),
-            sinks: BTreeSet::new(),
-            recorded: BTreeSet::new(),
-            left: BTreeSet::new(),
-        });
+        let planned =
+            take(&case.partner.key()).unwrap_or_else(|| PlannedCase::nothing(case.partner.clone()));
         let before = case.clone();
         case.mode = plan.mode;
         case.look(planned, facts, now, intended);
+        case.withdraw(&plan.left_over);
         case.begun |= *case != before;
     }
     for planned in planned {

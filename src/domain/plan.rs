@@ -1,5 +1,6 @@
 //! Findings to a Plan: what will be done, what will not, and why. Execution makes no choices.
 
+mod asked;
 mod guard;
 mod remediation;
 mod target;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use self::guard::Guard;
 use self::wanted::wanted;
 
+use super::approval::{Asked, Proposal, ProposalChange};
 use super::conditional_access::quarantine::Quarantine;
 use super::facts::Facts;
 use super::finding::{Finding, FindingName, findings};
@@ -40,6 +42,8 @@ pub struct Plan {
     pub mode: Mode,
     /// One part for each partner concerned.
     pub cases: Vec<PlannedCase>,
+    /// What becomes of what people were asked about partners of whom nothing is found any more.
+    pub left_over: Vec<ProposalChange>,
 }
 
 /// What is to be done about one partner.
@@ -59,6 +63,29 @@ pub struct PlannedCase {
     /// The findings that the policy answers with more than a ticket, and for which this version has
     /// no step.
     pub left: BTreeSet<FindingName>,
+    /// The last that people were asked about it.
+    pub asked: Option<Asked>,
+    /// Whether any of its steps hangs on that.
+    pub asks: bool,
+    /// What becomes of what people were asked before, and what they are asked anew.
+    pub changes: Vec<ProposalChange>,
+}
+
+impl PlannedCase {
+    /// Nothing found and nothing to do.
+    pub fn nothing(partner: AffectedPartner) -> Self {
+        Self {
+            partner,
+            findings: Vec::new(),
+            steps: Vec::new(),
+            sinks: BTreeSet::new(),
+            recorded: BTreeSet::new(),
+            left: BTreeSet::new(),
+            asked: None,
+            asks: false,
+            changes: Vec::new(),
+        }
+    }
 }
 
 /// One thing to do.
@@ -160,6 +187,8 @@ pub struct History {
     pub steps: BTreeMap<Sha256Hex, PastStep>,
     /// Revocations within the guardrail's window.
     pub revocations: u32,
+    /// The last that people were asked about each partner, by [`AffectedPartner::key`].
+    pub proposals: BTreeMap<String, Proposal>,
     /// What accompanied steps that are done, was begun, and is not known to be done: the grants that
     /// asked for it may be gone.
     pub unfinished: Vec<Unfinished>,
@@ -235,11 +264,18 @@ pub fn plan(facts: &Facts, about: Circumstances<'_>) -> Plan {
         let recorded = findings.iter().filter(|finding| act(finding) < Do::Ticket);
         let recorded = recorded.map(Finding::key).collect();
         let left = left(policy, &findings, &steps);
-        PlannedCase { partner, findings, steps, sinks, recorded, left }
+        let asks_nothing = PlannedCase::nothing(partner);
+        let mut case = PlannedCase { findings, steps, sinks, recorded, left, ..asks_nothing };
+        asked::settle(&mut case, facts, about, &mut guard);
+        case
     });
     let mut cases: Vec<PlannedCase> = cases.collect();
     cases.sort_by_key(|case| case.partner.id.is_none());
-    Plan { tenant: tenant.id, tenant_name: tenant.name.clone(), mode: policy.mode, cases }
+    let is_planned = |key: &str| cases.iter().any(|case| case.partner.key() == key);
+    let left_over = about.history.proposals.iter().filter(|(partner, _)| !is_planned(partner));
+    let left_over = left_over.filter_map(|(_, it)| asked::left_over(it, facts, now)).collect();
+    let (tenant_name, mode) = (tenant.name.clone(), policy.mode);
+    Plan { tenant: tenant.id, tenant_name, mode, cases, left_over }
 }
 
 fn sinks(policy: &Policy, findings: &[Finding]) -> BTreeSet<SinkName> {

@@ -26,6 +26,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::approval::Approvals;
 use super::finding::{FindingName, Severity};
 use super::id::{PartnerId, Sha256Hex, SinkName, TenantId};
 use super::role::RoleTemplateId;
@@ -48,6 +49,8 @@ pub struct Policy {
     pub exceptions: Vec<Exception>,
     /// What is never done, whatever the findings.
     pub guardrails: Guardrails,
+    /// How people are asked before something is carried out.
+    pub approvals: Approvals,
     /// How long the records of a closed case are kept after its last one; for ever if nothing.
     pub keep: Option<SignedDuration>,
     /// Where tickets go, in the order of the file.
@@ -299,6 +302,16 @@ impl Policy {
     /// Whether the policy itself says what to do about a finding.
     pub fn answers(&self, finding: FindingName) -> bool {
         self.respond.contains_key(&finding)
+    }
+
+    /// Whether a person is asked about anything.
+    pub fn asks(&self) -> bool {
+        let asks = |response: &Response| response.act == Do::Approve;
+        match self.mode {
+            Mode::Observe => false,
+            Mode::Approve => self.respond.values().any(|it| it.act >= Do::Approve),
+            Mode::Enforce => self.respond.values().any(asks),
+        }
     }
 
     /// Whether it may come to a quarantine, by any of its responses.

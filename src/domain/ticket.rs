@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::approval::{Answer, Asked, Standing};
 use super::case::{Case, Row, StepRow};
 use super::finding::{Finding, FindingName, Rule, Severity};
 use super::id::{Sha256Hex, SinkName};
@@ -84,6 +85,9 @@ pub struct Content {
     pub findings: Vec<FindingLine>,
     /// What was done about it.
     pub steps: Vec<StepLine>,
+    /// Where a person decides about it, as long as anybody may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision_url: Option<String>,
     /// The record that proves it.
     pub record: String,
 }
@@ -137,13 +141,14 @@ pub struct StepLine {
     pub by_hand: String,
 }
 
-/// What is to be said now about a case, and notes in the case that it was said.
-pub fn messages(case: &mut Case, record: &str, now: Timestamp) -> Vec<Message> {
+/// What is to be said now about a case, and notes in the case that it was said. `link` is where
+/// people decide about what they are asked, where there is such a place.
+pub fn messages(case: &mut Case, record: &str, link: Option<&str>, now: Timestamp) -> Vec<Message> {
     let mut messages = Vec::new();
     for sink in case.sinks.clone() {
         let at = case.tickets.iter().position(|ticket| ticket.sink == sink);
         let mut ticket = at.map_or_else(|| unsaid(case, &sink), |at| case.tickets[at].clone());
-        let content = content(case, &ticket.key, record);
+        let content = content(case, &ticket.key, record, link);
         let said = digest(&content);
         let mut say = |kind, ticket: &mut Ticket| {
             ticket.sequence += 1;
@@ -191,7 +196,8 @@ fn digest(content: &Content) -> Sha256Hex {
     Sha256Hex::of(serde_json::to_string(&worth_saying).unwrap_or_default().as_bytes())
 }
 
-fn content(case: &Case, key: &str, record: &str) -> Content {
+fn content(case: &Case, key: &str, record: &str, link: Option<&str>) -> Content {
+    let link = link.filter(|_| open_question(case).is_some());
     let findings: Vec<FindingLine> = case
         .rows_to_show()
         .flat_map(|row| row.findings.iter().map(|finding| line(finding, row.open)))
@@ -206,12 +212,13 @@ fn content(case: &Case, key: &str, record: &str) -> Content {
     Content {
         key: key.to_owned(),
         title: title(case),
-        body: body(case),
+        body: body(case, link),
         severity: case.severity(),
         tenant: Party { id: Some(case.tenant.to_string()), name: case.tenant_name.clone() },
         partner: partner(case),
         findings,
         steps,
+        decision_url: link.map(str::to_owned),
         record: record.to_owned(),
     }
 }
@@ -293,7 +300,62 @@ fn title(case: &Case) -> String {
     format!("{}: {lead}{what}", case.tenant_name)
 }
 
-fn body(case: &Case) -> String {
+/// What people are asked and may still answer.
+fn open_question(case: &Case) -> Option<&Asked> {
+    let waits = |row: &Row| {
+        let step = row.step.as_ref();
+        row.open && step.is_some_and(|step| step.state == StepState::AwaitingApproval)
+    };
+    let asked = case.asked.as_ref().filter(|asked| asked.is_open());
+    asked.filter(|_| case.rows.iter().any(waits))
+}
+
+/// Who is to decide, who has decided, and what.
+fn deciding(case: &Case, link: Option<&str>) -> String {
+    let mut told = String::new();
+    let Some(asked) = &case.asked else { return told };
+    let minute = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
+    let open = open_question(case);
+    if open.is_none() && asked.decisions.is_empty() && asked.standing != Standing::Expired {
+        return told;
+    }
+    told.push_str("\nWho decides\n");
+    // Writing to a String cannot fail.
+    if open.is_some() {
+        let until = minute(asked.until);
+        let _ = match link {
+            Some(link) => writeln!(told, "- Approve or refuse until {until}: {link}"),
+            None => writeln!(
+                told,
+                "- Nobody can answer here: decisionKey and WARDEN_PUBLIC_URL are not both set. Do \
+                 it by hand, or set them."
+            ),
+        };
+        if asked.people > 1 {
+            let agreed = asked.decisions.len();
+            let _ = writeln!(told, "- {agreed} of {} people have agreed.", asked.people);
+        }
+    }
+    for decision in &asked.decisions {
+        let did = match decision.decision {
+            Answer::Approve => "Approved",
+            Answer::Refuse => "Refused",
+        };
+        let _ = writeln!(told, "- {did} by {} at {}.", decision.who(), minute(decision.at));
+    }
+    match asked.standing {
+        Standing::Void => told.push_str(
+            "- That counts for nothing any more: what it was about is no longer as it was.\n",
+        ),
+        Standing::Expired => {
+            let _ = writeln!(told, "- Not enough people answered until {}.", minute(asked.until));
+        }
+        Standing::Open | Standing::SecondWanted | Standing::Approved | Standing::Refused => {}
+    }
+    told
+}
+
+fn body(case: &Case, link: Option<&str>) -> String {
     let mut body = String::new();
     let rows: Vec<_> = case.rows_to_show().collect();
     let mut rules: Vec<&'static Rule> = Vec::new();
@@ -339,6 +401,7 @@ fn body(case: &Case) -> String {
              cannot do more; mend it by hand as said below."
         );
     }
+    body.push_str(&deciding(case, link));
     for rule in rules {
         let _ = write!(
             body,
@@ -410,6 +473,11 @@ fn told(step: &StepRow, mode: Mode) -> String {
         StepState::Described => {
             format!("Would {summary}, but mode {mode} changes nothing{detail}.{again}")
         }
+        StepState::AwaitingApproval if mode == Mode::Observe => {
+            format!(
+                "Would ask a person, but mode {mode} changes nothing: {summary}{detail}.{again}"
+            )
+        }
         StepState::AwaitingApproval => {
             format!("Waits for a person to agree: {summary}{detail}.{again}")
         }
@@ -464,7 +532,7 @@ mod tests {
             let (policy, history, own_apps) = (&policy, &history, &[]);
             let about = Circumstances { policy, tenant, history, own_apps, now: noon() };
             cases = after_look(&cases, &plan(&given.facts, about), &given.facts, noon());
-            all.extend(messages(&mut cases[0], "rec-1", noon()));
+            all.extend(messages(&mut cases[0], "rec-1", None, noon()));
         }
         (cases.swap_remove(0), all.iter().map(|message| message.kind).collect(), all)
     }
@@ -516,11 +584,11 @@ mod tests {
             let detail = Some("the sign-in was refused".to_owned());
             Outcome { state, detail, request_id: None, acted_at: None }
         };
-        let by_hand = |case: &Case| body(case).contains("\n  By hand: ");
+        let by_hand = |case: &Case| body(case, None).contains("\n  By hand: ");
         case.settle(&id, &outcome(StepState::Intended));
         assert!(!by_hand(&case), "it may work the next time");
         case.stuck(&id);
-        assert!(by_hand(&case), "{}", body(&case));
+        assert!(by_hand(&case), "{}", body(&case, None));
         assert_eq!(case.severity(), Severity::Critical);
         // The next look begins the same step again; until it is answered, nothing is news.
         let policy = one().policy();
@@ -540,7 +608,7 @@ mod tests {
         let mut told = |state, detail: Option<&str>| {
             let detail = detail.map(str::to_owned);
             case.settle(&id, &Outcome { state, detail, request_id: None, acted_at: None });
-            let body = body(&case);
+            let body = body(&case, None);
             body.split("\n\n").nth(1).unwrap().lines().nth(1).unwrap().to_owned()
         };
         for (state, detail, expect) in [

@@ -149,12 +149,12 @@ fn unset(what: &str) -> StartError {
 async fn run_ingest() -> Result<(), StartError> {
     let base = Base::new(Part::Door, Patience::DOOR).await?;
     let lasting = Lasting::new(base.start.settings())?;
-    let queue = Arc::new(base.queue()?);
+    let (queue, table) = (Arc::new(base.queue()?), Arc::new(base.table()?));
     let door = &Renewing::new(base.start.secrets(), move |secrets: &Secrets| {
         let config = base.start.with(secrets).map_err(|wrong| {
             PortError::new(Failure::Refused, "the secrets do not hold together").because(wrong)
         })?;
-        Ok(router(parts::front(&config, &lasting, queue.clone())))
+        Ok(router(parts::front(&config, &lasting, queue.clone(), table.clone())))
     });
     info!("the door is open");
     let answer = |request: lambda_http::Request| async move {
@@ -214,6 +214,9 @@ fn tell_of_concerns(config: &Config) {
 fn hire_worker(base: &Base, secrets: &Secrets) -> Result<Worker, StartError> {
     let config = base.start.with(secrets)?;
     tell_of_concerns(&config);
+    if config.policy.asks() && parts::decisions(&config).is_none() {
+        warn!("the policy asks people, and they cannot be sent a link: set decisionKey");
+    }
     let timing = Timing::default();
     let http = parts::http(timing.patience)?;
     let graph = parts::graph(&config, &http)?;

@@ -22,7 +22,9 @@ use self::stack::{Deployment, Stack};
 use crate::harness::Town;
 
 /// Where what is a variable of `serve` is a parameter of the template.
-const PARAMETERS: [(&str, &str); 11] = [
+const PARAMETERS: [(&str, &str); 13] = [
+    ("WARDEN_APPROVER_ROLES", "ApproverRoles"),
+    ("WARDEN_APPROVER_SIGN_IN", "ApproverSignIn"),
     ("WARDEN_CLIENT_ID", "ClientId"),
     ("WARDEN_CREDENTIAL", "Credential"),
     ("WARDEN_GRAPH_URL", "GraphUrl"),
@@ -37,8 +39,8 @@ const PARAMETERS: [(&str, &str); 11] = [
 ];
 
 /// The keys of the secrets document that are the door's.
-const DOOR: [&str; 4] =
-    ["clientStateKey", "clientStateKeyPrevious", "auditWebhookSecret", "o365AuthId"];
+const DOOR: [&str; 5] =
+    ["clientStateKey", "clientStateKeyPrevious", "auditWebhookSecret", "o365AuthId", "decisionKey"];
 
 /// How those begin that the writing application signs in with.
 const WRITER: &str = "graphWrite";

@@ -7,6 +7,7 @@ use partner_warden::sim::Scenario;
 use crate::harness::{Backend, ENFORCE, Town, body, kinds, on_each, steps};
 
 mod again;
+mod approve;
 mod sign_in;
 mod content;
 mod own;

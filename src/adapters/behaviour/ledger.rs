@@ -68,13 +68,13 @@ pub(in crate::adapters) fn parsed(entry: &Entry) -> Record {
 
 /// What a look some seconds after noon leaves behind of a case.
 pub(in crate::adapters) fn conclusion(mut case: Case, seconds: i64) -> Conclusion {
-    let messages: Vec<Message> = messages(&mut case, "rec-1", at(seconds));
+    let messages: Vec<Message> = messages(&mut case, "rec-1", None, at(seconds));
     let record = record(&case, seconds);
-    Conclusion { cases: vec![(case, Some(record), messages)] }
+    Conclusion { cases: vec![(case, Some(record), messages)], ..Conclusion::default() }
 }
 
 pub(in crate::adapters) fn nothing() -> Conclusion {
-    Conclusion { cases: Vec::new() }
+    Conclusion::default()
 }
 
 impl<S: Store> Given<S> {

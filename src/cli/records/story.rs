@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::approval::Decision;
+use crate::domain::approval::Answer;
 use crate::domain::proof::Seen;
 use crate::domain::record::Record;
 use crate::domain::record::chain::Entry;
@@ -141,13 +141,13 @@ impl Told {
         self.head("Who decided");
         for approval in &record.approvals {
             let decision = match approval.decision {
-                Decision::Approve => "agreed",
-                Decision::Refuse => "refused",
+                Answer::Approve => "agreed",
+                Answer::Refuse => "refused",
             };
-            let proven = approval.proven.as_ref().map_or_else(
-                || "who had the link and said so".to_owned(),
-                |proven| format!("proven by {proven}"),
-            );
+            let proven = match &approval.identity {
+                Some(identity) => format!("signed in as {identity}"),
+                None => "who had the link and gave that name".to_owned(),
+            };
             self.say(&format!("{} {decision} {} ({proven})", approval.by, moment(approval.at)));
         }
     }

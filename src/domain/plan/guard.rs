@@ -150,23 +150,51 @@ impl<'a> Guard<'a> {
                 return Verdict::Already(state);
             }
             // Whether a customer may delete it is not documented, so it is not tried at every
-            // look. What is refused for other principals may work with the next.
+            // look, nor are people asked about it at every look. What is refused for other
+            // principals may work with the next.
             Some(StepState::Refused)
-                if kind(&wanted.target) == Some(PrincipalKind::ForeignGroup)
-                    && past.is_some_and(|p| self.about.now < p.at + REFUSED_AGAIN_AFTER) =>
+                if past.is_some_and(|p| {
+                    (p.approved || kind(&wanted.target) == Some(PrincipalKind::ForeignGroup))
+                        && self.about.now < p.at + REFUSED_AGAIN_AFTER
+                }) =>
             {
                 return Verdict::Already(StepState::Refused);
             }
             _ => {}
         }
         let held = self.holds_back(wanted, episode).map(Verdict::Held);
+        let asks = wanted.act == Do::Approve || self.about.policy.mode == Mode::Approve;
         match held.or_else(|| self.waits_with(wanted)) {
             Some(verdict) => verdict,
-            None if wanted.act == Do::Approve || self.about.policy.mode == Mode::Approve => {
-                Verdict::AwaitApproval
-            }
-            None => Verdict::CarryOut,
+            None if asks => Verdict::AwaitApproval,
+            None => self.too_many().map_or(Verdict::CarryOut, Verdict::Held),
         }
+    }
+
+    /// Decides about a step that waited for a person, who has agreed: what may change from one
+    /// minute to the next is asked now.
+    pub(super) fn allow(&mut self, step: &Step) -> Verdict {
+        let past = self.about.history.steps.get(&step.key());
+        let begun = past
+            .is_some_and(|past| past.episode == step.episode && past.state == StepState::Intended);
+        // One that was begun before is counted already.
+        if let Some(reason) = self.too_many().filter(|_| !begun) {
+            return Verdict::Held(reason);
+        }
+        self.revocations += u32::from(!begun);
+        Verdict::CarryOut
+    }
+
+    /// Whether as much was done as the policy allows, in words.
+    fn too_many(&self) -> Option<String> {
+        let guardrails = &self.about.policy.guardrails;
+        (self.revocations >= guardrails.max_revocations).then(|| {
+            format!(
+                "{} revocations within {:#} are the most the policy allows \
+                 (guardrails.maxRevocations)",
+                guardrails.max_revocations, guardrails.per
+            )
+        })
     }
 
     fn step_id(
@@ -187,7 +215,6 @@ impl<'a> Guard<'a> {
 
     /// The guardrail that forbids what is wanted, in words.
     fn holds_back(&self, wanted: &Wanted, episode: u32) -> Option<String> {
-        let guardrails = &self.about.policy.guardrails;
         let partner = wanted.partner.id;
         if kind(&wanted.target) == Some(PrincipalKind::Unclassified) {
             Some("it is not known whose this principal is".to_owned())
@@ -229,12 +256,6 @@ impl<'a> Guard<'a> {
             Some(format!("it was made {episode} times and was undone each time"))
         } else if episode >= EPISODES_MAX && wanted.goes_with.is_empty() {
             Some(format!("it was taken away {episode} times and came back each time"))
-        } else if self.revocations >= guardrails.max_revocations {
-            Some(format!(
-                "{} revocations within {:#} are the most the policy allows \
-                 (guardrails.maxRevocations)",
-                guardrails.max_revocations, guardrails.per
-            ))
         } else {
             None
         }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::raw_tests::RawTest;
 use super::shape::{At, Entries, Text};
 use super::{Also, Do, Mode};
+use crate::domain::approval::OnExpiry;
 use crate::domain::finding::FindingName;
 use crate::domain::roster::Side;
 
@@ -35,6 +36,9 @@ pub(super) struct RawPolicy {
     pub(super) exceptions: Vec<RawException>,
     /// What is never done, whatever is found.
     pub(super) guardrails: Option<RawGuardrails>,
+    /// How people are asked before something is carried out: in mode approve, and for
+    /// `do: approve`.
+    pub(super) approvals: Option<RawApprovals>,
     /// Where tickets go, each under a name of your choice. The first is for responses that name
     /// none.
     #[serde(default)]
@@ -203,6 +207,22 @@ pub(super) struct RawGuardrails {
     /// The window of `maxRevocations`: an ISO 8601 duration, or one such as 1h. Default: 1h.
     #[schemars(example = &"1h")]
     pub(super) per: Option<Text>,
+}
+
+/// How people are asked before something is carried out.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "Approvals")]
+pub(super) struct RawApprovals {
+    /// How long a person may take to answer: an ISO 8601 duration such as P3D. Default: P3D.
+    #[schemars(example = &"P3D")]
+    pub(super) expire: Option<Text>,
+    /// What becomes of what nobody answered: it is asked again, held back, or carried out (in mode
+    /// enforce alone). Default: ask-again.
+    pub(super) on_expiry: Option<At<OnExpiry>>,
+    /// How many people have to agree: 1 or 2. Default: 1.
+    #[schemars(with = "Option<u32>", extend("enum" = [1, 2]))]
+    pub(super) people: Option<At<u32>>,
 }
 
 /// How long records are kept.

@@ -3,23 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 use super::node::{Node, Place};
-use super::raw::{RawException, RawGuardrails, RawPolicy, RawResponse, RawSink};
+use super::raw::{RawApprovals, RawException, RawGuardrails, RawPolicy, RawResponse, RawSink};
 use super::reading::shaped;
 use super::shape::{At, Entries, Text};
 use super::spelling::{did_you_mean, list, nearest};
 use super::words::Day;
 use super::{
-    Also, Checked, Do, Ending, Exception, Guardrails, Policy, Problem, Response, Sink,
+    Also, Checked, Do, Ending, Exception, Guardrails, Mode, Policy, Problem, Response, Sink,
     end_in_words, is_protected,
 };
+use crate::domain::approval::{Approvals, OnExpiry};
 use crate::domain::finding::{self, FindingName};
 use crate::domain::id::{PartnerId, Sha256Hex, SinkName, TenantId};
 use crate::domain::roster::{Attribution, Roster, Side, Tenant};
 use crate::domain::trial::Trial;
+
+/// The shortest time in which a person can be expected to answer.
+const EXPIRE_MIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// Collects what is wrong while the rest is still read, so that one run tells all of it.
 #[derive(Default)]
@@ -80,11 +84,63 @@ impl Reader {
         let exceptions = raw.exceptions.iter().filter_map(|e| self.exception(e, &roster)).collect();
         let guardrails =
             raw.guardrails.map_or_else(Guardrails::default, |g| self.guardrails(g, &roster));
+        let approvals = raw.approvals.map(|it| self.approvals(it, raw.mode)).unwrap_or_default();
         let keep = raw.records.and_then(|records| records.keep).and_then(|keep| self.keep(&keep));
         let tests = self.trials(raw.tests, &roster);
         let mode = raw.mode;
-        let policy = Policy { hash, mode, roster, exceptions, guardrails, keep, tickets, respond };
+        let policy = Policy {
+            hash,
+            mode,
+            roster,
+            exceptions,
+            guardrails,
+            approvals,
+            keep,
+            tickets,
+            respond,
+        };
         (policy, tests)
+    }
+
+    fn approvals(&mut self, raw: RawApprovals, mode: Mode) -> Approvals {
+        let default = Approvals::default();
+        let expire = raw.expire.and_then(|text| {
+            let expire = self.duration(&text)?;
+            if expire < EXPIRE_MIN {
+                self.wrong(
+                    text.at,
+                    "nobody can answer within less than a minute; give PT1M or more",
+                );
+            }
+            Some(expire)
+        });
+        if let Some(it) = &raw.on_expiry
+            && it.value == OnExpiry::CarryOut
+            && mode == Mode::Approve
+        {
+            self.wrong(
+                it.at,
+                "in `mode: approve` nothing is carried out without a person's word; use ask-again \
+                 or hold",
+            );
+        }
+        if let Some(people) = &raw.people
+            && people.value == 2
+        {
+            self.warn(
+                people.at,
+                "unless people sign in (WARDEN_APPROVER_SIGN_IN=entra), two are told apart by the \
+                 names they give",
+            );
+        }
+        let people = raw.people.map_or(default.people, |people| {
+            if !(1..=2).contains(&people.value) {
+                self.wrong(people.at, "`people` is 1 or 2");
+            }
+            people.value
+        });
+        let on_expiry = raw.on_expiry.map_or(default.on_expiry, |it| it.value);
+        Approvals { expire: expire.unwrap_or(default.expire), on_expiry, people }
     }
 
     fn responses(

@@ -179,6 +179,39 @@ tenants:
 }
 
 #[test]
+fn people_are_asked_as_the_policy_says() {
+    use crate::domain::approval::{Approvals, OnExpiry};
+    assert_eq!(parse(HEAD).policy.approvals, Approvals::default());
+    assert_eq!(Approvals::default().on_expiry, OnExpiry::AskAgain, "silence takes nothing away");
+    let text = format!("{HEAD}approvals: {{expire: 2h, onExpiry: carry-out, people: 2}}\n");
+    let (expire, on_expiry) = (SignedDuration::from_hours(2), OnExpiry::CarryOut);
+    let Checked { policy, .. } =
+        parse(&text.replacen("version: 1", "version: 1\nmode: enforce", 1));
+    assert_eq!(policy.approvals, Approvals { expire, on_expiry, people: 2 });
+    warned(
+        &text,
+        NOW,
+        &[
+            "8:54: unless people sign in (WARDEN_APPROVER_SIGN_IN=entra), two are told apart by the \
+           names they give",
+        ],
+    );
+    let asks = |mode: &str, act: &str| {
+        let rest = format!("respond: {{privileged-role: {{do: {act}}}}}\nmode: {mode}\n");
+        parse(&format!("{HEAD}{rest}")).policy.asks()
+    };
+    for (mode, act, expect) in [
+        ("observe", "approve", false),
+        ("approve", "ticket", false),
+        ("approve", "revoke", true),
+        ("enforce", "revoke", false),
+        ("enforce", "approve", true),
+    ] {
+        assert_eq!(asks(mode, act), expect, "{mode} {act}");
+    }
+}
+
+#[test]
 fn what_goes_with_a_response_is_read_and_warned_of_where_it_has_no_effect() {
     let sink = "tickets: {s: {kind: webhook, url: https://x.example}}\n";
     let text = format!(
@@ -262,7 +295,7 @@ fn what_is_no_policy_is_placed() {
 #[rustfmt::skip]
 const MISTAKES: &[(&str, &[&str])] = &[
     ("modee: enforce", &["8:1: unknown field `modee`; did you mean `mode`?"]),
-    ("zzz: 1", &["8:1: unknown field `zzz`; there is: version, mode, tenants, respond, exceptions, guardrails, tickets, records, tests"]),
+    ("zzz: 1", &["8:1: unknown field `zzz`; there is: version, mode, tenants, respond, exceptions, guardrails, approvals, tickets, records, tests"]),
     ("mode: enforced", &["8:7: `enforced` is not one of observe, approve, enforce; did you mean `enforce`?"]),
     ("mode: [enforce]", &["8:7: this must be one of observe, approve, enforce, not a list"]),
     // Tenants and partners.
@@ -310,6 +343,9 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("exceptions:\n  - {partner: Contoso Reseller, role: Reports Reader, until: 2027-01-01}", &["9:5: `reason` is missing"]),
     // Guardrails.
     ("guardrails: {protected: [break glass], per: forever, maxRevocations: -1}", &["8:26: `break glass` names no account; give a user principal name (name@domain) or an object id", "8:45: `forever` is not a duration of fixed length such as PT15M, P180D or 1h", "8:70: this must be a whole number from 0 to 4294967295, not `-1`"]),
+    ("approvals: {expire: never, onExpiry: maybe, people: 3}", &["8:21: `never` is not a duration of fixed length such as PT15M, P180D or 1h", "8:38: `maybe` is not one of ask-again, hold, carry-out", "8:53: `people` is 1 or 2"]),
+    ("approvals: {expire: PT10S}", &["8:21: nobody can answer within less than a minute; give PT1M or more"]),
+    ("mode: approve\napprovals: {onExpiry: carry-out}", &["9:23: in `mode: approve` nothing is carried out without a person's word; use ask-again or hold"]),
     ("guardrails: {maxRevocation: 5}", &["8:14: unknown field `maxRevocation`; did you mean `maxRevocations`?"]),
     ("guardrails: {maxRevocations: 5.5}", &["8:30: this must be a whole number, not `5.5`"]),
     // Tickets.

@@ -11,6 +11,7 @@ use super::super::table::{
     moment, number, tenant_key, text, with,
 };
 use super::{step_key, written};
+use crate::domain::approval::ProposalChange;
 use crate::domain::case::Case;
 use crate::domain::id::{Sha256Hex, StepId, TenantId};
 use crate::domain::plan::StepState;
@@ -37,8 +38,10 @@ enum Piece<'a> {
         record: Option<&'a Record>,
         messages: &'a [Message],
         steps: Vec<TransactWriteItem>,
+        proposals: Vec<&'a ProposalChange>,
     },
     Step(Box<TransactWriteItem>),
+    Proposal(&'a ProposalChange),
 }
 
 /// The end of a tenant's chain.
@@ -69,16 +72,22 @@ impl DynamoDb {
     ) -> Result<(), PortError> {
         let mut steps = self.steps(tenant, proofs, conclusion).await?;
         let mut pieces = VecDeque::new();
+        let mut left: Vec<&ProposalChange> = conclusion.proposals.iter().collect();
         for (case, record, messages) in &conclusion.cases {
             let rows = case.rows.iter().filter_map(|row| row.step.as_ref());
             let own = rows.filter_map(|step| steps.remove(&step.id));
             let mut own: Vec<TransactWriteItem> = own.collect();
             let rest = own.split_off(own.len().min(STEPS_WITH_CASE));
-            pieces.push_back(Piece::Case { case, record: record.as_ref(), messages, steps: own });
+            let partner = case.partner.key();
+            let (proposals, others) = left.into_iter().partition(|it| it.partner() == partner);
+            left = others;
+            let record = record.as_ref();
+            pieces.push_back(Piece::Case { case, record, messages, steps: own, proposals });
             pieces.extend(rest.into_iter().map(|step| Piece::Step(Box::new(step))));
         }
         // The cases go first, and each of them is whole.
         pieces.make_contiguous().sort_by_key(|piece| matches!(piece, Piece::Step(_)));
+        pieces.extend(left.into_iter().map(Piece::Proposal));
         pieces.extend(steps.into_values().map(|step| Piece::Step(Box::new(step))));
         while !pieces.is_empty() {
             let written = self.first_of(tenant, &pieces).await?;
@@ -131,8 +140,19 @@ impl DynamoDb {
             let mut next = end.clone();
             let (items, size, lines) = match piece {
                 Piece::Step(item) => (vec![item.as_ref().clone()], 0, Vec::new()),
-                Piece::Case { case, record, messages, steps } => {
-                    self.piece(case, *record, messages, steps, &mut next)?
+                Piece::Proposal(change) => {
+                    let (items, size) = self.proposed(change)?;
+                    (items, size, Vec::new())
+                }
+                Piece::Case { case, record, messages, steps, proposals } => {
+                    let (mut items, mut size, lines) =
+                        self.piece(case, *record, messages, steps, &mut next)?;
+                    for change in proposals {
+                        let (more, bytes) = self.proposed(change)?;
+                        items.extend(more);
+                        size += bytes;
+                    }
+                    (items, size, lines)
                 }
             };
             // The lease and the head come beside.

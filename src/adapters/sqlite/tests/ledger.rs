@@ -65,12 +65,5 @@ async fn a_conclusion_that_cannot_be_kept_whole_leaves_no_trace() {
 
 /// A look at the partner of a case that finds nothing.
 fn emptied(case: &Case) -> crate::domain::plan::PlannedCase {
-    crate::domain::plan::PlannedCase {
-        partner: case.partner.clone(),
-        findings: Vec::new(),
-        steps: Vec::new(),
-        sinks: std::collections::BTreeSet::new(),
-        recorded: std::collections::BTreeSet::new(),
-        left: std::collections::BTreeSet::new(),
-    }
+    crate::domain::plan::PlannedCase::nothing(case.partner.clone())
 }
