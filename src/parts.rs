@@ -22,7 +22,8 @@ use crate::pipeline::deliver::Desk;
 use crate::pipeline::observe::Readers;
 use crate::pipeline::{READ_AGAIN, World, Writers};
 use crate::ports::{
-    Enqueue, Ledger, Marks, Outbox, ReadDelegatedAccess, ReadHeard, SenderCertificates, SigningKeys,
+    Enqueue, Ledger, Marks, Outbox, ReadDelegatedAccess, ReadHeard, SenderCertificates,
+    SigningKeys, StopSwitch,
 };
 use crate::sweep::{Gates, LastKnown, Subscribing, Sweep, Times};
 use crate::wire::standard_webhooks::WebhookSecret;
@@ -139,8 +140,14 @@ fn hurried() -> Patience {
     }
 }
 
-/// What the router needs, with signals going to `enqueue`.
-pub fn front(config: &Config, lasting: &Lasting, enqueue: Arc<dyn Enqueue>) -> Front {
+/// What the router needs, with signals going to `enqueue`. With `stop` it tells whether all writing
+/// is stopped.
+pub fn front(
+    config: &Config,
+    lasting: &Lasting,
+    enqueue: Arc<dyn Enqueue>,
+    stop: Option<Arc<dyn StopSwitch>>,
+) -> Front {
     let audit = config.secrets.rotated("auditWebhookSecret");
     let settings = &config.settings;
     Front {
@@ -160,6 +167,7 @@ pub fn front(config: &Config, lasting: &Lasting, enqueue: Arc<dyn Enqueue>) -> F
         certificate_origins: settings.partner_center_origins.clone(),
         certificates: lasting.certificates(&config.partner_center_roots),
         enqueue,
+        stop,
         replays: Arc::clone(&lasting.replays),
     }
 }
@@ -229,8 +237,19 @@ pub fn sweep(
     }
 }
 
-/// The world of the pipeline, with `ledger` for its memory. The writer that reaches Graph is made
-/// in `enforce` only.
+/// What the pipeline remembers by, and what may stop it.
+#[derive(Clone)]
+pub struct Memory {
+    /// What was intended, done and proven.
+    pub ledger: Arc<dyn Ledger>,
+    /// What is remembered of tenants beside it.
+    pub marks: Arc<dyn Marks>,
+    /// Whether anything is to be written at all.
+    pub stop: Arc<dyn StopSwitch>,
+}
+
+/// The world of the pipeline, with a memory. The writer that reaches Graph is made in `enforce`
+/// only.
 ///
 /// # Errors
 /// [`PartsError::NoCredential`].
@@ -238,7 +257,7 @@ pub fn world(
     config: &Config,
     http: &Http,
     graph: Graph,
-    ledger: Arc<dyn Ledger>,
+    memory: Memory,
     timing: &Timing,
 ) -> Result<World, PartsError> {
     let graph = Arc::new(graph);
@@ -254,7 +273,9 @@ pub fn world(
         readers: Readers { delegated_access, ..readers(graph) },
         audit_content: Arc::new(management(config, http)?),
         writers,
-        ledger,
+        ledger: memory.ledger,
+        marks: memory.marks,
+        stop: memory.stop,
         policy: config.policy.clone(),
         own_apps: config.settings.own_apps(),
         read_again: timing.read_again.clone(),
@@ -356,11 +377,12 @@ mod tests {
     fn a_door_made_anew_knows_what_was_fetched_and_taken_in_before() {
         let before = config(&json!({"o365AuthId": "the former"}));
         let lasting = Lasting::new(&before.settings).unwrap();
-        let first = front(&before, &lasting, Arc::new(Nowhere));
+        let first = front(&before, &lasting, Arc::new(Nowhere), None);
         let (message, now) = (Sha256Hex::of(b"message"), first.clock.now());
         first.replays.lock().unwrap().remember(message.clone(), now);
 
-        let second = front(&config(&json!({"o365AuthId": "new"})), &lasting, Arc::new(Nowhere));
+        let second =
+            front(&config(&json!({"o365AuthId": "new"})), &lasting, Arc::new(Nowhere), None);
         assert_ne!(first.o365_auth_ids, second.o365_auth_ids);
         assert!(second.replays.lock().unwrap().knows(&message, now));
         assert!(Arc::ptr_eq(&first.signing_keys, &second.signing_keys));
@@ -370,7 +392,7 @@ mod tests {
         let vectors = include_str!("../tests/data/partner-center-openssl.json");
         let vectors: Value = serde_json::from_str(vectors).unwrap();
         let roots = json!({"partnerCenterRootsPem": vectors["rootPem"]});
-        let third = front(&config(&roots), &lasting, Arc::new(Nowhere));
+        let third = front(&config(&roots), &lasting, Arc::new(Nowhere), None);
         assert!(!Arc::ptr_eq(&first.certificates, &third.certificates));
     }
 

@@ -1,10 +1,12 @@
 //! The one place where the stages meet: read, decide, write down, act, prove.
 
 mod act;
+mod alarm;
 pub mod deliver;
 pub mod look;
 pub mod observe;
 mod reason;
+mod stop;
 mod verify;
 
 use std::sync::Arc;
@@ -20,7 +22,8 @@ use crate::domain::policy::Policy;
 use crate::domain::record::{Record, RecordEvent, Signals, record_id};
 use crate::domain::ticket::messages;
 use crate::ports::{
-    Clock, Conclusion, Ledger, Look, PortError, ReadAuditContent, ReadServicePrincipals,
+    Clock, Conclusion, Ledger, Look, Marks, PortError, ReadAuditContent, ReadServicePrincipals,
+    StopSwitch,
 };
 
 pub use self::act::Writers;
@@ -52,6 +55,10 @@ pub struct World {
     pub writers: Writers,
     /// The memory.
     pub ledger: Arc<dyn Ledger>,
+    /// What is remembered of tenants beside it.
+    pub marks: Arc<dyn Marks>,
+    /// Whether anything is to be written at all.
+    pub stop: Arc<dyn StopSwitch>,
     /// The policy.
     pub policy: Arc<Policy>,
     /// The application ids this program signs in with.
@@ -85,14 +92,22 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
     }
     let read_at = world.clock.now();
     let mut facts = observe::facts(&world.readers, tenant).await;
+    alarm::denied_reads(tenant, &facts.gaps);
     let now = world.clock.now();
     let window = now - world.policy.guardrails.per;
     let history = world.ledger.history(tenant.id, window).await?;
     facts.taken_away = history.taken_away();
+    observe::protected(&world.readers, tenant, &world.policy.guardrails, &mut facts).await;
     let (policy, own_apps) = (&world.policy, world.own_apps.as_slice());
-    let about = Circumstances { policy, tenant, history: &history, own_apps, now };
+    let stopped = stop::asked(world.stop.as_ref()).await;
+    if let Some(stop) = &stopped {
+        warn!(tenant.name, "{}", stop.holds());
+    }
+    let stopped = stopped.as_ref();
+    let about = Circumstances { policy, tenant, history: &history, own_apps, stopped, now };
     let plan = plan(&facts, about);
     info!(tenant.name, signals = signals(look).count, "{plan}");
+    alarm::limit(world, &plan, now).await?;
 
     let before = world.ledger.cases(tenant.id).await?;
     let mut cases = after_look(&before, &plan, &facts, now);

@@ -12,6 +12,7 @@ mod lease;
 mod looks;
 mod marks;
 mod outbox;
+mod stop;
 pub mod policy;
 pub mod queue;
 pub mod secrets;

@@ -3,6 +3,7 @@
 
 pub(super) mod ledger;
 pub(super) mod outbox;
+pub(super) mod stop;
 
 use std::sync::Arc;
 

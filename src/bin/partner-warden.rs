@@ -12,9 +12,10 @@ use partner_warden::cli::redrive::Redrive;
 use partner_warden::cli::replay::Replay;
 use partner_warden::cli::scan::Scan;
 use partner_warden::cli::sim::Simulate;
+use partner_warden::cli::stop::{Resume, StopAll};
 use partner_warden::cli::subscriptions::Subscriptions;
 use partner_warden::cli::{
-    WrongInput, exit_code, facts, policy, redrive, replay, scan, sim, stopped, subscriptions,
+    WrongInput, exit_code, facts, policy, redrive, replay, scan, sim, stop, stopped, subscriptions,
 };
 use partner_warden::config::{Config, environment};
 use partner_warden::demo::demo;
@@ -71,6 +72,12 @@ SIGTERM or Ctrl-C finishes what is under way and stops.")]
     /// Sees to what Microsoft Graph notifies us of. `serve` does so by itself.
     #[command(subcommand)]
     Subscriptions(Subscriptions),
+    /// Stops every write to Microsoft Graph, until `resume`.
+    #[command(after_help = stop::HELP)]
+    Stop(StopAll),
+    /// Ends what `stop` began: what is found is done again.
+    #[command(after_help = stop::HELP)]
+    Resume(Resume),
     /// Puts back what was given up, once its cause is mended.
     #[command(subcommand)]
     Redrive(Redrive),
@@ -95,6 +102,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         | Command::Facts(_)
         | Command::Replay(_)
         | Command::Subscriptions(_)
+        | Command::Stop(_)
+        | Command::Resume(_)
         | Command::Redrive(_) => filter.or_else(|| Some("error".to_owned())),
         Command::Serve | Command::Sim(_) | Command::Policy(_) => filter,
     };
@@ -118,6 +127,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Sim(command) => sim::run(command).await,
         Command::Policy(command) => policy::run(command, SystemClock.now()),
         Command::Subscriptions(command) => subscriptions::run(command).await,
+        Command::Stop(command) => stop::stop(command, SystemClock.now()).await,
+        Command::Resume(command) => stop::resume(command).await,
         Command::Redrive(command) => redrive::run(command).await,
     }
 }

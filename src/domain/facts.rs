@@ -45,6 +45,10 @@ pub struct Facts {
     /// The accounts that the policy says were given to partners, by the name it gives, in lower
     /// case.
     pub accounts: BTreeMap<String, GivenAccount>,
+    /// The accounts that the policy protects by user principal name, by that name in lower case. One
+    /// that is not here was not asked about.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub protected: BTreeMap<String, GivenAccount>,
     /// The groups that partners' accounts are in, through groups in groups too. An account that
     /// is not here was not asked about.
     pub memberships: BTreeMap<PrincipalId, BTreeSet<PrincipalId>>,

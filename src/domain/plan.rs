@@ -22,6 +22,7 @@ use super::grant::Grant;
 use super::id::{Sha256Hex, SinkName, StepId, TenantId};
 use super::policy::{Do, Mode, Policy};
 use super::roster::{AffectedPartner, Tenant};
+use super::stop::Stop;
 
 pub use self::remediation::Remediation;
 pub use self::target::Target;
@@ -37,6 +38,8 @@ pub struct Plan {
     pub mode: Mode,
     /// One part for each partner concerned.
     pub cases: Vec<PlannedCase>,
+    /// How many steps are held back by `guardrails.maxRevocations` alone.
+    pub held_by_limit: u32,
 }
 
 /// What is to be done about one partner.
@@ -184,6 +187,8 @@ pub struct Circumstances<'a> {
     pub history: &'a History,
     /// The application ids this program signs in with.
     pub own_apps: &'a [String],
+    /// That nothing is to be written, whatever the policy says.
+    pub stopped: Option<&'a Stop>,
     /// The moment of the decision.
     pub now: Timestamp,
 }
@@ -209,7 +214,9 @@ pub fn plan(facts: &Facts, about: Circumstances<'_>) -> Plan {
     });
     let mut cases: Vec<PlannedCase> = cases.collect();
     cases.sort_by_key(|case| case.partner.id.is_none());
-    Plan { tenant: tenant.id, tenant_name: tenant.name.clone(), mode: policy.mode, cases }
+    let held_by_limit = guard.held_by_limit();
+    let (mode, tenant_name) = (policy.mode, tenant.name.clone());
+    Plan { tenant: tenant.id, tenant_name, mode, cases, held_by_limit }
 }
 
 fn sinks(policy: &Policy, findings: &[Finding]) -> BTreeSet<SinkName> {

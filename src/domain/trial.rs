@@ -113,8 +113,14 @@ impl Trial {
         policy.mode = self.mode;
         let found = findings(facts, tenant, &policy, now);
         let history = history(facts, now);
-        let about =
-            Circumstances { policy: &policy, tenant, history: &history, own_apps: &[], now };
+        let about = Circumstances {
+            policy: &policy,
+            tenant,
+            history: &history,
+            own_apps: &[],
+            stopped: None,
+            now,
+        };
         let plan = plan(facts, about);
         let strongest =
             plan.cases.iter().map(|case| strongest(case, &policy)).max().unwrap_or(Do::Ignore);

@@ -3,6 +3,7 @@
 mod again;
 mod customer;
 mod partner;
+mod protected;
 mod reading;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use crate::domain::facts::Facts;
 use crate::domain::id::TenantId;
 use crate::domain::plan::Step;
+use crate::domain::policy::Guardrails;
 use crate::domain::proof::Seen;
 use crate::domain::roster::{Side, Tenant};
 use crate::ports::{
@@ -69,6 +71,17 @@ pub async fn again(readers: &Readers, tenant: TenantId, name: &str, steps: &[&St
 /// Reads everything the findings need.
 pub async fn facts(readers: &Readers, tenant: &Tenant) -> Facts {
     read(readers, tenant, Purpose::Decide).await
+}
+
+/// Reads whether the accounts that the policy protects by name are still called so, where something
+/// may be taken from an account that may be one of them.
+pub async fn protected(
+    readers: &Readers,
+    tenant: &Tenant,
+    guardrails: &Guardrails,
+    facts: &mut Facts,
+) {
+    protected::read(readers, tenant, guardrails, facts).await;
 }
 
 /// Reads everything the findings need, and what a report shows beside them: conditional access is

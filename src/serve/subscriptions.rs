@@ -97,7 +97,7 @@ pub async fn ensure(
 ) -> Result<Vec<OfTenant>, ServeError> {
     let (sweep, enqueue) = open(config, timing)?;
     let done = CancellationToken::new();
-    let front = parts::front(config, &Lasting::new(&config.settings)?, enqueue);
+    let front = parts::front(config, &Lasting::new(&config.settings)?, enqueue, None);
     let door = door::open(listener, router(front), Limits::default(), &done);
     let work = async {
         let mut all = Vec::new();

@@ -50,6 +50,23 @@ pub enum Metric {
     /// Hours until a subscription ends, by `tenant` and `resource`; none where there is none. Where
     /// they cannot be listed in passing, what was known last is told on.
     SubscriptionHours,
+    /// What this program was not let do, by `tenant` and `what`: `sign-in`, `read` or `write`.
+    Denied,
+    /// Windows in which `guardrails.maxRevocations` held steps back, by `tenant`.
+    RevocationLimits,
+    /// Whether the stop switch was engaged when it was last read: 1, else 0.
+    StopSwitch,
+}
+
+/// What this program was not let do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Denied {
+    /// Sign in to the tenant.
+    SignIn,
+    /// Read a part of it.
+    Read,
+    /// Carry out a step.
+    Write,
 }
 
 /// How a look or a delivery ended.
@@ -80,7 +97,7 @@ pub enum Lack {
 
 impl Metric {
     /// Every metric there is.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Signals,
         Self::Irrelevant,
         Self::Rejects,
@@ -96,6 +113,9 @@ impl Metric {
         Self::TimeToProve,
         Self::SubscriptionFailures,
         Self::SubscriptionHours,
+        Self::Denied,
+        Self::RevocationLimits,
+        Self::StopSwitch,
     ];
 
     /// The name under which recorders know it.
@@ -116,6 +136,9 @@ impl Metric {
             Self::TimeToProve => "warden_time_to_prove_seconds",
             Self::SubscriptionFailures => "warden_subscription_failures_total",
             Self::SubscriptionHours => "warden_subscription_hours",
+            Self::Denied => "warden_denied_total",
+            Self::RevocationLimits => "warden_revocation_limits_total",
+            Self::StopSwitch => "warden_stopped",
         }
     }
 
@@ -137,6 +160,9 @@ impl Metric {
             Self::TimeToProve => "Time from a revocation until the access was seen to be gone",
             Self::SubscriptionFailures => "What could not be done about subscriptions",
             Self::SubscriptionHours => "Hours until a subscription ends",
+            Self::Denied => "What this program was not let do",
+            Self::RevocationLimits => "Windows in which maxRevocations held steps back",
+            Self::StopSwitch => "Whether the stop switch is engaged",
         }
     }
 
@@ -159,7 +185,10 @@ impl Metric {
             | Self::Verifications
             | Self::Deliveries
             | Self::SubscriptionFailures
-            | Self::SubscriptionHours => None,
+            | Self::SubscriptionHours
+            | Self::Denied
+            | Self::RevocationLimits
+            | Self::StopSwitch => None,
         }
     }
 }
@@ -167,7 +196,7 @@ impl Metric {
 /// Tells the recorder what the numbers mean. To be called once it is installed.
 pub fn describe() {
     for metric in Metric::ALL {
-        if metric == Metric::SubscriptionHours {
+        if matches!(metric, Metric::SubscriptionHours | Metric::StopSwitch) {
             describe_gauge!(metric.name(), metric.help());
         } else if metric.buckets().is_some() {
             describe_histogram!(metric.name(), Unit::Seconds, metric.help());
@@ -271,6 +300,33 @@ pub fn unsubscribed(tenant: TenantId, failures: usize) {
     failed.increment(failures as u64);
 }
 
+/// The stop switch was read.
+pub fn stopped(engaged: bool) {
+    gauge!(Metric::StopSwitch.name()).set(f64::from(u8::from(engaged)));
+}
+
+/// So often this program was not let do something in a tenant.
+pub fn denied(tenant: TenantId, what: Denied, times: usize) {
+    let (tenant, what) = (tenant.to_string(), what.name());
+    let denied = counter!(Metric::Denied.name(), "tenant" => tenant, "what" => what);
+    denied.increment(times as u64);
+}
+
+/// A window began in which no more is taken away in a tenant.
+pub fn limited(tenant: TenantId) {
+    counter!(Metric::RevocationLimits.name(), "tenant" => tenant.to_string()).increment(1);
+}
+
+impl Denied {
+    fn name(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign-in",
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
 /// An attempt to deliver a message ended.
 pub fn delivered(end: End) {
     counter!(Metric::Deliveries.name(), "end" => end.name()).increment(1);
@@ -304,6 +360,8 @@ mod tests {
         for metric in Metric::ALL {
             let unit = if metric == Metric::SubscriptionHours {
                 "_hours"
+            } else if metric == Metric::StopSwitch {
+                "_stopped"
             } else if metric.buckets().is_some() {
                 "_seconds"
             } else {

@@ -1,14 +1,21 @@
 //! What holds a step back, and what was done about it before.
 
+mod limits;
+mod lock_out;
+mod pause;
+mod protected;
+#[cfg(test)]
+mod testing;
+mod whose;
+
 use jiff::SignedDuration;
 
 use super::wanted::Wanted;
 use super::{Circumstances, History, PastStep, Remediation, Step, StepState, Target, Verdict};
 use crate::domain::facts::{Facts, Part};
 use crate::domain::grant::{PrincipalKind, keeps_a_global_administrator};
-use crate::domain::id::{PartnerId, Sha256Hex, StepId};
+use crate::domain::id::{Sha256Hex, StepId};
 use crate::domain::policy::{Do, Mode};
-use crate::domain::role;
 
 /// What this version carries out; all else is held back.
 const CARRIED_OUT: &[Remediation] = &[Remediation::RevokeRoleAssignment];
@@ -17,28 +24,25 @@ const CARRIED_OUT: &[Remediation] = &[Remediation::RevokeRoleAssignment];
 /// have been missing.
 const REFUSED_AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
-/// How often access that keeps coming back is taken away before a person has to see to it.
-const EPISODES_MAX: u32 = 3;
-
 /// Decides about each thing wanted, one after another.
 pub(super) struct Guard<'a> {
     about: Circumstances<'a>,
-    keeps_global_administrator: bool,
-    knows_own_administrators: bool,
+    facts: &'a Facts,
+    administrators: Administrators,
     revocations: u32,
+    held_by_limit: u32,
 }
 
 impl<'a> Guard<'a> {
-    pub(super) fn new(facts: &Facts, about: Circumstances<'a>) -> Self {
-        Self {
-            about,
-            keeps_global_administrator: keeps_a_global_administrator(facts, about.tenant),
-            knows_own_administrators: !facts
-                .gaps
-                .iter()
-                .any(|gap| matches!(gap.part, Part::RoleAssignments | Part::Principals)),
-            revocations: about.history.revocations + outcome_unknown(about.history),
-        }
+    pub(super) fn new(facts: &'a Facts, about: Circumstances<'a>) -> Self {
+        let revocations = about.history.revocations + outcome_unknown(about.history);
+        let administrators = Administrators::of(facts, about);
+        Self { about, facts, administrators, revocations, held_by_limit: 0 }
+    }
+
+    /// How many steps were held back only because too much was done already.
+    pub(super) fn held_by_limit(&self) -> u32 {
+        self.held_by_limit
     }
 
     /// The step that comes of what is wanted.
@@ -73,7 +77,7 @@ impl<'a> Guard<'a> {
         }
     }
 
-    fn verdict(&self, wanted: &Wanted, episode: u32, past: Option<PastStep>) -> Verdict {
+    fn verdict(&mut self, wanted: &Wanted, episode: u32, past: Option<PastStep>) -> Verdict {
         match past.map(|past| past.state) {
             Some(
                 state @ (StepState::Revoked
@@ -119,73 +123,88 @@ impl<'a> Guard<'a> {
     }
 
     /// The guardrail that forbids what is wanted, in words.
-    fn holds_back(&self, wanted: &Wanted, episode: u32) -> Option<String> {
-        let guardrails = &self.about.policy.guardrails;
-        let partner = wanted.partner.id;
-        if kind(&wanted.target) == Some(PrincipalKind::Unclassified) {
-            Some("it is not known whose this principal is".to_owned())
-        } else if !CARRIED_OUT.contains(&wanted.remediation) {
-            Some("only role assignments are taken away by this version; do it by hand".to_owned())
-        } else if partner.is_none_or(|id| id.tenant() == self.about.tenant.id) {
-            Some("this principal is the tenant's own".to_owned())
-        } else if self.is_own_app(&wanted.target) {
-            Some("this is the application Partner Warden itself signs in with".to_owned())
-        } else if self.is_protected(&wanted.target) {
-            Some("the account is protected by the policy (guardrails.protected)".to_owned())
-        } else if partner == Some(PartnerId::MICROSOFT_SUPPORT) {
-            Some("this is Microsoft Support; close the support case instead".to_owned())
-        } else if self.would_lock_out(&wanted.target) && !self.knows_own_administrators {
-            Some(
-                "it could not be read who of the tenant's own people holds Global Administrator, \
-                 so this could lock the tenant out"
-                    .to_owned(),
-            )
-        } else if self.would_lock_out(&wanted.target) {
-            Some(
-                "no user of the tenant's own was seen to hold Global Administrator, so this could \
-                 lock the tenant out; give the role to one of its own people first"
-                    .to_owned(),
-            )
-        } else if episode >= EPISODES_MAX {
-            Some(format!("it was taken away {episode} times and came back each time"))
-        } else if self.revocations >= guardrails.max_revocations {
-            Some(format!(
-                "{} revocations within {:#} are the most the policy allows \
-                 (guardrails.maxRevocations)",
-                guardrails.max_revocations, guardrails.per
-            ))
+    fn holds_back(&mut self, wanted: &Wanted, episode: u32) -> Option<String> {
+        let Self { about, facts, administrators, revocations, .. } = *self;
+        let asked = Asked { about, facts, wanted, administrators, episode, revocations };
+        if let Some(reason) = GUARDRAILS.iter().find_map(|guardrail| guardrail(&asked)) {
+            return Some(reason);
+        }
+        // Last of all, so that what it alone holds back is known.
+        let too_many = limits::too_many(&asked)?;
+        self.held_by_limit += 1;
+        Some(too_many)
+    }
+}
+
+/// Everything that may hold a step back, beside how much was done already. The first that does is told: what stays as it is comes
+/// before what passes.
+const GUARDRAILS: [Guardrail; 12] = [
+    whose::unknown,
+    not_carried_out,
+    whose::own,
+    whose::own_group,
+    whose::own_app,
+    protected::protected,
+    protected::renamed,
+    whose::microsoft_support,
+    lock_out::lock_out,
+    limits::comes_back,
+    pause::stopped,
+    pause::planned_change,
+];
+
+/// Says in words why a step is held back, if it is.
+type Guardrail = fn(&Asked<'_>) -> Option<String>;
+
+/// What a guardrail is asked about.
+struct Asked<'a> {
+    about: Circumstances<'a>,
+    facts: &'a Facts,
+    wanted: &'a Wanted,
+    administrators: Administrators,
+    /// How often the same was done before and did not last.
+    episode: u32,
+    /// What was done within the window and is about to be, beside this.
+    revocations: u32,
+}
+
+impl Asked<'_> {
+    /// What kind of principal it is done to, where it is done to one.
+    fn kind(&self) -> Option<PrincipalKind> {
+        kind(&self.wanted.target)
+    }
+}
+
+/// Whether somebody of the tenant's own holds Global Administrator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Administrators {
+    /// Somebody was seen to.
+    Seen,
+    /// Nobody was, and all was read.
+    NotSeen,
+    /// Nobody certainly was, and not all was read.
+    Unread,
+}
+
+impl Administrators {
+    fn of(facts: &Facts, about: Circumstances<'_>) -> Self {
+        let unread = |part| facts.gaps.iter().any(|gap| gap.part == part);
+        // Without the list of guests somebody's guest may look like one of the tenant's own.
+        if unread(Part::Guests) {
+            Self::Unread
+        } else if keeps_a_global_administrator(facts, about.tenant) {
+            Self::Seen
+        } else if unread(Part::RoleAssignments) || unread(Part::Principals) {
+            Self::Unread
         } else {
-            None
+            Self::NotSeen
         }
     }
+}
 
-    fn is_own_app(&self, target: &Target) -> bool {
-        let app_id = match target {
-            Target::Grant(grant) => grant.app_id.as_ref(),
-            Target::Principal { app_id, .. } => app_id.as_ref(),
-            Target::Partner | Target::Relationship { .. } | Target::AccessAssignment { .. } => None,
-        };
-        app_id.is_some_and(|id| self.about.own_apps.iter().any(|own| own.eq_ignore_ascii_case(id)))
-    }
-
-    fn is_protected(&self, target: &Target) -> bool {
-        let (principal, upn) = match target {
-            Target::Grant(grant) => (&grant.principal, grant.user_principal_name.as_deref()),
-            Target::Principal { principal, user_principal_name, .. } => {
-                (principal, user_principal_name.as_deref())
-            }
-            Target::AccessAssignment { group, .. } => (group, None),
-            Target::Partner | Target::Relationship { .. } => return false,
-        };
-        let protected = &self.about.policy.guardrails.protected;
-        protected.iter().any(|account| account.means(principal, upn))
-    }
-
-    fn would_lock_out(&self, target: &Target) -> bool {
-        let Target::Grant(grant) = target else { return false };
-        grant.role.template_id == Some(role::GLOBAL_ADMINISTRATOR)
-            && !self.keeps_global_administrator
-    }
+fn not_carried_out(asked: &Asked<'_>) -> Option<String> {
+    (!CARRIED_OUT.contains(&asked.wanted.remediation))
+        .then(|| "only role assignments are taken away by this version; do it by hand".to_owned())
 }
 
 /// What kind of principal it is done to, where it is done to one.
