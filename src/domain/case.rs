@@ -523,7 +523,14 @@ mod tests {
         let tenant = &policy.roster.tenants[0];
         let history = History::default();
         let (policy, own_apps) = (&policy, &[]);
-        let about = Circumstances { policy, tenant, history: &history, own_apps, now: noon() };
+        let about = Circumstances {
+            policy,
+            tenant,
+            history: &history,
+            own_apps,
+            stopped: None,
+            now: noon(),
+        };
         plan(&given.facts, about)
     }
 
@@ -666,7 +673,8 @@ mod tests {
             let policy = msp.policy();
             let (tenant, history) = (&policy.roster.tenants[0], History::default());
             let (policy, history, own_apps) = (&policy, &history, &[]);
-            let about = Circumstances { policy, tenant, history, own_apps, now: noon() };
+            let about =
+                Circumstances { policy, tenant, history, own_apps, stopped: None, now: noon() };
             after_look(before, &plan(&msp.facts, about), &msp.facts, noon())
         };
         let found = look(&[], &with("active"));

@@ -530,7 +530,8 @@ mod tests {
             let policy = given.policy();
             let (tenant, history) = (&policy.roster.tenants[0], History::default());
             let (policy, history, own_apps) = (&policy, &history, &[]);
-            let about = Circumstances { policy, tenant, history, own_apps, now: noon() };
+            let about =
+                Circumstances { policy, tenant, history, own_apps, stopped: None, now: noon() };
             cases = after_look(&cases, &plan(&given.facts, about), &given.facts, noon());
             all.extend(messages(&mut cases[0], "rec-1", None, noon()));
         }
@@ -593,7 +594,14 @@ mod tests {
         // The next look begins the same step again; until it is answered, nothing is news.
         let policy = one().policy();
         let (tenant, history) = (&policy.roster.tenants[0], &History::default());
-        let about = Circumstances { policy: &policy, tenant, history, own_apps: &[], now: noon() };
+        let about = Circumstances {
+            policy: &policy,
+            tenant,
+            history,
+            own_apps: &[],
+            stopped: None,
+            now: noon(),
+        };
         let facts = one().facts;
         let mut cases = after_look(&[case], &plan(&facts, about), &facts, noon());
         assert!(by_hand(&cases[0]));
