@@ -24,3 +24,4 @@ mod senders;
 mod storm;
 mod sweep;
 mod tidy;
+mod ways;

@@ -10,6 +10,7 @@ mod again;
 mod sign_in;
 mod content;
 mod own;
+mod remedies;
 mod tickets;
 mod unreadable;
 mod untouched;
