@@ -132,8 +132,7 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
                 "is to be https (plain http only to this machine)".to_owned()
             }
             Ok(url) if !is_origin(&url) => {
-                "is to be an origin such as https://graph.microsoft.com, without a version"
-                    .to_owned()
+                format!("is to be an origin such as {default}, without a version")
             }
             Ok(url) => return Some(url),
             Err(error) => format!("is no url ({error})"),

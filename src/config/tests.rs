@@ -120,6 +120,65 @@ fn partner_centers_certificates_may_be_published_where_the_settings_say() {
     }
 }
 
+/// Where Partner Center is asked and for whom, as the configuration says.
+fn asks_partner_center(given: &Given) -> Option<(String, Option<String>)> {
+    let asked = given.load().unwrap().partner_center();
+    let token = |token: Secret| token.expose().to_owned();
+    asked.map(|(url, user)| (String::from(url), user.map(token)))
+}
+
+#[test]
+fn partner_center_is_asked_where_the_settings_say_so_or_for_whom_a_token_is_there() {
+    const MICROSOFTS: &str = "https://api.partnercenter.microsoft.com/";
+    let token = "0.refresh-token";
+    let with_token = || {
+        let mut secrets: Value = serde_json::from_str(SECRETS).unwrap();
+        secrets["partnerCenterRefreshToken"] = json!(token);
+        given().write("secrets.json", &secrets.to_string())
+    };
+    let variable = "WARDEN_PARTNER_CENTER_URL";
+    let at = |url: &str, user: Option<&str>| Some((url.to_owned(), user.map(str::to_owned)));
+    assert_eq!(asks_partner_center(&given()), None, "nobody is asked unless somebody says so");
+    assert_eq!(asks_partner_center(&given().set(variable, "")), None);
+    assert_eq!(asks_partner_center(&given().set(variable, MICROSOFTS)), at(MICROSOFTS, None));
+    assert_eq!(asks_partner_center(&with_token()), at(MICROSOFTS, Some(token)));
+    let china = "https://partner.partnercenterapi.microsoftonline.cn";
+    let both = with_token().set(variable, china);
+    assert_eq!(asks_partner_center(&both), at(&format!("{china}/"), Some(token)));
+    let here = "http://127.0.0.1:9090/";
+    assert_eq!(asks_partner_center(&given().set(variable, here)), at(here, None));
+    assert!(!format!("{:?}", both.load().unwrap()).contains(token));
+}
+
+#[test]
+fn what_is_no_origin_of_partner_center_or_no_token_is_refused_without_being_shown() {
+    let origin =
+        "is to be an origin such as https://api.partnercenter.microsoft.com, without a version";
+    let https = "is to be https (plain http only to this machine)";
+    let url = "is no url (relative URL without a base)";
+    for (text, problem) in [
+        ("api.partnercenter.microsoft.com", url),
+        ("off", url),
+        ("http://api.partnercenter.microsoft.com", https),
+        ("ftp://api.partnercenter.microsoft.com", https),
+        ("https://api.partnercenter.microsoft.com/v1", origin),
+        ("https://user:S3cret@api.partnercenter.microsoft.com", origin),
+        ("https://api.partnercenter.microsoft.com/?S3cret", origin),
+    ] {
+        let problem =
+            format!("the settings are not complete:\n  WARDEN_PARTNER_CENTER_URL {problem}");
+        given().set("WARDEN_PARTNER_CENTER_URL", text).fails(&problem);
+    }
+    for token in [json!(""), json!(7), json!(["S3cret"]), json!({"token": "S3cret"})] {
+        let mut secrets: Value = serde_json::from_str(SECRETS).unwrap();
+        secrets["partnerCenterRefreshToken"] = token.clone();
+        let failed = given().write("secrets.json", &secrets.to_string()).load().err();
+        let failed = failed.unwrap_or_else(|| panic!("{token} is taken"));
+        assert!(failed.contains("partnerCenterRefreshToken"), "{failed}");
+        assert!(!failed.contains("S3cret"), "{failed}");
+    }
+}
+
 #[test]
 fn roots_for_partner_center_are_certificates_or_refused() {
     let vector = include_str!("../../tests/data/partner-center-openssl.json");
@@ -194,7 +253,7 @@ fn everything_wrong_with_the_settings_is_told_at_once() {
   WARDEN_STORE is to be sqlite:PATH{or_name}
   WARDEN_QUEUE is to be sqlite:PATH{or_name}
   WARDEN_GRAPH_URL is to be https (plain http only to this machine)
-  WARDEN_LOGIN_URL is to be an origin such as https://graph.microsoft.com, without a version
+  WARDEN_LOGIN_URL is to be an origin such as https://login.microsoftonline.com, without a version
   WARDEN_MANAGEMENT_URL is to be https (plain http only to this machine)
   WARDEN_SWEEP_EVERY is to be an ISO 8601 duration such as PT15M, or off
   WARDEN_SETTLE_AFTER is to be an ISO 8601 duration such as PT15M, or off

@@ -6,6 +6,7 @@ mod auth;
 mod batch;
 mod credential;
 mod read;
+mod relationships;
 mod remove;
 mod revoke;
 mod service_principal;
