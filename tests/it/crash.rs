@@ -385,11 +385,7 @@ async fn serve_meanwhile<T>(town: &Town, work: impl AsyncFnOnce(SocketAddr) -> T
 }
 
 /// Serves in this process, as patiently as it is said, while something is done.
-async fn serve_with<T>(
-    town: &Town,
-    timing: Timing,
-    work: impl AsyncFnOnce(SocketAddr) -> T,
-) -> T {
+async fn serve_with<T>(town: &Town, timing: Timing, work: impl AsyncFnOnce(SocketAddr) -> T) -> T {
     let variable = |name: &str| {
         let mut all = town.variables();
         all.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())

@@ -57,9 +57,11 @@ impl Way {
             Self::Eligible => alice(tenant).eligible(Assignment::new("Alice", ROLE)),
             Self::Scheduled => alice(tenant).derived_instance(Assignment::new("Alice", ROLE)),
             Self::Member => alice(tenant).group("Admins", &["Alice", "Megan Bowen"], ROLE),
-            Self::Nested => alice(tenant)
-                .group("Help", &["Alice", "Megan Bowen"], None)
-                .group("Admins", &["Help"], ROLE),
+            Self::Nested => alice(tenant).group("Help", &["Alice", "Megan Bowen"], None).group(
+                "Admins",
+                &["Help"],
+                ROLE,
+            ),
             Self::AppRole => tenant
                 .service_principal("Backup", "aaaaaaaa-0000-4000-8000-000000000001", CONTOSO, None)
                 .app_role("Backup", "RoleManagement.ReadWrite.Directory")

@@ -97,8 +97,11 @@ async fn killed_at_one_point_of_each_way_after_the_other() {
     for way in Way::ALL {
         let (method, path) = way.call();
         let before = at(method, path, BeforeEffect);
-        check(way, &[before, before, at("POST", INBOX, BeforeEffect), at("POST", INBOX, AfterEffect)])
-            .await;
+        check(
+            way,
+            &[before, before, at("POST", INBOX, BeforeEffect), at("POST", INBOX, AfterEffect)],
+        )
+        .await;
     }
 }
 
@@ -106,7 +109,12 @@ async fn killed_at_one_point_of_each_way_after_the_other() {
 fn impatient(total: Duration) -> Timing {
     let soon = SignedDuration::from_millis;
     Timing {
-        patience: Patience { total, retries: 1, first_pause: soon(1).unsigned_abs(), ..Patience::default() },
+        patience: Patience {
+            total,
+            retries: 1,
+            first_pause: soon(1).unsigned_abs(),
+            ..Patience::default()
+        },
         read_again: vec![soon(0), soon(1), soon(2)],
         retry_pause: soon(1),
         ..Timing::default()
