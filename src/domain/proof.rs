@@ -296,7 +296,7 @@ mod tests_beside_grants {
         let (policy, history) = (case.policy(), History::default());
         let (policy, history, own_apps) = (&policy, &history, &[]);
         let tenant = &policy.roster.tenants[0];
-        let about = Circumstances { policy, tenant, history, own_apps, now: noon() };
+        let about = Circumstances { policy, tenant, history, own_apps, stopped: None, now: noon() };
         let steps = plan(&case.facts, about).cases.into_iter().flat_map(|case| case.steps);
         steps.filter(|step| step.grant().is_none()).collect()
     }

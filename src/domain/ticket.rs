@@ -671,14 +671,21 @@ mod tests {
         let (first, ..) = told_of(&[found]);
         let id = first.rows.iter().find_map(|row| Some(row.step.as_ref()?.id.clone())).unwrap();
         let line = |case: &Case| {
-            let body = body(case);
+            let body = body(case, None);
             let lines = body.split("\n\n").nth(1).unwrap().lines();
             lines.filter(|line| line.contains(BLOCK)).map(str::to_owned).next().unwrap()
         };
         let gone = given();
         let policy = gone.policy();
         let (tenant, history) = (&policy.roster.tenants[0], &History::default());
-        let about = Circumstances { policy: &policy, tenant, history, own_apps: &[], now: noon() };
+        let about = Circumstances {
+            policy: &policy,
+            tenant,
+            history,
+            own_apps: &[],
+            stopped: None,
+            now: noon(),
+        };
         let nothing = plan(&gone.facts, about);
         for (state, acted, now, over) in [
             (

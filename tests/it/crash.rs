@@ -18,6 +18,8 @@ use partner_warden::wire::graph::client_state;
 
 use When::{AfterEffect, BeforeEffect};
 
+mod remedies;
+
 use crate::harness::{CLIENT_STATE_KEY, ENFORCE, LIMIT, Town, Warden, steps};
 
 /// Where the process is killed: while a request waits for its answer.
@@ -243,6 +245,15 @@ fn notification() -> String {
     include_str!("../../events/graph/user-updated.json").replace("{{clientState}}", &state)
 }
 
+/// Posts a notification.
+async fn notify(address: SocketAddr) {
+    let http = Http::new(Patience::default()).unwrap();
+    let url = format!("http://{address}/hooks/graph");
+    let body = notification();
+    let posted = http.once("serve", |client| client.post(&url).body(body.clone())).await;
+    assert_eq!(posted.unwrap().status, 202);
+}
+
 /// Posts notifications from many connections until so many are answered, kills, and says how many
 /// were answered in the end.
 async fn kill_amid_posts(warden: Warden, posts: usize, kill_after: usize) -> usize {
@@ -363,11 +374,6 @@ async fn killed_and_still_no_more_is_taken_away_than_the_policy_allows() {
 
 /// Serves in this process, less patiently, while something is done.
 async fn serve_meanwhile<T>(town: &Town, work: impl AsyncFnOnce(SocketAddr) -> T) -> T {
-    let variable = |name: &str| {
-        let mut all = town.variables();
-        all.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
-    };
-    let config = Config::load(variable).unwrap();
     let soon = SignedDuration::from_millis;
     let timing = Timing {
         patience: Patience { retries: 0, ..Patience::default() },
@@ -375,6 +381,16 @@ async fn serve_meanwhile<T>(town: &Town, work: impl AsyncFnOnce(SocketAddr) -> T
         retry_pause: SignedDuration::from_hours(1),
         ..Timing::default()
     };
+    serve_with(town, timing, work).await
+}
+
+/// Serves in this process, as patiently as it is said, while something is done.
+async fn serve_with<T>(town: &Town, timing: Timing, work: impl AsyncFnOnce(SocketAddr) -> T) -> T {
+    let variable = |name: &str| {
+        let mut all = town.variables();
+        all.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
+    };
+    let config = Config::load(variable).unwrap();
     let door = listen(config.settings.listen).await.unwrap();
     let address = door.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -414,11 +430,7 @@ async fn killed_before_a_deletion_and_graph_out_of_order_for_long_after() {
         let wait = town.sim.wait_for("reading again", LIMIT, |view| read(view).then_some(()));
         wait.await.unwrap();
         town.sim.clear_faults();
-        let http = Http::new(Patience::default()).unwrap();
-        let url = format!("http://{address}/hooks/graph");
-        let body = notification();
-        let posted = http.once("serve", |client| client.post(&url).body(body.clone())).await;
-        assert_eq!(posted.unwrap().status, 202);
+        notify(address).await;
         town.closed_ticket().await;
     })
     .await;

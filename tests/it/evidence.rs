@@ -117,7 +117,7 @@ fn deletes<'a>(calls: &'a [Call], assignment: &'a str) -> impl Iterator<Item = &
 }
 
 /// One ticket was opened once, and closed last and once.
-fn told_once(messages: &[Value]) {
+pub(crate) fn told_once(messages: &[Value]) {
     let kinds = kinds(messages);
     let count = |kind| kinds.iter().filter(|other| **other == kind).count();
     assert_eq!((kinds.first(), count("ticket.opened")), (Some(&"ticket.opened"), 1), "{kinds:?}");
