@@ -98,7 +98,7 @@ impl Writers {
             Held::ThroughGroup { group, .. } => {
                 self.members.remove_member(tenant, group, &grant.principal).await
             }
-            Held::AppRole { app_role } => {
+            Held::AppRole { app_role, .. } => {
                 self.app_roles.remove_app_role(tenant, &grant.principal, app_role).await
             }
         }

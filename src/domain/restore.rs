@@ -1,0 +1,345 @@
+//! What was taken away, put back: planned and guarded before anything is done.
+//!
+//! What is put back is exactly what the record of the step says was taken: the same principal, role,
+//! scope and end. Nothing is taken from the request of whoever asks.
+
+use jiff::Timestamp;
+
+use super::case::{Case, Row, StepRow};
+use super::finding::{Severity, may_stand};
+use super::grant::{Grant, Held};
+use super::id::{PrincipalId, StepId, TenantId};
+use super::plan::{Remediation, StepState, Target};
+use super::policy::{Do, Mode, Policy};
+use super::proof::Seen;
+use super::roster::{AffectedPartner, Tenant};
+use super::text;
+
+/// What puts something back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Restoration {
+    /// A role assignment of its own.
+    AssignRole {
+        /// Who is to hold the role.
+        principal: PrincipalId,
+        /// The role.
+        role_definition_id: String,
+        /// Where.
+        scope: String,
+    },
+    /// A role by a schedule of Privileged Identity Management.
+    AssignSchedule {
+        /// Whether it may only be activated.
+        eligible: bool,
+        /// Who is to hold the role.
+        principal: PrincipalId,
+        /// The role.
+        role_definition_id: String,
+        /// Where.
+        scope: String,
+        /// When it ends; nothing for one without an end.
+        ends: Option<Timestamp>,
+    },
+    /// Membership of a group.
+    AddGroupMember {
+        /// The group.
+        group: PrincipalId,
+        /// The member.
+        member: PrincipalId,
+    },
+    /// An application permission.
+    AssignAppRole {
+        /// The service principal that is to have it.
+        app: PrincipalId,
+        /// The service principal of the API.
+        resource: String,
+        /// The permission.
+        app_role_id: String,
+    },
+    /// Signing in, to an account.
+    EnableAccount {
+        /// The account.
+        account: PrincipalId,
+    },
+    /// Signing in, to an application.
+    EnableApp {
+        /// The service principal.
+        app: PrincipalId,
+    },
+    /// The partner's people are let in again.
+    EndQuarantine,
+    /// A relationship extends itself again.
+    AutoExtend {
+        /// The relationship.
+        relationship: String,
+        /// By how much, ISO 8601.
+        duration: String,
+    },
+    /// What a relationship gave to a group.
+    CreateAccessAssignment {
+        /// The relationship.
+        relationship: String,
+        /// The group.
+        group: PrincipalId,
+        /// The roles, by template id.
+        roles: Vec<String>,
+    },
+}
+
+impl Remediation {
+    /// Why it cannot be undone; nothing where it can. People are told before it is done.
+    pub fn cannot_be_undone(self) -> Option<&'static str> {
+        match self {
+            Self::RevokeRoleAssignment
+            | Self::RemoveEligibility
+            | Self::RemoveScheduledAssignment
+            | Self::RemoveGroupMember
+            | Self::RemoveAppRole
+            | Self::DisableGuest
+            | Self::DisableApp
+            | Self::Quarantine
+            | Self::StopAutoExtend
+            | Self::DeleteAccessAssignment => None,
+            Self::RevokeSessions => Some("sessions that were ended stay ended; sign in anew"),
+            Self::DropGlobalAdministrator => Some(
+                "Microsoft lets no role be added to an active relationship; ask the customer for a \
+                 new one",
+            ),
+            Self::TerminateRelationship => {
+                Some("a relationship that has ended stays ended; ask the customer for a new one")
+            }
+        }
+    }
+}
+
+/// What is to be put back of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestorePlan {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Its name.
+    pub tenant_name: String,
+    /// The partner that gets it back.
+    pub partner: AffectedPartner,
+    /// One entry for each step of the record that was carried out.
+    pub items: Vec<Item>,
+}
+
+/// One step that was carried out, and whether it is undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// The step.
+    pub step: StepId,
+    /// What it had done, with names.
+    pub had_done: String,
+    /// What is to happen.
+    pub verdict: Verdict,
+}
+
+/// Whether a step is undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is put back.
+    PutBack(Restoration),
+    /// There is nothing to put back, and why.
+    Needless(String),
+    /// It is not put back, and why.
+    Refused(String),
+}
+
+/// What a step had been done to, as its row tells.
+pub fn target_of(row: &Row) -> Option<Target> {
+    let step = row.step.as_ref()?;
+    let grant = || row.findings.iter().find_map(|finding| finding.grant.clone());
+    step.target.clone().or_else(|| grant().map(|grant| Target::Grant(Box::new(grant))))
+}
+
+/// Plans to put back what the steps of a case took away: those of `only`, or all of them where it
+/// is empty. `seen` says of a step what its target looks like now. What the policy would take away
+/// again at the next look is refused, unless `anyway`.
+pub fn restore_plan(
+    case: &Case,
+    only: &[StepId],
+    seen: impl Fn(&StepId) -> Seen,
+    about: About<'_>,
+) -> RestorePlan {
+    let rows = case.rows.iter().filter_map(|row| Some((row, row.step.as_ref()?)));
+    let wanted = rows.filter(|(_, step)| only.is_empty() || only.contains(&step.id));
+    let items = wanted.filter(|(_, step)| was_begun(step.state)).map(|(row, step)| Item {
+        step: step.id.clone(),
+        had_done: step.summary.clone(),
+        verdict: verdict(case, row, step, seen(&step.id), about),
+    });
+    RestorePlan {
+        tenant: case.tenant,
+        tenant_name: case.tenant_name.clone(),
+        partner: case.partner.clone(),
+        items: items.collect(),
+    }
+}
+
+/// What a restoration is judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The tenant, as the policy names it.
+    pub tenant: &'a Tenant,
+    /// The moment of the decision.
+    pub now: Timestamp,
+    /// Whether to put back even what the policy would take away again.
+    pub anyway: bool,
+}
+
+/// Whether Graph may have taken the step.
+fn was_begun(state: StepState) -> bool {
+    match state {
+        StepState::Intended
+        | StepState::Revoked
+        | StepState::Verified
+        | StepState::Reappeared
+        | StepState::Unverified
+        | StepState::Restored => true,
+        StepState::Described
+        | StepState::AwaitingApproval
+        | StepState::Held
+        | StepState::Refused => false,
+    }
+}
+
+fn verdict(case: &Case, row: &Row, step: &StepRow, seen: Seen, about: About<'_>) -> Verdict {
+    if let Some(why) = step.remediation.cannot_be_undone() {
+        return Verdict::Refused(why.to_owned());
+    }
+    match seen {
+        Seen::There => return Verdict::Needless("it is there already".to_owned()),
+        Seen::Unread => {
+            let why = "it could not be read whether it is there; try again later";
+            return Verdict::Refused(why.to_owned());
+        }
+        Seen::Gone => {}
+    }
+    let Some(target) = target_of(row) else {
+        return Verdict::Refused("the record does not say what it was done to".to_owned());
+    };
+    if let Some(why) = would_not_last(case, row, step, &target, about) {
+        return Verdict::Refused(why);
+    }
+    match restoration(step.remediation, &target, about.now) {
+        Ok(restoration) => Verdict::PutBack(restoration),
+        Err(why) => Verdict::Refused(why),
+    }
+}
+
+/// Why it would be taken away again at the next look.
+fn would_not_last(
+    case: &Case,
+    row: &Row,
+    step: &StepRow,
+    target: &Target,
+    about: About<'_>,
+) -> Option<String> {
+    let About { policy, tenant, now, anyway } = about;
+    let stands = match target {
+        Target::Grant(grant) => may_stand(grant, tenant, policy, now),
+        Target::Principal { .. }
+        | Target::Partner
+        | Target::Relationship { .. }
+        | Target::AccessAssignment { .. } => false,
+    };
+    let answered = case.rows.iter().filter(|other| step.answers.contains(&other.key));
+    let findings = answered.chain([row]).flat_map(|row| &row.findings);
+    let act = |severity: Severity, finding| policy.response(finding, severity).act;
+    let strongest = findings.map(|found| act(found.severity, found.finding)).max();
+    let taken_away = strongest.is_some_and(|act| act >= Do::Quarantine);
+    if anyway || stands || !taken_away || policy.mode != Mode::Enforce {
+        return None;
+    }
+    Some(match target {
+        Target::Grant(grant) => format!(
+            "the policy would take it away again at the next look; allow {} to {} first \
+             (`allow.roles`, or an exception with an end), or say --anyway",
+            grant.role.name, grant.partner.name
+        ),
+        _ => {
+            "the policy would do the same again at the next look; change it first, or say --anyway"
+                .to_owned()
+        }
+    })
+}
+
+/// What puts back what a step did.
+fn restoration(
+    remediation: Remediation,
+    target: &Target,
+    now: Timestamp,
+) -> Result<Restoration, String> {
+    let missing = || "the record does not say enough to put it back".to_owned();
+    match (target, remediation) {
+        (Target::Grant(grant), _) => of_grant(grant, now),
+        (Target::Principal { principal, .. }, Remediation::DisableGuest) => {
+            Ok(Restoration::EnableAccount { account: principal.clone() })
+        }
+        (Target::Principal { principal, .. }, Remediation::DisableApp) => {
+            Ok(Restoration::EnableApp { app: principal.clone() })
+        }
+        (Target::Partner, Remediation::Quarantine) => Ok(Restoration::EndQuarantine),
+        (Target::Relationship { relationship, auto_extend, .. }, Remediation::StopAutoExtend) => {
+            let duration = auto_extend.clone().ok_or_else(missing)?;
+            Ok(Restoration::AutoExtend { relationship: relationship.clone(), duration })
+        }
+        (
+            Target::AccessAssignment { relationship, group, roles, .. },
+            Remediation::DeleteAccessAssignment,
+        ) => Ok(Restoration::CreateAccessAssignment {
+            relationship: relationship.clone(),
+            group: group.clone(),
+            roles: roles.clone(),
+        }),
+        _ => Err(missing()),
+    }
+}
+
+fn of_grant(grant: &Grant, now: Timestamp) -> Result<Restoration, String> {
+    let principal = grant.principal.clone();
+    let role_definition_id = grant.role.definition_id.clone();
+    let scope = grant.scope.clone();
+    if let Some(ends) = grant.ends.filter(|ends| *ends <= now) {
+        return Err(format!("it would have ended by itself at {ends}"));
+    }
+    if grant.activated {
+        return Err(
+            "it had been activated for some hours; its holder may activate it again while \
+                    eligible"
+                .to_owned(),
+        );
+    }
+    let scheduled = |eligible, principal, role_definition_id, scope| Restoration::AssignSchedule {
+        eligible,
+        principal,
+        role_definition_id,
+        scope,
+        ends: grant.ends,
+    };
+    Ok(match &grant.held {
+        // What had an end gets one again, which only a schedule can give it.
+        Held::Assignment { .. } if grant.ends.is_some() => {
+            scheduled(false, principal, role_definition_id, scope)
+        }
+        Held::Assignment { .. } => Restoration::AssignRole { principal, role_definition_id, scope },
+        Held::Scheduled { .. } => scheduled(false, principal, role_definition_id, scope),
+        Held::Eligible { .. } => scheduled(true, principal, role_definition_id, scope),
+        Held::ThroughGroup { group, .. } => {
+            Restoration::AddGroupMember { group: group.clone(), member: principal }
+        }
+        Held::AppRole { resource: Some(resource), .. } => Restoration::AssignAppRole {
+            app: principal,
+            resource: resource.clone(),
+            app_role_id: role_definition_id,
+        },
+        Held::AppRole { resource: None, .. } => {
+            let holder = text::foreign(&grant.principal_name);
+            return Err(format!("the record does not say of which API {holder} had it"));
+        }
+    })
+}
