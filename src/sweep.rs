@@ -172,7 +172,7 @@ impl Sweep {
         if let Some(now) = self.is_due(tenant.id, Duty::Tend, &turns) {
             let tended = self.tend(tenant, false).await?;
             self.cover(tenant, &tended).await?;
-            tended.measure(tenant.id, &self.last_known, now);
+            tended.measure(tenant, &self.last_known, now);
             if !tended.elsewhere {
                 self.done(tenant.id, |turns| turns.tended = Some(now)).await?;
             }

@@ -11,6 +11,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::roster::Side;
 use super::text::count;
 
 /// How long a subscription is asked to live: 40,320 minutes. Users and groups may be subscribed
@@ -21,9 +22,25 @@ pub const LIFE: SignedDuration = SignedDuration::from_hours(28 * 24);
 /// wants one of reauthorizing and renewing, not both.
 pub const RENEWALS_APART: SignedDuration = SignedDuration::from_mins(10);
 
-/// What is subscribed to: users for guests that come and go, groups for their members and owners.
-/// A creation is reported as `updated`.
+/// What can be subscribed to and tells of access: users for guests that come and go, groups for
+/// their members and owners. A creation is reported as `updated`.
 pub const RESOURCES: [Resource; 2] = [Resource::Users, Resource::Groups];
+
+/// What is subscribed to in a guarded tenant: nothing in a partner's own.
+///
+/// There its relationships with customers are guarded, and who holds what by them is not asked, so
+/// no change of a user or group of the partner's can make a difference. Of the relationships
+/// themselves, Microsoft Graph notifies nobody; Partner Center does.
+///
+/// Sources: Microsoft Graph documentation, "Set up notifications for changes in resource data"
+/// (`delegatedAdminRelationship` is none of the supported resources); Microsoft Partner Center
+/// documentation, "Partner Center webhook events".
+pub fn resources(side: Side) -> &'static [Resource] {
+    match side {
+        Side::Customer => &RESOURCES,
+        Side::Partner => &[],
+    }
+}
 
 /// The types of change of users and groups.
 pub const CHANGE_TYPE: &str = "updated,deleted";
@@ -102,9 +119,11 @@ pub struct Made {
     pub granted_until: Timestamp,
 }
 
-/// What every tenant is to have.
+/// What a tenant is to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted<'a> {
+    /// What is subscribed to there: [`resources`].
+    pub resources: &'a [Resource],
     /// Where notifications of both kinds are to go.
     pub url: &'a str,
     /// The fingerprint of the key whose `clientState` they are to carry.
@@ -199,7 +218,7 @@ pub fn plan(
     // One that has ended is as good as gone; Graph takes it off its list by itself.
     let ours: Vec<&Subscription> = ours.filter(|it| it.expires_at > now).collect();
     let mut actions = Vec::new();
-    for resource in RESOURCES {
+    for &resource in wanted.resources {
         let mut of: Vec<&Subscription> = ours
             .iter()
             .copied()
@@ -218,8 +237,11 @@ pub fn plan(
         }
         actions.extend(rest.iter().map(|it| delete(it, "there is another one")));
     }
-    let strange = ours.iter().filter(|it| Resource::named(&it.resource).is_none());
-    actions.extend(strange.map(|it| delete(it, "it is about nothing that is watched")));
+    let watched = |it: &Subscription| {
+        Resource::named(&it.resource).is_some_and(|it| wanted.resources.contains(&it))
+    };
+    let strange = ours.iter().filter(|it| !watched(it));
+    actions.extend(strange.map(|it| delete(it, "it is about nothing that is watched here")));
     Actions(actions)
 }
 
@@ -310,7 +332,8 @@ mod tests {
         made: &BTreeMap<String, Made>,
         again: bool,
     ) -> Vec<String> {
-        let wanted = Wanted { url: URL, key: "now", reauthorize: again };
+        let resources = &RESOURCES;
+        let wanted = Wanted { resources, url: URL, key: "now", reauthorize: again };
         plan(existing, made, &wanted, noon()).0.iter().map(ToString::to_string).collect()
     }
 
@@ -410,7 +433,7 @@ mod tests {
             subscription("g", "groups", 600),
         ];
         let made = made(&["w", "short", "long", "g"], "now");
-        let wanted = Wanted { url: URL, key: "now", reauthorize: false };
+        let wanted = Wanted { resources: &RESOURCES, url: URL, key: "now", reauthorize: false };
         let actions = plan(&all, &made, &wanted, noon()).0;
         let gone: Vec<&str> = actions
             .iter()
@@ -439,13 +462,32 @@ mod tests {
         all.push(subscription("m", "me/messages", 600));
         assert_eq!(
             planned(&all, &made(&["u", "g"], "now"), false),
-            ["delete a subscription to me/messages: it is about nothing that is watched"]
+            ["delete a subscription to me/messages: it is about nothing that is watched here"]
+        );
+    }
+
+    #[test]
+    fn a_partners_own_tenant_has_none_and_loses_those_that_are_ours() {
+        let resources = resources(Side::Partner);
+        let wanted = Wanted { resources, url: URL, key: "now", reauthorize: true };
+        assert_eq!(plan(&[], &BTreeMap::new(), &wanted, noon()), Actions(vec![]));
+        let mut theirs = subscription("theirs", "users", 600);
+        theirs.notification_url = Some("https://other.example/hooks/graph".to_owned());
+        let [users, groups] = both(600);
+        let actions = plan(&[users, groups, theirs], &made(&["u"], "now"), &wanted, noon());
+        let actions: Vec<String> = actions.0.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            actions,
+            [
+                "delete a subscription to Users: it is about nothing that is watched here",
+                "delete a subscription to /groups: it is about nothing that is watched here"
+            ]
         );
     }
 
     #[test]
     fn a_plan_tells_itself() {
-        let wanted = Wanted { url: URL, key: "now", reauthorize: false };
+        let wanted = Wanted { resources: &RESOURCES, url: URL, key: "now", reauthorize: false };
         let none = plan(&both(600), &made(&["u", "g"], "now"), &wanted, noon());
         assert_eq!(none.to_string(), "the subscriptions are as they should be");
         let both = plan(&[], &BTreeMap::new(), &wanted, noon());

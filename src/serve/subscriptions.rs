@@ -12,7 +12,7 @@ use super::{ServeError, Timing, Waking, store_and_queue, sweep};
 use crate::config::Config;
 use crate::domain::id::TenantId;
 use crate::domain::roster::Tenant;
-use crate::domain::subscription::Subscription;
+use crate::domain::subscription::{Subscription, resources};
 use crate::http::router;
 use crate::parts::{self, Lasting};
 use crate::ports::{Enqueue, PortError, ReadSubscriptions as _, chain};
@@ -132,7 +132,8 @@ async fn ensured(sweep: &Sweep, tenant: &Tenant) -> OfTenant {
 }
 
 async fn show_ours(sweep: &Sweep, tenant: &Tenant, of: &mut OfTenant) {
-    if !of.trouble.is_empty() && of.done.is_empty() {
+    let nothing_stands = !of.trouble.is_empty() || resources(tenant.side).is_empty();
+    if of.done.is_empty() && nothing_stands {
         return;
     }
     match sweep.ours(tenant).await {

@@ -14,7 +14,7 @@ use crate::domain::roster::Tenant;
 use crate::domain::secret::Secret;
 use crate::domain::signal::Subject;
 use crate::domain::subscription::{
-    Action, LIFE, Made, RESOURCES, Resource, Subscription, Wanted, is_ours, plan,
+    Action, LIFE, Made, Resource, Subscription, Wanted, is_ours, plan, resources,
 };
 use crate::ports::{Created, Failure, Look, PortError, ReadSubscriptions, WriteSubscriptions};
 use crate::telemetry::metric;
@@ -104,13 +104,13 @@ impl Tended {
     /// Tells what failed, and how long each subscription lives. One that is not there counts as
     /// ended; where it is only in passing that they cannot be listed, those of the time before
     /// count until their end, and if nothing is known of that time, nothing is told.
-    pub(super) fn measure(&self, tenant: TenantId, last: &LastKnown, now: Timestamp) {
-        metric::unsubscribed(tenant, self.failed.len());
-        let Some(all) = last.now(tenant, self) else { return };
-        for resource in RESOURCES {
-            let live = all.iter().filter(|live| live.resource == resource);
+    pub(super) fn measure(&self, tenant: &Tenant, last: &LastKnown, now: Timestamp) {
+        metric::unsubscribed(tenant.id, self.failed.len());
+        let Some(all) = last.now(tenant.id, self) else { return };
+        for resource in resources(tenant.side) {
+            let live = all.iter().filter(|live| live.resource == *resource);
             let left = live.map(|live| live.expires_at.duration_since(now)).max();
-            metric::subscribed(tenant, resource.path(), left.unwrap_or_default());
+            metric::subscribed(tenant.id, resource.path(), left.unwrap_or_default());
         }
     }
 
@@ -134,13 +134,20 @@ struct Tending<'a> {
 impl Sweep {
     /// Makes, renews, makes anew and deletes subscriptions until a tenant has those it is to
     /// have. With `reauthorize`, Graph has asked for that. Where there was a gap, the tenant is
-    /// to be looked at afterwards; [`Sweep::cover`] sees to that.
+    /// to be looked at afterwards; [`Sweep::cover`] sees to that. A tenant that is to have none
+    /// and has none of ours, as far as is remembered, is not asked.
     ///
     /// # Errors
     /// Those of the store. Whatever Graph does is part of what is returned.
     pub async fn tend(&self, tenant: &Tenant, reauthorize: bool) -> Result<Tended, PortError> {
         let Some(by) = &self.subscribing else { return Ok(Tended::default()) };
         let (marks, now) = (self.marks.as_ref(), || self.clock.now());
+        if resources(tenant.side).is_empty() {
+            let made = self.made(tenant).await?;
+            if made.values().all(|made| made.granted_until <= now()) {
+                return Ok(Tended::default());
+            }
+        }
         let Some(alone) = self.gates.enter(marks, tenant.id, now).await? else {
             info!(tenant.name, "another process sees to the subscriptions");
             let action = "see to the subscriptions".to_owned();
@@ -173,10 +180,10 @@ impl Sweep {
             made.retain(|id, _| listed.items.iter().any(|it| it.id == *id));
         };
         kept::change(marks, tenant.id, kept::SUBSCRIPTIONS, known).await?;
-        let made = kept::read::<BTreeMap<String, Made>>(marks, tenant.id, kept::SUBSCRIPTIONS);
-        let made = made.await?.value.unwrap_or_default();
+        let made = self.made(tenant).await?;
         let key = by.fingerprint(tenant.id);
-        let wanted = Wanted { url: &by.url, key: &key, reauthorize };
+        let resources = resources(tenant.side);
+        let wanted = Wanted { resources, url: &by.url, key: &key, reauthorize };
         let now = self.clock.now();
         let actions = plan(&listed.items, &made, &wanted, now);
         if !actions.0.is_empty() {
@@ -269,6 +276,13 @@ impl Sweep {
         Ok(deleted)
     }
 
+    /// What is remembered of those that were made here, by id.
+    async fn made(&self, tenant: &Tenant) -> Result<BTreeMap<String, Made>, PortError> {
+        let marks = self.marks.as_ref();
+        let made = kept::read::<BTreeMap<String, Made>>(marks, tenant.id, kept::SUBSCRIPTIONS);
+        Ok(made.await?.value.unwrap_or_default())
+    }
+
     /// The subscriptions of a tenant that are ours.
     ///
     /// # Errors
@@ -279,9 +293,7 @@ impl Sweep {
         if let Some(error) = listed.failure {
             return Err(error);
         }
-        let marks = self.marks.as_ref();
-        let made = kept::read::<BTreeMap<String, Made>>(marks, tenant.id, kept::SUBSCRIPTIONS);
-        let made = made.await?.value.unwrap_or_default();
+        let made = self.made(tenant).await?;
         listed.items.retain(|it| is_ours(it, &made, &by.url));
         Ok(listed.items)
     }

@@ -7,7 +7,9 @@ use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
-use partner_warden::sim::{Rule, Then, WOODGROVE};
+use partner_warden::sim::{
+    CONTOSO, INBOX_SECRET, PartnerSide, Relationship, Rule, Scenario, Tenant, Then, WOODGROVE,
+};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
@@ -16,7 +18,8 @@ use crate::front_door::Says::{Error, Nothing};
 use crate::front_door::{
     CERTIFICATES, FABRIKAM, Request, Row, STRANGER, ask, asked_since, check, check_all, post, town,
 };
-use crate::harness::{LIMIT, Town};
+use crate::harness::{CLIENT_STATE_KEY, LIMIT, Town, body, findings, kinds};
+use crate::sweep::{both, reachable, subscribed};
 
 const VECTORS: &str = include_str!("../data/partner-center-openssl.json");
 const APPROVED: &str =
@@ -57,8 +60,12 @@ fn pem(names: &[&str]) -> String {
 
 /// A town where all of them are published, and counted on.
 async fn published() -> Town {
+    published_in(town().await)
+}
+
+fn published_in(town: Town) -> Town {
     let vectors = vectors();
-    let town = town().await.secret("partnerCenterRootsPem", vectors["rootPem"].as_str());
+    let town = town.secret("partnerCenterRootsPem", vectors["rootPem"].as_str());
     for (name, certificates) in FILES {
         town.sim.publish_file(&format!("{CERTIFICATES}{name}"), pem(certificates).as_bytes());
     }
@@ -309,4 +316,94 @@ async fn the_door_can_be_closed() {
     check("closed", &request.send(&warden).await, 401, &Error("no-key", message));
     warden.stop().await;
     assert_eq!(town.sim.calls().len(), 0);
+}
+
+/// A customer and its partner, both guarded, each in its own tenant.
+const BOTH_SIDES: &str = "version: 1
+mode: enforce
+tenants:
+  - id: 11111111-1111-1111-1111-111111111111
+    name: Woodgrove
+  - id: 22222222-2222-2222-2222-222222222222
+    name: Contoso Reseller
+    side: partner
+    customers:
+      - id: 11111111-1111-1111-1111-111111111111
+        name: Woodgrove
+        allow: {roles: [Exchange Administrator]}
+        require: {maxDuration: P180D}
+respond:
+  gdap-global-administrator: {do: ticket, ticket: security}
+  gdap-role-not-allowed: {do: ignore}
+  dap-active: {do: ticket, ticket: security}
+tickets:
+  security: {kind: webhook, url: \"SINK\"}
+";
+
+#[tokio::test]
+async fn what_a_partner_came_to_hold_is_told_once_partner_center_says_that_something_changed() {
+    let relationship = |name: &str, role: &str| {
+        Relationship::new(name, WOODGROVE, &[role]).lasting("P180D").used_by("HelpdeskAgents")
+    };
+    let side = PartnerSide::default()
+        .customer(WOODGROVE, "Woodgrove", true)
+        .relationship(relationship("Mail", "Exchange Administrator"))
+        .relationship(relationship("Everything", "Global Administrator"));
+    let megan = ("megan@woodgrove.example", "Global Administrator");
+    let scenario = Scenario::default()
+        .tenant(Tenant::new(WOODGROVE, "Woodgrove").member("Megan Bowen", megan.0, megan.1))
+        .tenant(
+            Tenant::new(CONTOSO, "Contoso Reseller")
+                .member("Ravi", "ravi@contoso-reseller.example", "Global Administrator")
+                .group("HelpdeskAgents", &["Ravi"], None)
+                .partner_side(side),
+        )
+        .sink("security", INBOX_SECRET);
+    let town = reachable(published_in(Town::new(scenario, BOTH_SIDES).await));
+    let partner_center = format!("http://localhost:{}", town.sim.origin().port().unwrap());
+    let town = town.set("WARDEN_PARTNER_CENTER_URL", &partner_center);
+    let request = delivery(APPROVED, &at(town.sim.origin().as_str(), "good.cer"));
+
+    let warden = town.serve();
+    let of_the_customer = |all: &[_]| both(all, CLIENT_STATE_KEY);
+    subscribed(&town, "the customer's subscriptions", of_the_customer).await;
+    let read = |path: &str| {
+        let calls = town.sim.calls();
+        let of_contoso = calls.iter().filter(|call| call.tenant.as_deref() == Some(CONTOSO));
+        of_contoso.filter(|call| call.path.contains(path)).count()
+    };
+    assert_eq!(read("delegatedAdminRelationships"), 0, "nobody has said anything yet");
+    check("approved", &request.send(&warden).await, 202, &Nothing);
+    let messages = town.messages("the ticket", |messages| !messages.is_empty()).await;
+    assert_eq!(kinds(&messages), ["ticket.opened"]);
+    let data = &messages[0]["data"];
+    assert_eq!(data["tenant"], json!({"id": CONTOSO, "name": "Contoso Reseller"}));
+    assert_eq!(data["partner"], json!({"id": WOODGROVE, "name": "Woodgrove"}));
+    assert_eq!(data["severity"], "critical");
+    assert_eq!(
+        findings(&messages[0]),
+        ["gdap-global-administrator: Everything", "dap-active: delegated admin privileges",]
+    );
+    assert!(body(&messages[0]).contains("About gdap-global-administrator"), "{data}");
+    // The same message again is no news.
+    check("again", &request.send(&warden).await, 202, &Nothing);
+    let log = warden.stop().await;
+    assert!(log.contains("heard before"), "{log}");
+
+    let assignments = "/accessAssignments";
+    assert_eq!((read("delegatedAdminRelationships"), read(assignments)), (3, 2), "looked at once");
+    assert_eq!(read(&format!("/v1/customers/{WOODGROVE}")), 1);
+    for nothing in ["roleManagement", "conditionalAccess", "subscriptions"] {
+        assert_eq!(read(nothing), 0, "{nothing} is not asked of a partner's own tenant");
+    }
+    assert_eq!(town.sim.subscriptions(CONTOSO).len(), 0);
+    let records = town.records().await;
+    let of_contoso: Vec<_> =
+        records.iter().filter(|it| it.case.tenant.to_string() == CONTOSO).collect();
+    assert_eq!(of_contoso.len(), 1, "{of_contoso:#?}");
+    let first = of_contoso[0].signals.first.as_ref().unwrap();
+    let told = (first.sender.name(), first.what.as_str());
+    assert_eq!(told, ("partner-center", "granular-admin-relationship-approved"));
+    let writes = town.sim.calls().into_iter().filter(|call| call.method == "DELETE");
+    assert_eq!(writes.count(), 0);
 }

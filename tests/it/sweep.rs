@@ -72,7 +72,7 @@ fn free_port() -> u16 {
 }
 
 /// Listens at a known url, which Graph is told.
-fn reachable(town: Town) -> Town {
+pub(crate) fn reachable(town: Town) -> Town {
     let origin = format!("127.0.0.1:{}", free_port());
     town.set("WARDEN_LISTEN", &origin).set("WARDEN_PUBLIC_URL", &format!("http://{origin}"))
 }

@@ -1,6 +1,8 @@
 //! What is told of subscriptions, and who sees to them.
 
 use super::*;
+use crate::domain::roster::Side;
+use crate::sweep::subscriptions::Tended;
 
 /// Another process with the same store and the same Graph.
 fn another(given: &Given) -> Sweep {
@@ -80,6 +82,57 @@ async fn who_died_over_the_subscriptions_keeps_nobody_away_for_long_and_who_is_l
     other.gates.leave(marks.as_ref(), tenant, next, now()).await;
 }
 
+/// Woodgrove from now on as a partner's own tenant.
+fn as_a_partners_own(given: &mut Given) {
+    let mut policy = given.sweep.policy.as_ref().clone();
+    policy.roster.tenants[0].side = Side::Partner;
+    given.sweep.policy = Arc::new(policy);
+}
+
+#[tokio::test]
+async fn a_partners_own_tenant_is_not_subscribed_to_and_not_asked() {
+    let mut given = Given::new();
+    as_a_partners_own(&mut given);
+    let report = given.sweep.sweep(given.tenant()).await.unwrap();
+    assert_eq!(report.tended, Some(Tended::default()));
+    assert_eq!(given.calls(), [""; 0]);
+    assert!(report.look && report.polled.is_some(), "it is guarded by its schedule: {report:?}");
+}
+
+#[tokio::test]
+async fn what_a_tenant_was_subscribed_to_goes_once_it_is_a_partners_own() {
+    let mut given = Given::new();
+    given.sweep.tend(given.tenant(), false).await.unwrap();
+    given.calls();
+    as_a_partners_own(&mut given);
+    *given.outside.refuse.lock().unwrap() = Some(Failure::Denied);
+    let tended = given.sweep.tend(given.tenant(), false).await.unwrap();
+    assert_eq!((tended.failed.len(), given.calls()), (1, vec!["list".to_owned()]));
+    *given.outside.refuse.lock().unwrap() = None;
+    let tended = given.sweep.tend(given.tenant(), true).await.unwrap();
+    assert_eq!((tended.done.len(), tended.failed.len(), tended.live.len()), (2, 0, 0));
+    assert!(!tended.gap, "nothing went unheard that matters");
+    assert_eq!(*given.outside.subscriptions.lock().unwrap(), []);
+    given.calls();
+    given.sweep.tend(given.tenant(), true).await.unwrap();
+    assert_eq!(given.calls(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_has_ended_by_itself_is_not_asked_about_in_a_partners_own_tenant() {
+    let mut given = Given::new();
+    given.sweep.tend(given.tenant(), false).await.unwrap();
+    given.calls();
+    as_a_partners_own(&mut given);
+    *given.outside.refuse.lock().unwrap() = Some(Failure::Denied);
+    let minutes = LIFE.as_secs() / 60;
+    given.put(minutes - 1);
+    assert_eq!(given.sweep.tend(given.tenant(), false).await.unwrap().failed.len(), 1);
+    given.put(minutes);
+    assert_eq!(given.sweep.tend(given.tenant(), false).await.unwrap(), Tended::default());
+    assert_eq!(given.calls(), ["list"]);
+}
+
 /// The hours that the sweep tells, by resource.
 #[cfg(feature = "aws")]
 fn told(given: &Given, minutes: i64) -> Vec<(String, f64)> {
@@ -125,4 +178,8 @@ fn what_cannot_be_listed_in_passing_is_told_as_it_was_known_and_as_a_failure() {
     *given.outside.refuse.lock().unwrap() = Some(Failure::Denied);
     let [groups, users] = hours(0.0);
     assert_eq!(sorted(told(&given, 120)), [failures(1.0), groups, users]);
+    // What a partner's own tenant is not to have is nothing that could end.
+    let mut partner = Given::new();
+    as_a_partners_own(&mut partner);
+    assert_eq!(told(&partner, 0), []);
 }
