@@ -40,7 +40,7 @@ pub use self::sweep::{
     ReadHeard, ReadSubscriptions, Redriven, WriteSubscriptions,
 };
 pub use self::write::{
-    DisableAccount, DisableApp, RemoveAppRole, RemoveEligibility, RemoveGroupMember,
+    DisableAccount, DisableApp, PutBack, RemoveAppRole, RemoveEligibility, RemoveGroupMember,
     RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions,
 };
 

@@ -86,6 +86,27 @@ pub enum Restoration {
     },
 }
 
+impl Restoration {
+    /// The application permissions it takes, the weakest that do.
+    ///
+    /// Source: the "Permissions" tables of the Microsoft Graph documentation of each call.
+    pub fn permissions(&self) -> &'static [&'static str] {
+        let undoes = match self {
+            Self::AssignRole { .. } => Remediation::RevokeRoleAssignment,
+            Self::AssignSchedule { eligible: true, .. } => Remediation::RemoveEligibility,
+            Self::AssignSchedule { eligible: false, .. } => Remediation::RemoveScheduledAssignment,
+            Self::AddGroupMember { .. } => Remediation::RemoveGroupMember,
+            Self::AssignAppRole { .. } => Remediation::RemoveAppRole,
+            Self::EnableAccount { .. } => Remediation::DisableGuest,
+            Self::EnableApp { .. } => Remediation::DisableApp,
+            Self::EndQuarantine => Remediation::Quarantine,
+            Self::AutoExtend { .. } => Remediation::StopAutoExtend,
+            Self::CreateAccessAssignment { .. } => Remediation::DeleteAccessAssignment,
+        };
+        undoes.permissions()
+    }
+}
+
 impl Remediation {
     /// Why it cannot be undone; nothing where it can. People are told before it is done.
     pub fn cannot_be_undone(self) -> Option<&'static str> {
