@@ -4,6 +4,7 @@ pub mod facts;
 mod file;
 pub mod policy;
 mod reading;
+pub mod records;
 pub mod redrive;
 pub mod replay;
 pub mod scan;

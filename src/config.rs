@@ -105,6 +105,9 @@ pub struct Config {
     pub partner_center_roots: Option<Arc<[TrustAnchor<'static>]>>,
 }
 
+/// The store, where none is named.
+const STORE: &str = "partner-warden.db";
+
 /// Why nothing can be run. Its text is the one message a person gets.
 #[derive(Debug)]
 pub enum ConfigError {
@@ -179,6 +182,19 @@ impl std::error::Error for ConfigError {}
 /// The value of a variable of the environment; empty counts as not set.
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// Where records are kept: all that reading them needs to know.
+///
+/// # Errors
+/// [`ConfigError::Settings`].
+pub fn store(variable: impl Fn(&str) -> Option<String>) -> Result<Place, ConfigError> {
+    let mut reader = Reader { variable, problems: Vec::new() };
+    let store = reader.store("WARDEN_STORE");
+    if !reader.problems.is_empty() {
+        return Err(ConfigError::Settings(reader.problems));
+    }
+    Ok(store.unwrap_or_else(|| Place::Sqlite(STORE.into())))
 }
 
 impl Config {
@@ -369,7 +385,7 @@ impl Settings {
         let credential = reader.credential();
         let store = reader
             .store("WARDEN_STORE")
-            .unwrap_or_else(|| Place::Sqlite("partner-warden.db".into()));
+            .unwrap_or_else(|| Place::Sqlite(STORE.into()));
         let queue = reader.store("WARDEN_QUEUE").unwrap_or_else(|| store.clone());
         let later_queue = reader.queue("WARDEN_LATER_QUEUE");
         let dead_letters = reader.queue("WARDEN_DEAD_LETTERS");

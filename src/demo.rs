@@ -14,7 +14,8 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::http::{Answer, Http, Patience};
 use crate::config::Config;
 use crate::domain::plan::StepState;
-use crate::domain::record::{Record, RecordEvent, link};
+use crate::domain::record::chain::check;
+use crate::domain::record::{Record, RecordEvent};
 use crate::domain::secret::Secret;
 use crate::ports::Clock;
 use crate::serve::{Timing, listen, serve};
@@ -240,17 +241,11 @@ impl<W: Write + Send> Story<'_, W> {
     async fn records(&mut self, config: &Config) -> Result<(), DemoError> {
         self.say("\n6  A record of it is kept")?;
         let store = crate::serve::open(&config.settings.store).map_err(DemoError::of)?;
-        let chain = store.chain().await.map_err(DemoError::of)?;
-        let mut previous = String::new();
-        let whole = chain.iter().all(|entry| {
-            let holds = entry.previous == previous
-                && entry.link == link(&entry.previous, &entry.record).as_str();
-            previous.clone_from(&entry.link);
-            holds
-        });
-        let records: Vec<Record> = chain
-            .iter()
-            .map(|entry| serde_json::from_str(&entry.record).map_err(DemoError::of))
+        let (anchor, chain) = store.chain().await.map_err(DemoError::of)?;
+        let whole = check(anchor, &chain, None).is_ok();
+        let texts = chain.iter().filter_map(|entry| entry.record.as_deref());
+        let records: Vec<Record> = texts
+            .map(|record| serde_json::from_str(record).map_err(DemoError::of))
             .collect::<Result<_, _>>()?;
         let number = records.len();
         self.claim(number >= 2 && whole, &format!("{number} records, each sealed by the next"))?;

@@ -21,6 +21,7 @@ pub mod proof;
 pub mod trial;
 pub mod case;
 pub mod ticket;
+pub mod approval;
 pub mod record;
 pub mod restore;
 pub mod replay;

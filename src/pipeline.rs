@@ -5,6 +5,7 @@ pub mod deliver;
 pub mod look;
 pub mod observe;
 mod reason;
+mod record;
 mod verify;
 
 use std::sync::Arc;
@@ -14,10 +15,11 @@ use tracing::{info, warn};
 
 use self::act::{act, writes};
 use self::observe::Readers;
+use self::record::OfLook;
 use crate::domain::case::{Case, after_look};
 use crate::domain::plan::{Circumstances, plan};
 use crate::domain::policy::Policy;
-use crate::domain::record::{Record, RecordEvent, Signals, record_id};
+use crate::domain::record::{Record, Signals};
 use crate::domain::ticket::messages;
 use crate::ports::{
     Clock, Conclusion, Ledger, Look, PortError, ReadAuditContent, ReadServicePrincipals,
@@ -96,21 +98,12 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
 
     let before = world.ledger.cases(tenant.id).await?;
     let mut cases = after_look(&before, &plan, &facts, now);
+    let mut told = OfLook::new(signals(look), (tenant, &facts), read_at, now);
+    cases.iter_mut().for_each(|case| case.caused(&told.cause()));
     world.ledger.intend(&writes(&plan), &cases, now, now + OUTCOME_WITHIN).await?;
-    let first = signals(look).first;
-    let settled = act(world, &plan, &mut cases, first.as_ref()).await?;
+    let settled = act(world, &plan, &mut cases, &mut told).await?;
 
-    let record = |case: &Case| Record {
-        id: record_id(case.tenant, &case.partner.key(), RecordEvent::Looked, now),
-        at: world.clock.now(),
-        event: RecordEvent::Looked,
-        policy: policy.hash.clone(),
-        mode: policy.mode,
-        signals: signals(look),
-        read_at: Some(read_at),
-        gaps: facts.gaps.clone(),
-        case: case.clone(),
-    };
+    let record = |case: &Case| told.record(world, case);
     world.ledger.conclude(conclusion(world, &before, cases, record)).await?;
     reason::tell_of_misuse(world, tenant, look, &facts.gaps).await;
     let readable_later = facts.gaps.iter().any(crate::domain::facts::Gap::may_pass);

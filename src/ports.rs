@@ -4,6 +4,7 @@
 mod due;
 mod lambda;
 mod read;
+mod records;
 mod sweep;
 mod write;
 
@@ -35,6 +36,7 @@ pub use self::read::{
     ReadDelegatedAccess, ReadEligibleSchedules, ReadGovernance, ReadGroupMembers, ReadObjects,
     ReadPartnerApps, ReadRelationships, ReadRoles, ReadTenantNames, ReadUsers,
 };
+pub use self::records::{Chain, ReadRecords};
 pub use self::sweep::{
     AuditPage, AuditsFrom, Created, DeadLetter, DeadLetters, Heard, Kind, Marks, ReadAudits,
     ReadHeard, ReadSubscriptions, Redriven, WriteSubscriptions,

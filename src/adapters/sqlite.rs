@@ -9,6 +9,7 @@ mod marks;
 mod outbox;
 mod past;
 mod queue;
+mod records;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::ports::{Failure, PortError};
 
 pub use self::past::past;
+pub use self::records::SqliteRecords;
 
 /// Most requests that share one commit.
 const TOGETHER_MAX: usize = 512;
@@ -113,6 +115,15 @@ CREATE TABLE IF NOT EXISTS heard (
     at INTEGER NOT NULL,
     PRIMARY KEY (tenant, sender, event)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pruned_records (
+    sequence INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS record_anchor (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    sequence INTEGER NOT NULL,
+    link TEXT NOT NULL
+);
 ";
 
 /// A handle on the store. Clones share the one connection.

@@ -8,13 +8,14 @@ use clap::{Parser, Subcommand};
 use partner_warden::adapters::clock::SystemClock;
 use partner_warden::cli::facts::FactsCommand;
 use partner_warden::cli::policy::PolicyCommand;
+use partner_warden::cli::records::RecordsCommand;
 use partner_warden::cli::redrive::Redrive;
 use partner_warden::cli::replay::Replay;
 use partner_warden::cli::scan::Scan;
 use partner_warden::cli::sim::Simulate;
 use partner_warden::cli::subscriptions::Subscriptions;
 use partner_warden::cli::{
-    WrongInput, exit_code, facts, policy, redrive, replay, scan, sim, stopped, subscriptions,
+    WrongInput, exit_code, facts, policy, records, redrive, replay, scan, sim, stopped, subscriptions,
 };
 use partner_warden::config::{Config, environment};
 use partner_warden::demo::demo;
@@ -71,6 +72,9 @@ SIGTERM or Ctrl-C finishes what is under way and stops.")]
     /// Sees to what Microsoft Graph notifies us of. `serve` does so by itself.
     #[command(subcommand)]
     Subscriptions(Subscriptions),
+    /// Shows, proves and hands out what is kept of cases. Changes nothing.
+    #[command(subcommand)]
+    Records(RecordsCommand),
     /// Puts back what was given up, once its cause is mended.
     #[command(subcommand)]
     Redrive(Redrive),
@@ -95,6 +99,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         | Command::Facts(_)
         | Command::Replay(_)
         | Command::Subscriptions(_)
+        | Command::Records(_)
         | Command::Redrive(_) => filter.or_else(|| Some("error".to_owned())),
         Command::Serve | Command::Sim(_) | Command::Policy(_) => filter,
     };
@@ -118,6 +123,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Sim(command) => sim::run(command).await,
         Command::Policy(command) => policy::run(command, SystemClock.now()),
         Command::Subscriptions(command) => subscriptions::run(command).await,
+        Command::Records(command) => Ok(records::run(command).await),
         Command::Redrive(command) => redrive::run(command).await,
     }
 }

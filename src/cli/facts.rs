@@ -64,9 +64,9 @@ async fn export(command: Export) -> anyhow::Result<ExitCode> {
     if !command.force {
         // Before anything is asked, not after.
         for path in &paths {
-            file::refuse_what_is_there(path)?;
+            file::refuse_what_is_there(path, file::OR_FORCE)?;
             if command.scrub {
-                file::refuse_what_is_there(&policy_beside(path))?;
+                file::refuse_what_is_there(&policy_beside(path), file::OR_FORCE)?;
             }
         }
     }

@@ -19,7 +19,7 @@ pub(super) fn put(path: &Path, text: &str, replace: bool) -> anyhow::Result<()> 
         return Err(WrongInput(message).into());
     }
     if !replace {
-        refuse_what_is_there(path)?;
+        refuse_what_is_there(path, OR_FORCE)?;
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let write = || {
@@ -33,16 +33,19 @@ pub(super) fn put(path: &Path, text: &str, replace: bool) -> anyhow::Result<()> 
     write().with_context(|| format!("cannot write {place}"))
 }
 
-/// Refuses where anything is there already.
+/// The mend where a command has an option to replace what is there.
+pub(super) const OR_FORCE: &str = "name another file, or give --force";
+
+/// Refuses where anything is there already; says how to mend that.
 ///
 /// # Errors
 /// [`WrongInput`].
-pub(super) fn refuse_what_is_there(path: &Path) -> Result<(), WrongInput> {
+pub(super) fn refuse_what_is_there(path: &Path, mend: &str) -> Result<(), WrongInput> {
     if std::fs::symlink_metadata(path).is_err() {
         return Ok(());
     }
     let place = path.display();
-    Err(WrongInput(format!("{place} is there already; name another file, or give --force")))
+    Err(WrongInput(format!("{place} is there already; {mend}")))
 }
 
 #[cfg(test)]

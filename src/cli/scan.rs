@@ -113,7 +113,7 @@ fn told(command: &Scan, policy: &Policy, snapshots: &[Snapshot]) -> anyhow::Resu
 
 /// As wide as the terminal, or as `COLUMNS` says. Colours on a terminal that knows them, unless
 /// `NO_COLOR` is set (<https://no-color.org/>).
-fn paper(to_stdout: bool) -> Paper {
+pub(super) fn paper(to_stdout: bool) -> Paper {
     let terminal = to_stdout && stdout().is_terminal();
     let size = terminal.then(terminal_size::terminal_size).flatten();
     let width = size.map(|(width, _)| width.0);

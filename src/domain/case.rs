@@ -12,6 +12,7 @@ use super::grant::Grant;
 use super::id::{Sha256Hex, SinkName, StepId, TenantId};
 use super::plan::{Plan, PlannedCase, Remediation, Step, StepState, Target, Verdict};
 use super::policy::Mode;
+use super::record::Cause;
 use super::roster::AffectedPartner;
 use super::ticket::Ticket;
 
@@ -101,6 +102,9 @@ pub struct StepRow {
     /// refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stuck: bool,
+    /// What led to it. Nothing in what earlier versions have written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
 }
 
 /// How a call, or the decision not to make one, ended.
@@ -213,6 +217,18 @@ impl Case {
         let open = self.rows.iter().filter(|row| row.open).flat_map(|row| &row.findings);
         let open: BTreeSet<FindingName> = open.map(|found| found.finding).collect();
         self.left.retain(|name| open.contains(name));
+    }
+
+    /// Whether a step is of this case.
+    pub fn has_step(&self, id: &StepId) -> bool {
+        self.rows.iter().any(|row| row.step.as_ref().is_some_and(|step| step.id == *id))
+    }
+
+    /// Takes in what led to the steps that are new in it.
+    pub fn caused(&mut self, cause: &Cause) {
+        for step in self.rows.iter_mut().filter_map(|row| row.step.as_mut()) {
+            step.cause.get_or_insert_with(|| cause.clone());
+        }
     }
 
     /// Takes in how the call of a step ended.
@@ -364,10 +380,12 @@ impl Row {
     /// The newer view of the same thing. What a step's call said is kept.
     fn replace(&mut self, new: Self) {
         let old = std::mem::replace(self, new);
-        if let (Some(new), Some(old)) = (&mut self.step, old.step)
-            && new.id == old.id
-            && new.acted_at.is_none()
-        {
+        let (Some(new), Some(old)) = (&mut self.step, old.step) else { return };
+        if new.id != old.id {
+            return;
+        }
+        new.cause = old.cause;
+        if new.acted_at.is_none() {
             new.detail = new.detail.take().or(old.detail);
             new.request_id = old.request_id;
             new.acted_at = old.acted_at;
@@ -416,6 +434,7 @@ fn step_row(step: &Step, outcome: Outcome) -> StepRow {
         by_hand: step.by_hand(),
         reappeared: step.episode > 0,
         stuck: false,
+        cause: None,
     }
 }
 

@@ -1,11 +1,14 @@
 //! Whether what a step was to bring about is so, as far as was read.
 
+use serde::{Deserialize, Serialize};
+
 use super::facts::{Facts, Part, RoleAssignment, ScheduleInstance};
 use super::grant::{Grant, Held};
 use super::plan::{Step, Target};
 
 /// What reading again showed of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Seen {
     /// What it was to take away is gone, or what it was to bring about is so.
     Gone,

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use super::World;
+use super::record::OfLook;
 use crate::domain::case::{Case, Outcome};
 use crate::domain::grant::{Grant, Held};
 use crate::domain::id::TenantId;
 use crate::domain::plan::{Plan, Remediation, Step, StepState, Target, Verdict};
 use crate::domain::policy::Mode;
-use crate::domain::signal::Signal;
 use crate::ports::{
     DisableAccount, DisableApp, Failure, PortError, RemoveAppRole, RemoveEligibility,
     RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions, chain,
@@ -123,7 +123,7 @@ pub(super) async fn act(
     world: &World,
     plan: &Plan,
     cases: &mut [Case],
-    first: Option<&Signal>,
+    told: &mut OfLook,
 ) -> Result<bool, PortError> {
     let mut settled = true;
     for step in plan.cases.iter().flat_map(|case| &case.steps) {
@@ -156,8 +156,9 @@ pub(super) async fn act(
         );
         metric::acted(outcome.state);
         if let (StepState::Revoked, Some(at)) = (outcome.state, outcome.acted_at) {
-            metric::revoked(first, at);
+            metric::revoked(&told.cause(), &step.partner, at);
         }
+        told.called(plan.mode, step, &outcome);
         for case in cases.iter_mut() {
             case.settle(&step.id, &outcome);
             if stuck {

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::{World, conclusion, observe};
-use crate::domain::case::Case;
+use crate::domain::case::{Case, StepRow};
 use crate::domain::id::{StepId, TenantId};
 use crate::domain::plan::{Step, StepState};
 use crate::domain::proof::Seen;
-use crate::domain::record::{Record, RecordEvent, Signals, record_id};
+use crate::domain::record::{After, Record, RecordEvent};
 use crate::ports::{DueVerification, PortError, Proof};
 use crate::telemetry::metric;
 
@@ -30,6 +30,7 @@ pub async fn verify(
     let before = world.ledger.cases(tenant).await?;
     let mut cases = before.clone();
     let mut proofs = Vec::new();
+    let after = After::of(now, due.iter().map(|due| &due.step.id).zip(seen.iter().copied()));
     for (due, seen) in due.iter().zip(seen) {
         let proof = match seen {
             Seen::Gone => Proof::Gone,
@@ -39,8 +40,8 @@ pub async fn verify(
         metric::verified(proof);
         match proof {
             Proof::Gone => {
-                if let Some(at) = acted_at(&before, &due.step.id) {
-                    metric::proven(now.duration_since(at));
+                if let Some(row) = row_of(&before, &due.step.id) {
+                    metric::proven(row, &due.step.partner, now);
                 }
                 for case in &mut cases {
                     case.verified(&due.step.id, now);
@@ -74,15 +75,10 @@ pub async fn verify(
         RecordEvent::Verified
     };
     let record = |case: &Case| Record {
-        id: record_id(case.tenant, &case.partner.key(), event, now),
-        at: now,
-        event,
-        policy: world.policy.hash.clone(),
         mode: world.policy.mode,
-        signals: Signals::default(),
         read_at: Some(now),
-        gaps: Vec::new(),
-        case: case.clone(),
+        after: Some(after.of_case(case)),
+        ..Record::of(event, now, &world.policy.hash, case)
     };
     world.ledger.verified(tenant, &proofs, conclusion(world, &before, cases, record)).await?;
     let next = proofs.iter().filter_map(|(_, proof)| match proof {
@@ -92,10 +88,10 @@ pub async fn verify(
     Ok(next.min())
 }
 
-/// When Graph took a step.
-fn acted_at(cases: &[Case], step: &StepId) -> Option<Timestamp> {
-    let steps = cases.iter().flat_map(|case| &case.rows).filter_map(|row| row.step.as_ref());
-    steps.filter(|row| row.id == *step).find_map(|row| row.acted_at)
+/// How far the cases say a step has come.
+fn row_of<'a>(cases: &'a [Case], step: &StepId) -> Option<&'a StepRow> {
+    let mut steps = cases.iter().flat_map(|case| &case.rows).filter_map(|row| row.step.as_ref());
+    steps.find(|row| row.id == *step)
 }
 
 /// When to read again after reading in vain.

@@ -33,8 +33,8 @@ pub(super) const SEVERITIES: [Severity; 5] =
     [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
 
 /// Codes of "Select Graphic Rendition" (ECMA-48, section 8.3.117).
-mod sgr {
-    pub(super) const BOLD: &str = "1";
+pub(crate) mod sgr {
+    pub(crate) const BOLD: &str = "1";
     pub(super) const DIM: &str = "2";
     pub(super) const RED: &str = "31";
     pub(super) const GREEN: &str = "32";
@@ -44,7 +44,7 @@ mod sgr {
 
 impl Paper {
     /// A text as lines of its width, coloured.
-    fn wrapped(self, text: &str, code: &str) -> Vec<String> {
+    pub(crate) fn wrapped(self, text: &str, code: &str) -> Vec<String> {
         let mut table = self.table();
         table.add_row([text]);
         lines(&mut table, &[]).iter().map(|line| self.paint(line, code)).collect()
@@ -59,7 +59,7 @@ impl Paper {
     }
 
     /// A table without lines but one below its header.
-    fn table(self) -> Table {
+    pub(crate) fn table(self) -> Table {
         const STYLE: TableStyle = TableStyle::new()
             .header_lines(ContentLineStyle::none())
             .header_separator(LineStyle::none().fill('─').junction('─'))
@@ -74,7 +74,7 @@ impl Paper {
 }
 
 /// The lines of a table, whose columns stand two apart. Some of the columns are never broken.
-fn lines(table: &mut Table, whole: &[usize]) -> Vec<String> {
+pub(crate) fn lines(table: &mut Table, whole: &[usize]) -> Vec<String> {
     let last = table.column_count().saturating_sub(1);
     for (at, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, if at == last { 0 } else { 2 }));
@@ -330,6 +330,6 @@ pub(super) fn day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d").to_string()
 }
 
-pub(super) fn minute(at: Timestamp) -> String {
+pub(crate) fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }

@@ -9,9 +9,12 @@ use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
+use crate::domain::case::StepRow;
 use crate::domain::id::TenantId;
 use crate::domain::plan::StepState;
-use crate::domain::signal::{Sender, Signal};
+use crate::domain::record::Cause;
+use crate::domain::roster::AffectedPartner;
+use crate::domain::signal::Sender;
 use crate::ports::Proof;
 use crate::wire::Reject;
 
@@ -41,10 +44,15 @@ pub enum Metric {
     /// Attempts to deliver a ticket message, by `end`: `accepted`, `again` or `given-up`.
     Deliveries,
     /// Seconds until Graph took a revocation, by `since`: `event`, when it is said to have happened,
-    /// and `received`, when the first signal of the look reached us.
+    /// and `received`, when the first signal of the look reached us; and by `partner`.
     TimeToRevoke,
-    /// Seconds from there until the access was seen to be gone.
+    /// Seconds from the decision until then, by `partner`: with what a person took to agree.
+    TimeToAct,
+    /// Seconds from a revocation until the access was seen to be gone, by `partner`.
     TimeToProve,
+    /// Seconds until access that was taken away was seen to be gone, by `since`: `event`, `received`
+    /// and `decided`; and by `partner`.
+    TimeToVerify,
     /// What could not be done about a tenant's subscriptions, by `tenant`.
     SubscriptionFailures,
     /// Hours until a subscription ends, by `tenant` and `resource`; none where there is none. Where
@@ -80,7 +88,7 @@ pub enum Lack {
 
 impl Metric {
     /// Every metric there is.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Signals,
         Self::Irrelevant,
         Self::Rejects,
@@ -93,7 +101,9 @@ impl Metric {
         Self::Verifications,
         Self::Deliveries,
         Self::TimeToRevoke,
+        Self::TimeToAct,
         Self::TimeToProve,
+        Self::TimeToVerify,
         Self::SubscriptionFailures,
         Self::SubscriptionHours,
     ];
@@ -113,7 +123,9 @@ impl Metric {
             Self::Verifications => "warden_verifications_total",
             Self::Deliveries => "warden_deliveries_total",
             Self::TimeToRevoke => "warden_time_to_revoke_seconds",
+            Self::TimeToAct => "warden_time_to_act_seconds",
             Self::TimeToProve => "warden_time_to_prove_seconds",
+            Self::TimeToVerify => "warden_time_to_verify_seconds",
             Self::SubscriptionFailures => "warden_subscription_failures_total",
             Self::SubscriptionHours => "warden_subscription_hours",
         }
@@ -134,7 +146,9 @@ impl Metric {
             Self::Verifications => "Readings of whether access is gone",
             Self::Deliveries => "Attempts to deliver a ticket message",
             Self::TimeToRevoke => "Time until Graph took a revocation",
+            Self::TimeToAct => "Time from the decision until Graph took a revocation",
             Self::TimeToProve => "Time from a revocation until the access was seen to be gone",
+            Self::TimeToVerify => "Time until access that was taken away was seen to be gone",
             Self::SubscriptionFailures => "What could not be done about subscriptions",
             Self::SubscriptionHours => "Hours until a subscription ends",
         }
@@ -145,7 +159,7 @@ impl Metric {
     pub fn buckets(self) -> Option<&'static [f64]> {
         match self {
             Self::AnswerTime => Some(&[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 3.0, 10.0]),
-            Self::TimeToRevoke | Self::TimeToProve => {
+            Self::TimeToRevoke | Self::TimeToAct | Self::TimeToProve | Self::TimeToVerify => {
                 Some(&[0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 86400.0])
             }
             Self::Signals
@@ -225,18 +239,26 @@ pub fn acted(state: StepState) {
     counter!(Metric::Revocations.name(), "state" => state.as_str()).increment(1);
 }
 
-/// Graph took a revocation.
-pub fn revoked(first: Option<&Signal>, at: Timestamp) {
-    let since = |since, then| {
+/// Graph took a revocation that this led to.
+pub fn revoked(cause: &Cause, partner: &AffectedPartner, at: Timestamp) {
+    let partner = label(partner);
+    for (since, then) in cause.moments() {
         let took = seconds(at.duration_since(then));
-        histogram!(Metric::TimeToRevoke.name(), "since" => since).record(took);
-    };
-    if let Some(signal) = first {
-        since("received", signal.received_at);
-        if let Some(event_at) = signal.event_at {
-            since("event", event_at);
-        }
+        let partner = partner.clone();
+        let numbers = if since == "decided" {
+            histogram!(Metric::TimeToAct.name(), "partner" => partner)
+        } else {
+            histogram!(Metric::TimeToRevoke.name(), "since" => since, "partner" => partner)
+        };
+        numbers.record(took);
     }
+}
+
+/// A partner of the policy, by its id; all others share one label, so that no stranger can make
+/// more series.
+fn label(partner: &AffectedPartner) -> String {
+    let listed = partner.id.filter(|_| partner.listed);
+    listed.map_or_else(|| "unlisted".to_owned(), |id| id.to_string())
 }
 
 /// It was read again whether access is gone.
@@ -251,9 +273,19 @@ pub fn verified(proof: Proof) {
     counter!(Metric::Verifications.name(), "proof" => proof).increment(1);
 }
 
-/// Access was seen to be gone, this long after Graph had taken its revocation.
-pub fn proven(took: SignedDuration) {
-    histogram!(Metric::TimeToProve.name()).record(seconds(took));
+/// The access of a step was seen to be gone. Where its call was never answered, nobody knows how
+/// long that took.
+pub fn proven(step: &StepRow, partner: &AffectedPartner, at: Timestamp) {
+    let Some(revoked) = step.acted_at else { return };
+    let partner = label(partner);
+    let took = seconds(at.duration_since(revoked));
+    histogram!(Metric::TimeToProve.name(), "partner" => partner.clone()).record(took);
+    for (since, then) in step.cause.iter().flat_map(Cause::moments) {
+        let (took, partner) = (seconds(at.duration_since(then)), partner.clone());
+        let numbers =
+            histogram!(Metric::TimeToVerify.name(), "since" => since, "partner" => partner);
+        numbers.record(took);
+    }
 }
 
 /// A subscription of a tenant of the policy ends after this long; not at all long if there is none.

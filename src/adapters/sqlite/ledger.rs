@@ -6,9 +6,10 @@ use rusqlite::{Connection, params};
 
 use super::{Sqlite, from_json, from_text, json, millis, optional, outbox, timestamp};
 use crate::domain::case::{Case, Outcome};
-use crate::domain::id::{StepId, TenantId};
+use crate::domain::id::{Sha256Hex, StepId, TenantId};
 use crate::domain::plan::{History, PastStep, Step, StepState};
-use crate::domain::record::{Record, link};
+use crate::domain::record::Record;
+use crate::domain::record::chain::link;
 use crate::ports::{Conclusion, DueVerification, Ledger, PortError, Proof};
 
 /// Most verifications handed out at once.
@@ -250,39 +251,10 @@ fn append(db: &Connection, record: &Record) -> rusqlite::Result<()> {
     });
     let previous = optional(last)?.unwrap_or_default();
     let text = json(record)?;
-    let link = link(&previous, &text);
+    let link = link(&previous, &Sha256Hex::of(text.as_bytes()));
     db.prepare_cached(
         "INSERT INTO records (id, at, record, previous, link) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
     .execute(params![record.id, millis(record.at), text, previous, link.as_str()])
     .map(drop)
-}
-
-/// A record as the chain holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The record, byte for byte as it was written.
-    pub record: String,
-    /// The link before it.
-    pub previous: String,
-    /// The hash over both.
-    pub link: String,
-}
-
-impl Sqlite {
-    /// The whole chain, oldest first.
-    ///
-    /// # Errors
-    /// [`crate::ports::Failure::Transient`] when the store fails.
-    pub async fn chain(&self) -> Result<Vec<Entry>, PortError> {
-        self.run(|db| {
-            let mut statement =
-                db.prepare("SELECT record, previous, link FROM records ORDER BY sequence")?;
-            let rows = statement.query_map([], |row| {
-                Ok(Entry { record: row.get(0)?, previous: row.get(1)?, link: row.get(2)? })
-            })?;
-            rows.collect()
-        })
-        .await
-    }
 }

@@ -19,6 +19,17 @@ pub fn past(
     path: &Path,
     tenants: &[TenantId],
 ) -> Result<Option<BTreeMap<TenantId, History>>, OpenError> {
+    let Some(db) = read_only(path)? else { return Ok(None) };
+    let database = |source| OpenError::Database { path: path.to_owned(), source };
+    let of = |tenant: &TenantId| Ok((*tenant, history(&db, &tenant.to_string(), i64::MAX)?));
+    tenants.iter().map(of).collect::<rusqlite::Result<_>>().map(Some).map_err(database)
+}
+
+/// The store at `path`, to be read and not locked; nothing where there is none.
+///
+/// # Errors
+/// [`OpenError`].
+pub(super) fn read_only(path: &Path) -> Result<Option<Connection>, OpenError> {
     let file = |source| OpenError::File { path: path.to_owned(), source };
     if !path.try_exists().map_err(file)? {
         return Ok(None);
@@ -41,6 +52,5 @@ pub fn past(
     if form > SCHEMA_VERSION {
         return Err(OpenError::Newer { path: path.to_owned(), found: form });
     }
-    let of = |tenant: &TenantId| Ok((*tenant, history(&db, &tenant.to_string(), i64::MAX)?));
-    tenants.iter().map(of).collect::<rusqlite::Result<_>>().map(Some).map_err(database)
+    Ok(Some(db))
 }
