@@ -383,9 +383,7 @@ impl Settings {
         let client_id = reader.required("WARDEN_CLIENT_ID", "the id of the app registration");
         let write_client_id = reader.write_client_id(client_id.as_deref());
         let credential = reader.credential();
-        let store = reader
-            .store("WARDEN_STORE")
-            .unwrap_or_else(|| Place::Sqlite(STORE.into()));
+        let store = reader.store("WARDEN_STORE").unwrap_or_else(|| Place::Sqlite(STORE.into()));
         let queue = reader.store("WARDEN_QUEUE").unwrap_or_else(|| store.clone());
         let later_queue = reader.queue("WARDEN_LATER_QUEUE");
         let dead_letters = reader.queue("WARDEN_DEAD_LETTERS");

@@ -5,6 +5,7 @@ pub mod deliver;
 pub mod look;
 pub mod observe;
 mod reason;
+pub mod restore;
 mod record;
 mod verify;
 

@@ -15,7 +15,8 @@ use partner_warden::cli::scan::Scan;
 use partner_warden::cli::sim::Simulate;
 use partner_warden::cli::subscriptions::Subscriptions;
 use partner_warden::cli::{
-    WrongInput, exit_code, facts, policy, records, redrive, replay, scan, sim, stopped, subscriptions,
+    WrongInput, exit_code, facts, policy, records, redrive, replay, scan, sim, stopped,
+    subscriptions,
 };
 use partner_warden::config::{Config, environment};
 use partner_warden::demo::demo;

@@ -122,7 +122,8 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     let text = text.trim();
     let day = || Some(text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC));
     let moment = text.parse().ok().or_else(|| Some(day()?.ok()?.timestamp()));
-    moment.ok_or_else(|| "give a day such as 2026-11-25 or a moment such as 2026-11-25T18:00Z".into())
+    moment
+        .ok_or_else(|| "give a day such as 2026-11-25 or a moment such as 2026-11-25T18:00Z".into())
 }
 
 fn noted(text: &str) -> Result<String, String> {
@@ -236,11 +237,7 @@ async fn proven(command: &Verify) -> anyhow::Result<ExitCode> {
     } else {
         prove::Proof::of_files(&command.files, head)
     };
-    let text = if command.output.json {
-        plain_json(&json(&proof)?) + "\n"
-    } else {
-        proof.text()
-    };
+    let text = if command.output.json { plain_json(&json(&proof)?) + "\n" } else { proof.text() };
     stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::from(proof.verdict.exit_code()))
 }

@@ -224,10 +224,7 @@ pub struct Reread {
 
 impl After {
     /// What was seen of steps at a moment.
-    pub fn of<'a>(
-        read_at: Timestamp,
-        steps: impl IntoIterator<Item = (&'a StepId, Seen)>,
-    ) -> Self {
+    pub fn of<'a>(read_at: Timestamp, steps: impl IntoIterator<Item = (&'a StepId, Seen)>) -> Self {
         let steps = steps.into_iter().map(|(step, seen)| Reread { step: step.clone(), seen });
         Self { read_at, steps: steps.collect() }
     }

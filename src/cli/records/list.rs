@@ -93,11 +93,14 @@ impl List {
         }
         let mut summary = count(self.records.len(), "record");
         if self.removed > 0 {
-            summary = format!("{summary}; {} removed after they were kept long enough", self.removed);
+            summary =
+                format!("{summary}; {} removed after they were kept long enough", self.removed);
         }
         if self.unreadable > 0 {
-            summary =
-                format!("{summary}; {} cannot be read, `records verify` says more", self.unreadable);
+            summary = format!(
+                "{summary}; {} cannot be read, `records verify` says more",
+                self.unreadable
+            );
         }
         out.extend(paper.wrapped(&(summary + "."), sgr::BOLD));
         out.push(String::new());

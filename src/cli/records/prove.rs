@@ -84,9 +84,8 @@ impl Proof {
         let of_file = |path: &PathBuf| {
             let name = path.display().to_string();
             let bundle = bytes(path).map_err(|error| format!("it cannot be read: {error}"));
-            let bundle = bundle.and_then(|bytes| {
-                Bundle::parse(&bytes).map_err(|error| format!("it is {error}"))
-            });
+            let bundle = bundle
+                .and_then(|bytes| Bundle::parse(&bytes).map_err(|error| format!("it is {error}")));
             match bundle {
                 Ok(bundle) => OfChain::of(name, bundle.verify(head)),
                 Err(why) => {

@@ -55,8 +55,7 @@ impl Told {
         let partner = case.partner.id.map_or_else(String::new, |id| format!(" ({id})"));
         self.say(&format!("tenant   {} ({})", case.tenant_name, case.tenant));
         self.say(&format!("partner  {}{partner}", case.partner.name));
-        let (number, state) =
-            (case.episode + 1, if case.is_open() { "open" } else { "closed" });
+        let (number, state) = (case.episode + 1, if case.is_open() { "open" } else { "closed" });
         self.say(&format!("case     number {number} about the two, {state}"));
         self.say(&format!("policy   {} in mode {}", record.policy, record.mode));
     }
@@ -89,7 +88,11 @@ impl Told {
                 (false, 0) => {}
                 (false, more) => self.say(&format!("and {more} more")),
             }
-            self.add(&format!("read {}, digest of all of it {}", moment(before.read_at), before.facts));
+            self.add(&format!(
+                "read {}, digest of all of it {}",
+                moment(before.read_at),
+                before.facts
+            ));
         }
         if !record.gaps.is_empty() {
             self.head("What could not be read");
@@ -171,8 +174,7 @@ impl Told {
         for reread in &after.steps {
             let mut steps = record.case.rows.iter().filter_map(|row| row.step.as_ref());
             let step = steps.find(|step| step.id == reread.step);
-            let summary =
-                step.map_or_else(|| reread.step.to_string(), |step| step.summary.clone());
+            let summary = step.map_or_else(|| reread.step.to_string(), |step| step.summary.clone());
             let seen = match reread.seen {
                 Seen::Gone => "gone",
                 Seen::There => "still there",

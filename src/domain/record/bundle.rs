@@ -184,7 +184,11 @@ impl Bundle {
         }
         let not_one = |error: serde_json::Error| {
             let said = foreign(&error.to_string());
-            if error.is_data() { NotABundle::SomethingElse(said) } else { NotABundle::NotJson(said) }
+            if error.is_data() {
+                NotABundle::SomethingElse(said)
+            } else {
+                NotABundle::NotJson(said)
+            }
         };
         let start: Start = serde_json::from_slice(bytes).map_err(not_one)?;
         if start.kind != KIND {
@@ -226,7 +230,8 @@ impl Bundle {
         }
         let (sequence, link) = (self.head.sequence, Some(self.head.link.clone()));
         let proven = check.end(Some(&Head { sequence, link }))?;
-        let is_it = |piece: &Piece| piece.record.is_some() && piece.id.as_ref() == Some(&self.record);
+        let is_it =
+            |piece: &Piece| piece.record.is_some() && piece.id.as_ref() == Some(&self.record);
         if !self.chain.iter().any(is_it) {
             return Err(Forged::NoRecord);
         }

@@ -215,8 +215,7 @@ impl Check {
         let Some(record) = &entry.record else {
             return (!entry.is_sealed_by_digest()).then_some(Flaw::Changed);
         };
-        let of_first_form =
-            || entry.link == link_of_first_form(&entry.previous, record).as_str();
+        let of_first_form = || entry.link == link_of_first_form(&entry.previous, record).as_str();
         if Sha256Hex::of(record.as_bytes()) != entry.digest
             || !(entry.is_sealed_by_digest() || of_first_form())
         {

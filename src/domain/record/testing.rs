@@ -18,8 +18,7 @@ pub(crate) fn hours(hours: i64) -> Timestamp {
 /// A record written so many hours after noon, about a partner whose case then stands, or not.
 pub(crate) fn record(at: i64, partner: &str, open: bool) -> Record {
     let id = if partner == "Contoso Reseller" { CONTOSO } else { STRANGER };
-    let partner =
-        AffectedPartner { id: id.parse().ok(), name: partner.to_owned(), listed: true };
+    let partner = AffectedPartner { id: id.parse().ok(), name: partner.to_owned(), listed: true };
     let mut case = Case::open(WOODGROVE.parse().unwrap(), "Woodgrove", partner, Mode::Enforce);
     let key = Sha256Hex::of(b"row");
     case.rows = vec![Row { key, findings: Vec::new(), step: None, open, quiet: false }];

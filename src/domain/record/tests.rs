@@ -288,7 +288,10 @@ mod bundles {
         assert!(matches!(refused("[1]"), NotABundle::SomethingElse(_)));
         let other = refused(&json.replace("partner-warden/evidence", "partner-warden/facts"));
         assert!(matches!(other, NotABundle::SomethingElse(_)));
-        assert_eq!(refused(&json.replace("\"version\": 1", "\"version\": 2")), NotABundle::Version(2));
+        assert_eq!(
+            refused(&json.replace("\"version\": 1", "\"version\": 2")),
+            NotABundle::Version(2)
+        );
     }
 
     proptest! {

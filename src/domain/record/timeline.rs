@@ -30,11 +30,8 @@ impl Cause {
 
     /// The moments there are, by name, the earliest kind first.
     pub fn moments(&self) -> impl Iterator<Item = (&'static str, Timestamp)> {
-        let all = [
-            ("event", self.event),
-            ("received", self.received),
-            ("decided", Some(self.decided)),
-        ];
+        let all =
+            [("event", self.event), ("received", self.received), ("decided", Some(self.decided))];
         all.into_iter().filter_map(|(name, at)| Some((name, at?)))
     }
 }
