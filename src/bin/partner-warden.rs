@@ -11,11 +11,12 @@ use partner_warden::cli::policy::PolicyCommand;
 use partner_warden::cli::records::RecordsCommand;
 use partner_warden::cli::redrive::Redrive;
 use partner_warden::cli::replay::Replay;
+use partner_warden::cli::restore::RestoreCommand;
 use partner_warden::cli::scan::Scan;
 use partner_warden::cli::sim::Simulate;
 use partner_warden::cli::subscriptions::Subscriptions;
 use partner_warden::cli::{
-    WrongInput, exit_code, facts, policy, records, redrive, replay, scan, sim, stopped,
+    WrongInput, exit_code, facts, policy, records, redrive, replay, restore, scan, sim, stopped,
     subscriptions,
 };
 use partner_warden::config::{Config, environment};
@@ -79,6 +80,9 @@ SIGTERM or Ctrl-C finishes what is under way and stops.")]
     /// Puts back what was given up, once its cause is mended.
     #[command(subcommand)]
     Redrive(Redrive),
+    /// Puts back what a record says was taken away.
+    #[command(after_help = restore::HELP)]
+    Restore(RestoreCommand),
 }
 
 fn main() -> ExitCode {
@@ -101,7 +105,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         | Command::Replay(_)
         | Command::Subscriptions(_)
         | Command::Records(_)
-        | Command::Redrive(_) => filter.or_else(|| Some("error".to_owned())),
+        | Command::Redrive(_)
+        | Command::Restore(_) => filter.or_else(|| Some("error".to_owned())),
         Command::Serve | Command::Sim(_) | Command::Policy(_) => filter,
     };
     telemetry::start(filter.as_deref())
@@ -126,5 +131,6 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Subscriptions(command) => subscriptions::run(command).await,
         Command::Records(command) => Ok(records::run(command).await),
         Command::Redrive(command) => redrive::run(command).await,
+        Command::Restore(command) => restore::run(command).await,
     }
 }
