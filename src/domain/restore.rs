@@ -364,3 +364,241 @@ fn of_grant(grant: &Grant, now: Timestamp) -> Result<Restoration, String> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::case::{Outcome, after_look};
+    use crate::domain::finding::testing::{Case as Given, noon};
+    use crate::domain::grant::PrincipalKind;
+    use crate::domain::plan::{Circumstances, History, plan};
+
+    const REVOKE: &str = "respond: {role-not-allowed: {do: revoke}, guest-with-role: {do: revoke}, \
+                          standing-access: {do: revoke}, role-via-group: {do: revoke}, \
+                          partner-app-privileged: {do: revoke}, privileged-role: {do: revoke}}";
+
+    fn given() -> Given {
+        Given::new().with_policy(REVOKE).member("Megan", "Global Administrator")
+    }
+
+    /// The case after everything was carried out that it gives reason to.
+    fn done(given: &Given, state: StepState) -> Case {
+        let policy = given.policy();
+        let (tenant, history) = (&policy.roster.tenants[0], &History::default());
+        let about = Circumstances { policy: &policy, tenant, history, own_apps: &[], now: noon() };
+        let planned = plan(&given.facts, about);
+        let mut case = after_look(&[], &planned, &given.facts, noon()).swap_remove(0);
+        let steps: Vec<StepId> =
+            case.rows.iter().filter_map(|row| Some(row.step.as_ref()?.id.clone())).collect();
+        for step in &steps {
+            case.settle(step, &Outcome { state, detail: None, request_id: None, acted_at: None });
+        }
+        case
+    }
+
+    fn restored(case: &Case, given: &Given, seen: Seen, anyway: bool) -> Vec<Verdict> {
+        let policy = given.policy();
+        let tenant = &policy.roster.tenants[0];
+        let about = About { policy: &policy, tenant, now: noon(), anyway };
+        let plan = restore_plan(case, &[], |_| seen, about);
+        plan.items.into_iter().map(|item| item.verdict).collect()
+    }
+
+    #[track_caller]
+    fn check(given: &Given, expect: &Restoration) {
+        let case = done(given, StepState::Verified);
+        let verdicts = restored(&case, given, Seen::Gone, true);
+        assert_eq!(verdicts, [Verdict::PutBack(expect.clone())]);
+    }
+
+    fn reader() -> String {
+        crate::domain::role::by_name("Reports Reader").unwrap().template_id.to_string()
+    }
+
+    #[test]
+    fn exactly_what_was_taken_is_put_back() {
+        let ends = "2026-12-31T00:00:00Z";
+        let scheduled = |eligible, principal, ends: Option<&str>| Restoration::AssignSchedule {
+            eligible,
+            principal,
+            role_definition_id: reader(),
+            scope: "/".into(),
+            ends: ends.map(|ends| ends.parse().unwrap()),
+        };
+        let group = given().foreign_group("Agents", "Reports Reader");
+        let principal =
+            |given: &Given| given.facts.assignments.last().unwrap().principal_id.clone();
+        let assigned = Restoration::AssignRole {
+            principal: principal(&group),
+            role_definition_id: reader(),
+            scope: "/".into(),
+        };
+        check(&group, &assigned);
+        let scope = "/administrativeUnits/aaaaaaaa-0000-0000-0000-000000000001";
+        let scoped = given().scoped("Agents", "Reports Reader", scope);
+        let assigned = Restoration::AssignRole {
+            principal: principal(&scoped),
+            role_definition_id: reader(),
+            scope: scope.into(),
+        };
+        check(&scoped, &assigned);
+        let guest = || given().guest_alone("Alice", "alice@contoso-reseller.example");
+        for until in [None, Some(ends)] {
+            let eligible = guest().eligible("Alice", "Reports Reader", until);
+            let id = eligible.facts.eligible[0].principal_id.clone();
+            check(&eligible, &scheduled(true, id, until));
+            let active = guest().active("Alice", "Reports Reader", until);
+            let id = active.facts.active[0].principal_id.clone();
+            check(&active, &scheduled(false, id, until));
+        }
+        let member = given().own_group("Readers", "Reports Reader").guest_in(
+            "Readers",
+            "Alice",
+            "alice@contoso-reseller.example",
+        );
+        let (group, members) = member.facts.members.iter().next().unwrap();
+        check(
+            &member,
+            &Restoration::AddGroupMember { group: group.clone(), member: members[0].id.clone() },
+        );
+    }
+
+    #[test]
+    fn an_application_gets_its_permission_of_the_same_api() {
+        let given =
+            given().app_with("Backup", "RoleManagement.ReadWrite.Directory", "Microsoft Graph");
+        let mut resource = given.clone();
+        resource.facts.apps[0].app_roles[0].resource_id = Some("api".into());
+        let app = &resource.facts.apps[0];
+        check(
+            &resource,
+            &Restoration::AssignAppRole {
+                app: app.id.clone(),
+                resource: "api".into(),
+                app_role_id: app.app_roles[0].app_role_id.clone(),
+            },
+        );
+        let mut without = given;
+        without.facts.apps[0].app_roles[0].resource_id = None;
+        let case = done(&without, StepState::Verified);
+        let verdicts = restored(&case, &without, Seen::Gone, true);
+        assert!(matches!(&verdicts[..], [Verdict::Refused(why)] if why.contains("which API")));
+    }
+
+    #[test]
+    fn what_is_there_already_or_cannot_be_read_is_left_alone() {
+        let given = given().foreign_group("Agents", "Reports Reader");
+        let case = done(&given, StepState::Verified);
+        let verdicts = restored(&case, &given, Seen::There, true);
+        assert_eq!(verdicts, [Verdict::Needless("it is there already".into())]);
+        let verdicts = restored(&case, &given, Seen::Unread, true);
+        assert!(
+            matches!(&verdicts[..], [Verdict::Refused(why)] if why.contains("could not be read"))
+        );
+    }
+
+    #[test]
+    fn what_was_never_carried_out_is_not_put_back() {
+        let given = given().foreign_group("Agents", "Reports Reader");
+        for (state, expect) in [
+            (StepState::Described, 0),
+            (StepState::AwaitingApproval, 0),
+            (StepState::Held, 0),
+            (StepState::Refused, 0),
+            (StepState::Intended, 1),
+            (StepState::Revoked, 1),
+            (StepState::Verified, 1),
+            (StepState::Reappeared, 1),
+            (StepState::Unverified, 1),
+            (StepState::Restored, 1),
+        ] {
+            let case = done(&given, state);
+            assert_eq!(restored(&case, &given, Seen::Gone, true).len(), expect, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_policy_would_take_away_again_takes_an_allowance_or_insistence() {
+        let given = given().foreign_group("Agents", "Reports Reader");
+        let case = done(&given, StepState::Verified);
+        let verdict =
+            |given: &Given, anyway| restored(&case, given, Seen::Gone, anyway).swap_remove(0);
+        let Verdict::Refused(why) = verdict(&given, false) else { panic!("it would not last") };
+        assert!(why.contains("allow Reports Reader to Contoso Reseller first"), "{why}");
+        let lasts = |given: &Given, anyway| matches!(verdict(given, anyway), Verdict::PutBack(_));
+        assert!(lasts(&given, true));
+        assert!(lasts(&given.clone().allow(&["Reports Reader"]), false));
+        assert!(lasts(&given.clone().except("Reports Reader", "2026-12-31"), false));
+        assert!(!lasts(&given.clone().except("Reports Reader", "2026-01-31"), false));
+        assert!(lasts(&given.clone().mode("observe"), false));
+        assert!(lasts(&given.clone().mode("approve"), false));
+        let told = given.with_policy("respond: {role-not-allowed: {do: ticket}}");
+        assert!(lasts(&told, false));
+    }
+
+    #[test]
+    fn what_has_ended_by_itself_is_not_put_back() {
+        let guest = || given().guest_alone("Alice", "alice@contoso-reseller.example");
+        let ended = guest().eligible("Alice", "Reports Reader", Some("2026-11-01T00:00:00Z"));
+        let activated = guest().activated("Alice", "Reports Reader", "2027-01-01T00:00:00Z");
+        for (given, expect) in [(ended, "ended by itself"), (activated, "activate it again")] {
+            let case = done(&given, StepState::Verified);
+            let verdicts = restored(&case, &given, Seen::Gone, true);
+            assert!(
+                matches!(&verdicts[..], [Verdict::Refused(why)] if why.contains(expect)),
+                "{verdicts:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_remediation_can_be_undone_or_says_why_not() {
+        let principal = Target::Principal {
+            principal: PrincipalId::new("p"),
+            kind: PrincipalKind::Guest,
+            name: "Alice".into(),
+            user_principal_name: None,
+            app_id: None,
+        };
+        let relationship = Target::Relationship {
+            relationship: "r".into(),
+            name: "Everything".into(),
+            etag: None,
+            roles: Vec::new(),
+            auto_extend: Some("P180D".into()),
+        };
+        let assignment = Target::AccessAssignment {
+            relationship: "r".into(),
+            name: "Everything".into(),
+            access_assignment: "a".into(),
+            etag: None,
+            group: PrincipalId::new("g"),
+            group_name: "Agents".into(),
+            roles: vec![reader()],
+        };
+        for remediation in Remediation::ALL {
+            let target = match remediation {
+                // A grant is put back by what holds it; the tests above see to them.
+                Remediation::RevokeRoleAssignment
+                | Remediation::RemoveEligibility
+                | Remediation::RemoveScheduledAssignment
+                | Remediation::RemoveGroupMember
+                | Remediation::RemoveAppRole => continue,
+                Remediation::RevokeSessions
+                | Remediation::DisableGuest
+                | Remediation::DisableApp => &principal,
+                Remediation::Quarantine => &Target::Partner,
+                Remediation::DropGlobalAdministrator
+                | Remediation::StopAutoExtend
+                | Remediation::TerminateRelationship => &relationship,
+                Remediation::DeleteAccessAssignment => &assignment,
+            };
+            let undone = restoration(remediation, target, noon());
+            let can = remediation.cannot_be_undone().is_none();
+            assert_eq!(undone.is_ok(), can, "{remediation:?}: {undone:?}");
+            if let Ok(undone) = undone {
+                assert_eq!(undone.permissions(), remediation.permissions());
+            }
+        }
+    }
+}
