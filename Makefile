@@ -30,7 +30,7 @@ test-aws: $(NEXTEST) .tools/emulator/done ## Run the tests of the AWS adapters, 
 	tests/emulator/with-ministack .tools/emulator $(NEXTEST) nextest run --locked --features aws \
 	  -E 'test(/^adapters::aws/)'
 
-bench-findings: ## Measure what judging costs for each grant, with up to a million of them
+bench-findings: ## Measure what judging costs for each grant, with up to a million; fails if it grows with them
 	cargo bench --locked --no-default-features --bench findings
 
 check: $(DENY) ## Check the format, the lints, the dependencies and the documentation

@@ -6,17 +6,22 @@
 //! of it is used.
 //!
 //! `make bench-findings` runs it; with numbers behind it (`-- 1000 100000`), tenants of those sizes.
+//! It fails where a grant costs more than four times as much in the largest tenant as in the one with
+//! 10,000 (or the smallest above): a rule that goes through all grants for each of them would cost a
+//! hundred times as much. Both are measured in the same run, so the machine's speed makes no
+//! difference.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::hint::black_box;
+use std::process::ExitCode;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use partner_warden::domain::facts::{
-    AppRoleAssignment, DirectoryObject, Facts, Member, Named, PartnerApp, PartnerEntry,
+    AppRoleAssignment, DirectoryObject, Facts, Group, Member, PartnerApp, PartnerEntry,
     PartnerReference, RoleAssignment, ScheduleInstance, ServicePrincipal, User,
 };
 use partner_warden::domain::finding::findings;
@@ -27,6 +32,13 @@ use partner_warden::domain::policy::Policy;
 use partner_warden::domain::role;
 
 const SIZES: [usize; 4] = [100, 10_000, 100_000, 1_000_000];
+
+/// The least size from which on a grant may not cost more than [`GROWTH_MAX`] times as much in any
+/// larger one. Below, what is done once for a tenant counts.
+const COMPARED_FROM: usize = 10_000;
+
+/// How many times as much a grant may cost in the largest tenant.
+const GROWTH_MAX: f64 = 4.0;
 
 /// Partners the policy names.
 const PARTNERS: usize = 20;
@@ -39,17 +51,25 @@ const READER: &str = "Directory Readers";
 const ADMINISTRATOR: &str = "Exchange Administrator";
 const MAIL_READ_WRITE: &str = "e2a3a72e-5f79-4c64-b1b1-878b674786c9";
 
-fn main() {
+fn main() -> ExitCode {
     let asked: Vec<usize> = std::env::args().skip(1).filter_map(|it| it.parse().ok()).collect();
     let sizes = if asked.is_empty() { SIZES.to_vec() } else { asked };
     let policy = Policy::parse(&policy()).expect("the policy is sound").policy;
     let tenant = &policy.roster.tenants[0];
     let now: Timestamp = "2026-11-23T12:00:00Z".parse().expect("a moment");
     let history = History::default();
-    let about = Circumstances { policy: &policy, tenant, history: &history, own_apps: &[], now };
+    let about = Circumstances {
+        policy: &policy,
+        tenant,
+        history: &history,
+        own_apps: &[],
+        stopped: None,
+        now,
+    };
 
     println!("{:>9}  {:8}  {:>12}  {:>7}", "grants", "stage", "ns for each", "ratio");
     let mut before: [Option<f64>; 3] = [None; 3];
+    let mut measured: Vec<(usize, &str, f64)> = Vec::new();
     for size in sizes {
         let facts = facts(size);
         assert_eq!(grants(&facts, tenant).len(), size, "each is a grant");
@@ -67,8 +87,31 @@ fn main() {
             let ratio = before.map_or_else(String::new, |before| format!("{:.2}", each / before));
             println!("{size:>9}  {name:8}  {each:>12.0}  {ratio:>7}");
             *before = Some(each);
+            measured.push((size, name, each));
         }
     }
+    verdict(&measured)
+}
+
+/// Compares the largest size with the smallest that is compared, stage by stage.
+fn verdict(measured: &[(usize, &str, f64)]) -> ExitCode {
+    let sizes = || measured.iter().map(|(size, ..)| *size).filter(|size| *size >= COMPARED_FROM);
+    let (Some(small), Some(large)) = (sizes().min(), sizes().max()) else {
+        return ExitCode::SUCCESS;
+    };
+    let of = |wanted: usize| measured.iter().filter(move |(size, ..)| *size == wanted);
+    let mut grown = false;
+    for ((_, name, one), (.., other)) in of(small).zip(of(large)) {
+        let growth = other / one;
+        if growth > GROWTH_MAX {
+            grown = true;
+            println!(
+                "{name}: a grant costs {growth:.1} times as much among {large} as among {small}, \
+                 and may cost {GROWTH_MAX} times as much: something grows faster than the tenant"
+            );
+        }
+    }
+    if grown { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// How long `work` takes, without getting rid of what it made.
@@ -174,7 +217,7 @@ fn add(facts: &mut Facts, n: usize) {
         7 => {
             let within = PrincipalId::new(&format!("44444444-0000-4000-8000-{:012x}", n / 1000));
             if !facts.objects.contains_key(&within) {
-                let named = Named { display_name: Some(format!("Readers {n}")) };
+                let named = Group::named(&format!("Readers {n}"));
                 hold(facts, within.clone(), DirectoryObject::Group(named), READER, true);
             }
             facts.guests.insert(id.clone(), user);

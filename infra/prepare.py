@@ -32,6 +32,7 @@ if len(sys.argv) < 2 or any("=" not in sink for sink in sys.argv[2:]):
 create("partner-warden/door", {
     "clientStateKey": secrets.token_urlsafe(48),
     "auditWebhookSecret": key(),
+    "decisionKey": secrets.token_urlsafe(48),
 })
 sinks = dict(sink.split("=", 1) for sink in sys.argv[2:])
 create("partner-warden/graph", {

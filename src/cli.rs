@@ -10,6 +10,7 @@ pub mod replay;
 pub mod restore;
 pub mod scan;
 pub mod sim;
+pub mod stop;
 pub mod subscriptions;
 
 use std::process::ExitCode;

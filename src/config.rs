@@ -73,6 +73,9 @@ pub struct Settings {
     pub settle_after: Option<SignedDuration>,
     /// `WARDEN_SENDER_ROLES`: application roles of which a sender with a token must hold one.
     pub sender_roles: Vec<String>,
+    /// `WARDEN_APPROVER_SIGN_IN`, `WARDEN_APPROVER_ROLES`: the application roles of which whoever
+    /// decides must hold one, none for any account; nothing where they only give their name.
+    pub approvers: Option<Vec<String>>,
     /// `WARDEN_PARTNER_CENTER_HOSTS`: where Partner Center's certificates may be published, as
     /// origins; none where it is not listened to.
     pub partner_center_origins: Vec<Url>,
@@ -97,7 +100,7 @@ pub struct Config {
     pub secrets: Secrets,
     /// What `WARDEN_CLIENT_ID` signs in with; nothing for the router alone.
     pub credential: Option<Credential>,
-    /// What `WARDEN_WRITE_CLIENT_ID` signs in with, in `enforce` and if there is one.
+    /// What `WARDEN_WRITE_CLIENT_ID` signs in with, if there is one, and not in `observe`.
     pub write_credential: Option<Credential>,
     /// The keys that notifications' resource data is encrypted for.
     pub notification_keys: Vec<Arc<NotificationKey>>,
@@ -316,9 +319,10 @@ fn open(
     let reads = matches!(part, Part::Whole | Part::Sweep | Part::Restore);
     let reader = reads.then(|| credential(kind, Identity::Reader, &settings.client_id, secrets));
     let reader = reader.transpose().map_err(|wrong| problems.extend(wrong)).ok();
-    // Nobody but an enforcing worker has what the writer signs in with.
-    let enforces = part == Part::Whole && policy.mode == Mode::Enforce;
-    let writes = enforces || part == Part::Restore;
+    // Nobody but a worker that may come to write, and whoever restores, has what the writer signs in
+    // with.
+    let works = part == Part::Whole && policy.mode != Mode::Observe;
+    let writes = works || part == Part::Restore;
     let writer = settings.write_client_id.as_ref().filter(|_| writes);
     let writer = writer.map(|id| credential(kind, Identity::Writer, id, secrets));
     let writer = writer.transpose().map_err(|wrong| problems.extend(wrong)).ok();
@@ -400,6 +404,7 @@ impl Settings {
         let public_url = reader.public_url();
         let settle_after = reader.duration("WARDEN_SETTLE_AFTER", SignedDuration::from_mins(2));
         let sender_roles = reader.sender_roles();
+        let approvers = reader.approvers(public_url.as_ref());
         let partner_center_origins = reader.partner_center_origins();
         let partner_center_url = match (reader.variable)(PARTNER_CENTER_URL) {
             Some(_) => reader.origin(PARTNER_CENTER_URL, PARTNER_CENTER),
@@ -436,6 +441,7 @@ impl Settings {
                 public_url,
                 settle_after,
                 sender_roles,
+                approvers,
                 partner_center_origins,
                 partner_center_url,
                 listen,

@@ -4,6 +4,7 @@
 
 mod answer;
 mod body;
+pub mod decisions;
 mod edge;
 mod partner_center;
 pub mod renewing;
@@ -27,12 +28,13 @@ use tracing::{error, info, warn};
 use url::Url;
 
 use self::answer::{busy, echo, json_response, refused, status_only};
+use self::decisions::Decisions;
 use self::replays::Replays;
 use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
 use crate::domain::signal::Sender;
 use crate::domain::text::count;
-use crate::ports::{Clock, Enqueue, PortError, SenderCertificates, SigningKeys, chain};
+use crate::ports::{Clock, Enqueue, PortError, SenderCertificates, SigningKeys, StopSwitch, chain};
 use crate::telemetry::metric::{self, Lack};
 use crate::wire::audit::Whose;
 use crate::wire::bearer::Allowed;
@@ -67,6 +69,8 @@ pub struct Front {
     pub o365_auth_ids: Vec<Secret>,
     /// The Management Activity API's origin.
     pub management: Url,
+    /// Whether all writing is stopped; nothing where this process cannot tell.
+    pub stop: Option<Arc<dyn StopSwitch>>,
     /// The application ids this program signs in with.
     pub own_apps: Vec<String>,
     /// The application roles of which a sender with a token must hold one.
@@ -77,6 +81,8 @@ pub struct Front {
     pub certificates: Arc<dyn SenderCertificates>,
     /// Where signals go.
     pub enqueue: Arc<dyn Enqueue>,
+    /// What people are asked, and how they are known.
+    pub decisions: Decisions,
     /// The messages that were taken in of late.
     pub replays: Arc<Mutex<Replays>>,
 }
@@ -91,18 +97,26 @@ pub fn router(front: Front) -> Router {
         .route("/hooks/o365", post(hooks_o365))
         .route("/hooks/event-grid", post(hooks_event_grid).options(event_grid_handshake))
         .route("/hooks/partner-center", post(partner_center::receive))
+        .route(decisions::SIGNED_IN, post(decisions::signed_in))
+        .route("/decisions/{token}", get(decisions::show).post(decisions::decide))
         .route("/health", get(health))
         .layer(edge)
         .with_state(front)
 }
 
 async fn health(State(front): State<Arc<Front>>) -> Response {
-    let body = json!({
+    let mut body = json!({
         "status": "ok",
         "version": env!("CARGO_PKG_VERSION"),
         "mode": front.policy.mode,
         "tenants": front.policy.roster.tenants.len(),
     });
+    // What cannot be read counts as stopped here too. Why is nobody's affair at this door.
+    if let Some(stop) = &front.stop
+        && !matches!(stop.stopped().await, Ok(None))
+    {
+        body["stopped"] = true.into();
+    }
     json_response(StatusCode::OK, &body)
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use rustls_pki_types::TrustAnchor;
+use url::Url;
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::graph::{AuditLogs, Credential, Graph, Identity};
@@ -16,13 +17,16 @@ use crate::adapters::recorder::Recorder;
 use crate::adapters::webhook::Webhooks;
 use crate::config::{Config, Settings};
 use crate::domain::policy::{Mode, Sink};
+use crate::domain::secret::Secret;
 use crate::http::Front;
+use crate::http::decisions::{Decisions, SignIn};
 use crate::http::replays::Replays;
 use crate::pipeline::deliver::Desk;
 use crate::pipeline::observe::Readers;
 use crate::pipeline::{READ_AGAIN, World, Writers};
 use crate::ports::{
-    Enqueue, Ledger, Marks, Outbox, ReadDelegatedAccess, ReadHeard, SenderCertificates, SigningKeys,
+    Decide, Enqueue, Ledger, Marks, Outbox, PruneRecords, ReadDelegatedAccess, ReadHeard,
+    SenderCertificates, SigningKeys, StopSwitch,
 };
 use crate::sweep::{Gates, LastKnown, Subscribing, Sweep, Times};
 use crate::wire::standard_webhooks::WebhookSecret;
@@ -139,8 +143,15 @@ fn hurried() -> Patience {
     }
 }
 
-/// What the router needs, with signals going to `enqueue`.
-pub fn front(config: &Config, lasting: &Lasting, enqueue: Arc<dyn Enqueue>) -> Front {
+/// What the router needs, with signals going to `enqueue`, and `decide` to know what people are
+/// asked. With `stop` it tells whether all writing is stopped.
+pub fn front(
+    config: &Config,
+    lasting: &Lasting,
+    enqueue: Arc<dyn Enqueue>,
+    decide: Arc<dyn Decide>,
+    stop: Option<Arc<dyn StopSwitch>>,
+) -> Front {
     let audit = config.secrets.rotated("auditWebhookSecret");
     let settings = &config.settings;
     Front {
@@ -160,6 +171,16 @@ pub fn front(config: &Config, lasting: &Lasting, enqueue: Arc<dyn Enqueue>) -> F
         certificate_origins: settings.partner_center_origins.clone(),
         certificates: lasting.certificates(&config.partner_center_roots),
         enqueue,
+        decisions: Decisions {
+            keys: config.secrets.rotated("decisionKey"),
+            decide,
+            public_url: settings.public_url.clone(),
+            sign_in: settings
+                .approvers
+                .clone()
+                .map(|roles| SignIn { client_id: settings.client_id.clone(), roles }),
+        },
+        stop,
         replays: Arc::clone(&lasting.replays),
     }
 }
@@ -201,7 +222,7 @@ fn management(config: &Config, http: &Http) -> Result<Management, PartsError> {
 pub fn sweep(
     config: &Config,
     graph: &Graph,
-    marks: Arc<dyn Marks>,
+    (marks, prune): (Arc<dyn Marks>, Arc<dyn PruneRecords>),
     heard: Arc<dyn ReadHeard>,
     enqueue: Arc<dyn Enqueue>,
     timing: &Timing,
@@ -221,6 +242,7 @@ pub fn sweep(
         marks,
         heard,
         enqueue,
+        prune,
         audits: Arc::new(AuditLogs::new(graph.clone(), timing.audits_apart)),
         subscribing,
         times: Times::new(settings.sweep_every, settings.poll_every),
@@ -229,8 +251,19 @@ pub fn sweep(
     }
 }
 
-/// The world of the pipeline, with `ledger` for its memory. The writer that reaches Graph is made
-/// in `enforce` only.
+/// What the pipeline remembers by, and what may stop it.
+#[derive(Clone)]
+pub struct Memory {
+    /// What was intended, done and proven.
+    pub ledger: Arc<dyn Ledger>,
+    /// What is remembered of tenants beside it.
+    pub marks: Arc<dyn Marks>,
+    /// Whether anything is to be written at all.
+    pub stop: Arc<dyn StopSwitch>,
+}
+
+/// The world of the pipeline, with a memory. In `observe` the writer that reaches
+/// Graph is not made.
 ///
 /// # Errors
 /// [`PartsError::NoCredential`].
@@ -238,14 +271,16 @@ pub fn world(
     config: &Config,
     http: &Http,
     graph: Graph,
-    ledger: Arc<dyn Ledger>,
+    memory: Memory,
     timing: &Timing,
 ) -> Result<World, PartsError> {
     let graph = Arc::new(graph);
     let writers = match (config.policy.mode, &config.write_credential) {
-        (Mode::Enforce, Some(writer)) => Writers::all(&Arc::new(graph.revoker_as(writer.clone()))),
-        (Mode::Enforce, None) => Writers::all(&Arc::new(graph.revoker())),
-        (Mode::Observe | Mode::Approve, _) => Writers::all(&Arc::new(Recorder)),
+        (Mode::Observe, _) => Writers::all(&Arc::new(Recorder)),
+        (Mode::Approve | Mode::Enforce, Some(writer)) => {
+            Writers::all(&Arc::new(graph.revoker_as(writer.clone())))
+        }
+        (Mode::Approve | Mode::Enforce, None) => Writers::all(&Arc::new(graph.revoker())),
     };
     let delegated_access = delegated_access(config, http)?;
     Ok(World {
@@ -254,11 +289,19 @@ pub fn world(
         readers: Readers { delegated_access, ..readers(graph) },
         audit_content: Arc::new(management(config, http)?),
         writers,
-        ledger,
+        ledger: memory.ledger,
+        marks: memory.marks,
+        stop: memory.stop,
         policy: config.policy.clone(),
         own_apps: config.settings.own_apps(),
         read_again: timing.read_again.clone(),
+        decisions: decisions(config),
     })
+}
+
+/// Where people decide, and the key by which links are known; nothing where they cannot be sent one.
+pub(crate) fn decisions(config: &Config) -> Option<(Url, Secret)> {
+    config.settings.public_url.clone().zip(config.secrets.secret("decisionKey").cloned())
 }
 
 /// What asks Partner Center about customers, where that is configured.
@@ -324,12 +367,24 @@ mod tests {
 
     use super::*;
     use crate::config::{Part, Secrets};
+    use crate::domain::approval::{Proposal, ProposalId};
     use crate::domain::id::Sha256Hex;
     use crate::domain::signal::Signal;
     use crate::ports::PortError;
     use crate::wire::Verified;
 
     struct Nowhere;
+
+    #[async_trait]
+    impl Decide for Nowhere {
+        async fn proposal(&self, _: &ProposalId) -> Result<Option<Proposal>, PortError> {
+            Ok(None)
+        }
+
+        async fn decided(&self, _: &Proposal) -> Result<bool, PortError> {
+            Ok(false)
+        }
+    }
 
     #[async_trait]
     impl Enqueue for Nowhere {
@@ -356,11 +411,17 @@ mod tests {
     fn a_door_made_anew_knows_what_was_fetched_and_taken_in_before() {
         let before = config(&json!({"o365AuthId": "the former"}));
         let lasting = Lasting::new(&before.settings).unwrap();
-        let first = front(&before, &lasting, Arc::new(Nowhere));
+        let first = front(&before, &lasting, Arc::new(Nowhere), Arc::new(Nowhere), None);
         let (message, now) = (Sha256Hex::of(b"message"), first.clock.now());
         first.replays.lock().unwrap().remember(message.clone(), now);
 
-        let second = front(&config(&json!({"o365AuthId": "new"})), &lasting, Arc::new(Nowhere));
+        let second = front(
+            &config(&json!({"o365AuthId": "new"})),
+            &lasting,
+            Arc::new(Nowhere),
+            Arc::new(Nowhere),
+            None,
+        );
         assert_ne!(first.o365_auth_ids, second.o365_auth_ids);
         assert!(second.replays.lock().unwrap().knows(&message, now));
         assert!(Arc::ptr_eq(&first.signing_keys, &second.signing_keys));
@@ -370,7 +431,7 @@ mod tests {
         let vectors = include_str!("../tests/data/partner-center-openssl.json");
         let vectors: Value = serde_json::from_str(vectors).unwrap();
         let roots = json!({"partnerCenterRootsPem": vectors["rootPem"]});
-        let third = front(&config(&roots), &lasting, Arc::new(Nowhere));
+        let third = front(&config(&roots), &lasting, Arc::new(Nowhere), Arc::new(Nowhere), None);
         assert!(!Arc::ptr_eq(&first.certificates, &third.certificates));
     }
 

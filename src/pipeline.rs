@@ -1,30 +1,39 @@
 //! The one place where the stages meet: read, decide, write down, act, prove.
 
 mod act;
+mod alarm;
 pub mod deliver;
 pub mod look;
 pub mod observe;
 mod reason;
 pub mod restore;
 mod record;
+mod stop;
 mod verify;
 
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 use tracing::{info, warn};
+use url::Url;
 
 use self::act::{act, writes};
 use self::observe::Readers;
 use self::record::OfLook;
-use crate::domain::case::{Case, after_look};
-use crate::domain::plan::{Circumstances, plan};
+use crate::domain::approval::Asked;
+use crate::domain::case::{Case, after_look, unfinished, was_refused};
+use crate::domain::id::TenantId;
+use crate::domain::plan::{Circumstances, leads_to_quarantine, plan};
 use crate::domain::policy::Policy;
 use crate::domain::record::{Record, Signals};
+use crate::domain::roster::Tenant;
+use crate::domain::secret::Secret;
 use crate::domain::ticket::messages;
 use crate::ports::{
-    Clock, Conclusion, Ledger, Look, PortError, ReadAuditContent, ReadServicePrincipals,
+    Clock, Conclusion, Ledger, Look, Marks, PortError, ReadAuditContent, ReadServicePrincipals,
+    StopSwitch,
 };
+use crate::wire::decision::Link;
 
 pub use self::act::Writers;
 pub use self::verify::verify;
@@ -55,12 +64,28 @@ pub struct World {
     pub writers: Writers,
     /// The memory.
     pub ledger: Arc<dyn Ledger>,
+    /// What is remembered of tenants beside it.
+    pub marks: Arc<dyn Marks>,
+    /// Whether anything is to be written at all.
+    pub stop: Arc<dyn StopSwitch>,
     /// The policy.
     pub policy: Arc<Policy>,
     /// The application ids this program signs in with.
     pub own_apps: Vec<String>,
     /// When the effect of a step is read again, counted from the step: [`READ_AGAIN`].
     pub read_again: Vec<SignedDuration>,
+    /// Where people decide, and the key by which they are known to be asked; nothing where they
+    /// cannot be sent a link.
+    pub decisions: Option<(Url, Secret)>,
+}
+
+impl World {
+    /// Where people decide about what they are asked.
+    fn link(&self, tenant: TenantId, asked: &Asked) -> Option<String> {
+        let (base, key) = self.decisions.as_ref()?;
+        let token = Link::to(tenant, asked).sign(key);
+        Some(format!("{}/decisions/{token}", base.as_str().trim_end_matches('/')))
+    }
 }
 
 /// How a look went.
@@ -86,29 +111,61 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
     if !reason::is_any(world, tenant, look).await {
         return Ok(Looked::NoReason);
     }
+    // What was refused may lead to a quarantine, which is decided by a snapshot of its own: the
+    // first is as old as the refusal.
+    let (looked, quarantine) = look_once(world, tenant, look).await?;
+    if !quarantine {
+        return Ok(looked);
+    }
+    info!(tenant.name, "looking once more: what was refused leads to a quarantine");
+    let (looked, quarantine) = look_once(world, tenant, look).await?;
+    Ok(if quarantine { Looked::LookAgain } else { looked })
+}
+
+/// Makes one look. Says how it went, and whether a refusal it met leads to a quarantine that its
+/// plan did not have.
+async fn look_once(
+    world: &World,
+    tenant: &Tenant,
+    look: &Look,
+) -> Result<(Looked, bool), PortError> {
     let read_at = world.clock.now();
-    let mut facts = observe::facts(&world.readers, tenant).await;
+    let mut facts = observe::facts_to_decide(&world.readers, tenant, &world.policy).await;
+    alarm::denied_reads(tenant, &facts.gaps);
     let now = world.clock.now();
     let window = now - world.policy.guardrails.per;
-    let history = world.ledger.history(tenant.id, window).await?;
+    let before = world.ledger.cases(tenant.id).await?;
+    let mut history = world.ledger.history(tenant.id, window).await?;
+    history.unfinished = unfinished(&before);
     facts.taken_away = history.taken_away();
+    observe::protected(&world.readers, tenant, &world.policy.guardrails, &mut facts).await;
     let (policy, own_apps) = (&world.policy, world.own_apps.as_slice());
-    let about = Circumstances { policy, tenant, history: &history, own_apps, now };
+    let stopped = stop::asked(world.stop.as_ref()).await;
+    if let Some(stop) = &stopped {
+        warn!(tenant.name, "{}", stop.holds());
+    }
+    let stopped = stopped.as_ref();
+    let about = Circumstances { policy, tenant, history: &history, own_apps, stopped, now };
     let plan = plan(&facts, about);
     info!(tenant.name, signals = signals(look).count, "{plan}");
+    alarm::limit(world, &plan, now).await?;
 
-    let before = world.ledger.cases(tenant.id).await?;
     let mut cases = after_look(&before, &plan, &facts, now);
     let mut told = OfLook::new(signals(look), (tenant, &facts), read_at, now);
     cases.iter_mut().for_each(|case| case.caused(&told.cause()));
     world.ledger.intend(&writes(&plan), &cases, now, now + OUTCOME_WITHIN).await?;
     let settled = act(world, &plan, &mut cases, &mut told).await?;
+    let quarantine = leads_to_quarantine(&plan, policy, |step| was_refused(&cases, step));
 
     let record = |case: &Case| told.record(world, case);
-    world.ledger.conclude(conclusion(world, &before, cases, record)).await?;
+    let mut conclusion = conclusion(world, &before, cases, record);
+    let changes = plan.cases.iter().flat_map(|case| &case.changes).chain(&plan.left_over);
+    conclusion.proposals = changes.cloned().collect();
+    world.ledger.conclude(conclusion).await?;
     reason::tell_of_misuse(world, tenant, look, &facts.gaps).await;
     let readable_later = facts.gaps.iter().any(crate::domain::facts::Gap::may_pass);
-    Ok(if settled && !readable_later { Looked::Settled } else { Looked::LookAgain })
+    let looked = if settled && !readable_later { Looked::Settled } else { Looked::LookAgain };
+    Ok((looked, quarantine))
 }
 
 /// What is left behind of the cases that changed.
@@ -123,14 +180,15 @@ fn conclusion(
         let changed = case.begun || old.is_none_or(|old| *old != case);
         case.begun = false;
         let record_of = record(&case);
-        let messages = messages(&mut case, &record_of.id, world.clock.now());
+        let link = case.asked.as_ref().and_then(|asked| world.link(case.tenant, asked));
+        let messages = messages(&mut case, &record_of.id, link.as_deref(), world.clock.now());
         if case.rows.is_empty() || (!changed && messages.is_empty()) {
             return None;
         }
         let record = Record { case: case.clone(), ..record_of };
         Some((case, Some(record), messages))
     });
-    Conclusion { cases: changed.collect() }
+    Conclusion { cases: changed.collect(), proposals: Vec::new() }
 }
 
 fn signals(look: &Look) -> Signals {

@@ -1,6 +1,7 @@
 //! What the pipeline asks of the world. One trait for each permission: whoever holds no `Revoke…`
 //! cannot revoke.
 
+mod decide;
 mod due;
 mod lambda;
 mod read;
@@ -17,18 +18,21 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
+use crate::domain::approval::ProposalChange;
 use crate::domain::case::{Case, Outcome};
 use crate::domain::id::{PrincipalId, StepId, TenantId};
 use crate::domain::plan::{History, Step};
 use crate::domain::record::Record;
 use crate::domain::secret::Secret;
 use crate::domain::signal::{Envelope, Sender, Signal, Subject};
+use crate::domain::stop::Stop;
 use crate::domain::text::count;
 use crate::domain::ticket::Message;
 use crate::wire::Verified;
 use crate::wire::partner_center::certificates::Published;
 use crate::wire::token::KeySet;
 
+pub use self::decide::Decide;
 pub use self::due::{DueTenants, Later, Lease, Looks, RememberLooks, Settling, Sorted};
 pub use self::lambda::{Bury, Forward, NoteHeard};
 pub use self::read::{
@@ -36,14 +40,15 @@ pub use self::read::{
     ReadDelegatedAccess, ReadEligibleSchedules, ReadGovernance, ReadGroupMembers, ReadObjects,
     ReadPartnerApps, ReadRelationships, ReadRoles, ReadTenantNames, ReadUsers,
 };
-pub use self::records::{Chain, ReadRecords};
+pub use self::records::{Chain, PruneRecords, ReadRecords};
 pub use self::sweep::{
     AuditPage, AuditsFrom, Created, DeadLetter, DeadLetters, Heard, Kind, Marks, ReadAudits,
     ReadHeard, ReadSubscriptions, Redriven, WriteSubscriptions,
 };
 pub use self::write::{
-    DisableAccount, DisableApp, PutBack, RemoveAppRole, RemoveEligibility, RemoveGroupMember,
-    RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions,
+    DisableAccount, DisableApp, PutBack, QuarantinePartner, ReduceRelationships, RemoveAppRole,
+    RemoveEligibility, RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment,
+    RevokeSessions, With,
 };
 
 /// Why something asked of the world did not come about.
@@ -299,11 +304,13 @@ pub struct DueVerification {
 }
 
 /// What one look leaves behind.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Conclusion {
     /// Cases as they now stand, each with its record and the messages about it. A case that did
     /// not change has no record.
     pub cases: Vec<(Case, Option<Record>, Vec<Message>)>,
+    /// What becomes of what people were asked.
+    pub proposals: Vec<ProposalChange>,
 }
 
 /// What reading again after a step showed.
@@ -366,6 +373,22 @@ pub trait Ledger: Send + Sync {
         proofs: &[(StepId, Proof)],
         conclusion: Conclusion,
     ) -> Result<(), PortError>;
+}
+
+/// Whether somebody has said that nothing is to be written.
+#[async_trait]
+pub trait StopSwitch: Send + Sync {
+    /// The stop in force; nothing where there is none. Whoever cannot read it counts it as engaged.
+    async fn stopped(&self) -> Result<Option<Stop>, PortError>;
+}
+
+/// Stop all writing, or let it go on.
+#[async_trait]
+pub trait TurnStopSwitch: StopSwitch {
+    /// Nothing is written from when this returns, beside a call that was already sent.
+    async fn stop(&self, stop: &Stop) -> Result<(), PortError>;
+    /// What is found is done again. Says what ended; nothing where nothing was stopped.
+    async fn resume(&self) -> Result<Option<Stop>, PortError>;
 }
 
 /// A message waiting to be delivered.

@@ -24,12 +24,13 @@ use self::door::Limits;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::graph::Graph;
 use crate::adapters::sqlite::{OpenError, Sqlite};
+use crate::adapters::stop_file::StopFile;
 use crate::config::{Config, Place};
 use crate::domain::signal::Signal;
 use crate::http::router;
 pub use crate::parts::Timing;
-use crate::parts::{self, Lasting, PartsError};
-use crate::ports::{Clock as _, Enqueue, PortError, Queue};
+use crate::parts::{self, Lasting, Memory, PartsError};
+use crate::ports::{Clock as _, Enqueue, PortError, Queue, StopSwitch};
 use crate::sweep::Sweep;
 use crate::telemetry::prometheus;
 use crate::wire::Verified;
@@ -100,13 +101,22 @@ pub async fn serve(
     let arrived = Arc::new(Notify::new());
     let written = Arc::new(Notify::new());
     let door_queue = Arc::new(Waking { queue: queue.clone(), arrived: arrived.clone() });
-    let front = parts::front(config, &Lasting::new(&config.settings)?, door_queue.clone());
+    let stop_switch = stop_switch(&config.settings.store)?;
+    let lasting = Lasting::new(&config.settings)?;
+    let decide = Arc::new(store.clone());
+    let stopping_switch = Some(stop_switch.clone());
+    let front = parts::front(config, &lasting, door_queue.clone(), decide, stopping_switch);
     let graph = parts::graph(config, &http)?;
     let sweep = Arc::new(sweep(config, &graph, &store, &queue, door_queue, &timing));
     let schedule =
         schedule::Schedule { sweep: Arc::clone(&sweep), retry_pause: timing.retry_pause };
+    let memory = Memory {
+        ledger: Arc::new(store.clone()),
+        marks: Arc::new(store.clone()),
+        stop: stop_switch,
+    };
     let worker = work::Worker {
-        world: Arc::new(parts::world(config, &http, graph, Arc::new(store.clone()), &timing)?),
+        world: Arc::new(parts::world(config, &http, graph, memory, &timing)?),
         queue: Arc::new(queue),
         sweep,
         settle_after: config.settings.settle_after,
@@ -168,6 +178,14 @@ pub(crate) fn open(place: &Place) -> Result<Sqlite, ServeError> {
     }
 }
 
+/// The switch beside the store's file.
+fn stop_switch(place: &Place) -> Result<Arc<dyn StopSwitch>, ServeError> {
+    match place {
+        Place::Sqlite(path) => Ok(Arc::new(StopFile::beside(path))),
+        Place::Aws(_) => Err(ServeError::Elsewhere),
+    }
+}
+
 fn sweep(
     config: &Config,
     graph: &Graph,
@@ -176,8 +194,8 @@ fn sweep(
     enqueue: Arc<dyn Enqueue>,
     timing: &Timing,
 ) -> Sweep {
-    let (marks, heard) = (Arc::new(store.clone()), Arc::new(queue.clone()));
-    parts::sweep(config, graph, marks, heard, enqueue, timing)
+    let (marks, prune) = (Arc::new(store.clone()), Arc::new(store.clone()));
+    parts::sweep(config, graph, (marks, prune), Arc::new(queue.clone()), enqueue, timing)
 }
 
 fn announce(config: &Config, listener: &TcpListener) {
@@ -198,6 +216,18 @@ fn announce(config: &Config, listener: &TcpListener) {
         info!("no WARDEN_PUBLIC_URL: Microsoft Graph is not asked for change notifications");
     } else if config.secrets.secret("clientStateKey").is_none() {
         warn!("no clientStateKey: Microsoft Graph is not asked for change notifications");
+    }
+    if policy.asks() && parts::decisions(config).is_none() {
+        warn!(
+            "the policy asks people, and they cannot be sent a link: set decisionKey and \
+             WARDEN_PUBLIC_URL"
+        );
+    }
+    if config.settings.approvers.as_ref().is_some_and(Vec::is_empty) {
+        warn!(
+            "any account of a tenant may decide there, a partner's guests among them: name roles in \
+             WARDEN_APPROVER_ROLES"
+        );
     }
     if policy.tickets.is_empty() {
         warn!("the policy names no ticket sink: findings are recorded and nobody is told");

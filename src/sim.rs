@@ -27,8 +27,10 @@ mod apps;
 mod assertion;
 mod assignment;
 mod audit_logs;
+mod authorize;
 mod batch;
 mod calls;
+mod changes;
 mod conditional_access;
 mod delegated_admin;
 mod directory;
@@ -47,8 +49,10 @@ mod partner_center;
 mod partner_side;
 mod pim;
 mod policies;
+mod policy_changes;
 mod principal;
 mod query;
+mod relationship_changes;
 mod reply;
 mod role_management;
 mod roles;
@@ -65,6 +69,8 @@ mod tests;
 mod tests_access;
 #[cfg(test)]
 mod tests_batch;
+#[cfg(test)]
+mod tests_changes;
 #[cfg(test)]
 mod tests_everything;
 #[cfg(test)]
@@ -289,6 +295,107 @@ impl Sim {
     /// done some time ago; says whether it was there.
     pub fn revoke(&self, tenant: &str, assignment_id: &str) -> Result<bool, ScenarioError> {
         self.in_tenant(tenant, |directory| Ok(directory.forget(assignment_id)))
+    }
+
+    /// Whether a user or an application of a tenant may sign in, by its name or id.
+    pub fn is_enabled(&self, tenant: &str, principal: &str) -> Option<bool> {
+        let state = self.shared.look();
+        let directory = state.directory(tenant)?;
+        let id = directory.principal_id(principal).ok()?;
+        Some(directory.principals.get(&id)?.account_enabled)
+    }
+
+    /// When the sessions of a user of a tenant were ended last, by its name or id.
+    pub fn sessions_ended(&self, tenant: &str, user: &str) -> Option<Timestamp> {
+        let state = self.shared.look();
+        let directory = state.directory(tenant)?;
+        let id = directory.principal_id(user).ok()?;
+        directory.principals.get(&id)?.sessions_valid_from
+    }
+
+    /// The direct members of a group of a tenant, by name where they have one.
+    pub fn members(&self, tenant: &str, group: &str) -> Vec<String> {
+        let state = self.shared.look();
+        let Some(directory) = state.directory(tenant) else { return Vec::new() };
+        let Ok(id) = directory.principal_id(group) else { return Vec::new() };
+        let members = directory.principals.get(&id).map(|group| &group.members);
+        let name = |id: &String| {
+            directory.principals.get(id).map_or_else(|| id.clone(), |it| it.name.clone())
+        };
+        members.into_iter().flatten().map(name).collect()
+    }
+
+    /// Puts a principal of a tenant into one of its groups, both by name or id, as an administrator
+    /// elsewhere would.
+    pub fn put_into(&self, tenant: &str, group: &str, member: &str) -> Result<(), ScenarioError> {
+        self.in_tenant(tenant, |directory| {
+            let (group, member) = (directory.principal_id(group)?, directory.principal_id(member)?);
+            if let Some(group) = directory.principals.get_mut(&group)
+                && !group.members.contains(&member)
+            {
+                group.members.push(member);
+            }
+            Ok(())
+        })
+    }
+
+    /// How many roles principals of a tenant may activate.
+    pub fn eligibilities(&self, tenant: &str) -> usize {
+        self.shared.look().directory(tenant).map_or(0, |directory| directory.eligible.len())
+    }
+
+    /// How many application permissions were granted in a tenant.
+    pub fn app_roles(&self, tenant: &str) -> usize {
+        self.shared.look().directory(tenant).map_or(0, |directory| directory.grants.len())
+    }
+
+    /// The conditional access policies of a tenant, as Graph shows them.
+    pub fn conditional_access(&self, tenant: &str) -> Vec<serde_json::Value> {
+        let state = self.shared.look();
+        let policies = state.directory(tenant).map(|it| it.conditional_access.policies.clone());
+        policies.into_iter().flatten().map(serde_json::Value::Object).collect()
+    }
+
+    /// Takes all conditional access policies of a tenant whose name has this in it away, as an
+    /// administrator elsewhere would.
+    pub fn drop_policies(&self, tenant: &str, name: &str) {
+        drop(self.in_tenant(tenant, |directory| {
+            directory.conditional_access.policies.retain(|it| {
+                let shown = it.get("displayName").and_then(serde_json::Value::as_str);
+                shown.is_none_or(|shown| !shown.contains(name))
+            });
+            Ok(())
+        }));
+    }
+
+    /// A relationship of a partner by its name, as Graph shows it, with its access assignments.
+    pub fn relationship(&self, tenant: &str, name: &str) -> Option<serde_json::Value> {
+        self.shared.change(|state| {
+            let directory = state.directories.get_mut(tenant)?;
+            let partnership = directory.partnership.as_mut()?;
+            partnership.settle(server::now());
+            let related = partnership.relationships.iter().find(|it| it.given.name == name)?;
+            let mut shown = related.to_json();
+            let assignments = related.assignments.iter().map(|it| related.assignment_json(it));
+            let assignments = assignments.map(serde_json::Value::Object).collect();
+            shown.insert("accessAssignments".to_owned(), serde_json::Value::Array(assignments));
+            Some(serde_json::Value::Object(shown))
+        })
+    }
+
+    /// Lets a relationship of a partner extend itself again, or not, as somebody elsewhere would.
+    pub fn auto_extend(&self, tenant: &str, name: &str, duration: &str) {
+        self.shared.change(|state| {
+            let directory = state.directories.get_mut(tenant);
+            let partnership = directory.and_then(|it| it.partnership.as_mut());
+            let related = partnership.and_then(|it| {
+                it.relationships.iter_mut().find(|related| related.given.name == name)
+            });
+            if let Some(related) = related {
+                duration.clone_into(&mut related.given.auto_extend_duration);
+                related.version += 1;
+            }
+        });
     }
 
     /// Makes audit content available in a tenant's feed and says where. What stands there is given

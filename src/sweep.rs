@@ -28,12 +28,15 @@ use crate::domain::id::{Sha256Hex, TenantId};
 use crate::domain::phase;
 use crate::domain::policy::Policy;
 use crate::domain::roster::Tenant;
-use crate::ports::{Clock, Enqueue, Marks, PortError, ReadAudits, ReadHeard, chain};
+use crate::ports::{Clock, Enqueue, Marks, PortError, PruneRecords, ReadAudits, ReadHeard, chain};
 use crate::wire::schedule;
 
 /// How soon a poll that stopped half way goes on: as soon as the tenant's requests of the last
 /// poll no longer count.
 const GO_ON_AFTER: SignedDuration = SignedDuration::from_secs(10);
+
+/// How often it is looked whether records were kept long enough.
+const PRUNE_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The same trouble is told once in this time.
 const TELL_AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(24);
@@ -85,6 +88,8 @@ pub struct Sweep {
     pub heard: Arc<dyn ReadHeard>,
     /// Where reasons to look go.
     pub enqueue: Arc<dyn Enqueue>,
+    /// What removes records that were kept long enough.
+    pub prune: Arc<dyn PruneRecords>,
     /// The audit logs.
     pub audits: Arc<dyn ReadAudits>,
     /// How to subscribe; nothing where Graph is not told where to reach us.
@@ -106,6 +111,8 @@ pub struct Report {
     pub polled: Option<Polled>,
     /// How poll and senders agree, after a poll.
     pub agreement: Option<Agreement>,
+    /// How many records were removed, if that was due.
+    pub pruned: Option<u64>,
     /// How it stands with the subscriptions, if that was due.
     pub tended: Option<Tended>,
     /// When something will be due again; nothing if nothing ever is.
@@ -125,6 +132,8 @@ struct Turns {
     polled: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tended: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pruned: Option<Timestamp>,
     /// A poll stopped half way at this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     half_way: Option<Timestamp>,
@@ -186,9 +195,34 @@ impl Sweep {
             report.agreement = self.compare(tenant, &found).await?;
             report.polled = Some(polled);
         }
+        if let Some((now, keep)) = self.is_due(tenant.id, Duty::Prune, &turns).zip(self.policy.keep)
+        {
+            report.pruned = Some(self.pruned(tenant, now, keep).await?);
+            self.done(tenant.id, |turns| turns.pruned = Some(now)).await?;
+        }
         let turns = kept::read::<Turns>(self.marks.as_ref(), tenant.id, kept::TURNS).await?;
         report.next = self.next(tenant.id, &turns.value.unwrap_or_default());
         Ok(report)
+    }
+
+    /// Removes the records that were kept long enough; says how many.
+    async fn pruned(
+        &self,
+        tenant: &Tenant,
+        now: Timestamp,
+        keep: SignedDuration,
+    ) -> Result<u64, PortError> {
+        // What is kept for longer than there is time to reckon with is kept for ever.
+        let Ok(before) = now.checked_sub(keep) else { return Ok(0) };
+        let pruned = self.prune.prune(tenant.id, before).await?;
+        if pruned > 0 {
+            info!(
+                tenant.name,
+                records = pruned,
+                "records were removed after they were kept long enough"
+            );
+        }
+        Ok(pruned)
     }
 
     /// The present moment, if a duty is due.
@@ -199,7 +233,7 @@ impl Sweep {
 
     fn next(&self, tenant: TenantId, turns: &Turns) -> Option<Timestamp> {
         let now = self.clock.now();
-        let duties = [Duty::Look, Duty::Tend, Duty::Poll];
+        let duties = [Duty::Look, Duty::Tend, Duty::Poll, Duty::Prune];
         duties.into_iter().filter_map(|duty| self.due(tenant, duty, turns, now)).min()
     }
 
@@ -216,6 +250,10 @@ impl Sweep {
             Duty::Tend => {
                 self.subscribing.as_ref()?;
                 ("tend", self.times.tend_every, turns.tended)
+            }
+            Duty::Prune => {
+                self.policy.keep?;
+                ("prune", PRUNE_EVERY, turns.pruned)
             }
         };
         let due = match (last, turns.met, duty) {
@@ -270,6 +308,7 @@ enum Duty {
     Look,
     Poll,
     Tend,
+    Prune,
 }
 
 /// What is told of a failure.

@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod bearer;
+pub mod decision;
 pub mod event_grid;
 pub mod graph;
 pub mod o365;

@@ -12,8 +12,11 @@ mod lease;
 mod looks;
 mod marks;
 mod outbox;
+mod proposals;
+mod stop;
 pub mod policy;
 pub mod queue;
+mod records;
 pub mod secrets;
 pub mod start;
 

@@ -1,8 +1,11 @@
-//! What every store does alike: the tests of the ports `Ledger` and `Outbox`, written once and run
+//! What every store does alike: the tests of the ports `Ledger`, `Outbox` and `Decide`, written once and run
 //! against each adapter by [`behaviours`](crate::adapters::behaviour::behaviours).
 
 pub(super) mod ledger;
 pub(super) mod outbox;
+pub(super) mod proposals;
+pub(super) mod records;
+pub(super) mod stop;
 
 use std::sync::Arc;
 
@@ -11,13 +14,14 @@ use jiff::Timestamp;
 
 use crate::domain::finding::testing::noon;
 use crate::domain::id::TenantId;
-use crate::ports::{Ledger, Outbox};
+use crate::domain::record::chain::{Anchor, Entry};
+use crate::ports::{Decide, Ledger, Outbox, PruneRecords, ReadRecords};
 
 /// An adapter, with what a test has to know of it beside its ports.
 #[async_trait]
 pub(super) trait Store: Sized + Send + Sync {
     /// The adapter.
-    type Ports: Ledger + Outbox;
+    type Ports: Ledger + Outbox + Decide + PruneRecords;
 
     /// A new, empty store.
     async fn fresh() -> Self;
@@ -25,21 +29,12 @@ pub(super) trait Store: Sized + Send + Sync {
     fn ports(&self) -> Arc<Self::Ports>;
     /// The store as the next process finds it.
     async fn after_a_crash(&self) -> Self;
-    /// The chain of a tenant's records, the oldest first.
-    async fn records(&self, tenant: TenantId) -> Vec<Entry>;
+    /// Where the chain with a tenant's records begins, and all of it, the oldest first.
+    async fn chain(&self, tenant: TenantId) -> (Anchor, Vec<Entry>);
+    /// What reads the records back.
+    async fn reader(&self) -> Arc<dyn ReadRecords>;
     /// Kind, subject, content and reason of what was given up, the oldest first.
     async fn dead_letters(&self) -> Vec<[String; 4]>;
-}
-
-/// A record as the chain holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    /// The record, byte for byte as it was written.
-    pub(super) record: String,
-    /// The link before it.
-    pub(super) previous: String,
-    /// The hash over both.
-    pub(super) link: String,
 }
 
 /// A store at hand.
@@ -96,6 +91,16 @@ macro_rules! behaviours {
             outbox::a_message_is_put_once
             outbox::a_message_given_up_is_buried_and_the_next_one_goes_out
             outbox::messages_and_their_attempts_survive_a_crash
+            proposals::a_question_is_read_as_it_was_put
+            proposals::of_two_racing_decisions_one_is_taken
+            proposals::two_decisions_one_after_the_other_are_both_kept
+            proposals::what_is_void_takes_no_decision_and_keeps_what_was_said
+            proposals::the_last_question_about_a_partner_is_told
+            proposals::what_is_begun_by_a_persons_word_says_so
+            records::what_was_written_is_read_back_byte_for_byte
+            records::a_record_is_found_by_its_name
+            records::what_was_kept_long_enough_goes_and_the_chain_is_proven_from_there
+            records::what_stands_is_never_removed
         }
     };
     ($store:ty; $($module:ident :: $name:ident)*) => {

@@ -3,12 +3,15 @@
 use async_trait::async_trait;
 
 use crate::domain::case::Outcome;
+use crate::domain::conditional_access::quarantine::Quarantine;
 use crate::domain::grant::Grant;
 use crate::domain::id::{AssignmentId, PrincipalId, StepId, TenantId};
 use crate::domain::plan::{Step, StepState};
+use crate::domain::text;
 use crate::ports::{
-    DisableAccount, DisableApp, PortError, RemoveAppRole, RemoveEligibility, RemoveGroupMember,
-    RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions,
+    DisableAccount, DisableApp, PortError, QuarantinePartner, ReduceRelationships, RemoveAppRole,
+    RemoveEligibility, RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment,
+    RevokeSessions, With,
 };
 
 /// Describes every write instead of making it.
@@ -99,5 +102,59 @@ impl DisableAccount for Recorder {
 impl DisableApp for Recorder {
     async fn disable_app(&self, _: TenantId, id: &PrincipalId) -> Result<Outcome, PortError> {
         Ok(described(&format!("PATCH /v1.0/servicePrincipals/{id} with accountEnabled false")))
+    }
+}
+
+#[async_trait]
+impl QuarantinePartner for Recorder {
+    async fn quarantine(&self, _: TenantId, made: &Quarantine) -> Result<Outcome, PortError> {
+        let (name, state, left) = (made.name(), made.state(), made.leaves_out.len());
+        let left = if left == 0 {
+            String::new()
+        } else {
+            format!(", leaving out {}", text::count(left, "protected account"))
+        };
+        Ok(described(&format!(
+            "POST /v1.0/identity/conditionalAccess/policies of “{name}” with state {state}{left}"
+        )))
+    }
+}
+
+fn relationship(id: &str) -> String {
+    format!("/v1.0/tenantRelationships/delegatedAdminRelationships/{}", text::foreign(id))
+}
+
+#[async_trait]
+impl ReduceRelationships for Recorder {
+    async fn drop_global_administrator(
+        &self,
+        _: TenantId,
+        with: With<'_>,
+        _: &[String],
+    ) -> Result<Outcome, PortError> {
+        let path = relationship(with.relationship);
+        Ok(described(&format!("PATCH {path} with accessDetails without Global Administrator")))
+    }
+
+    async fn stop_auto_extend(&self, _: TenantId, with: With<'_>) -> Result<Outcome, PortError> {
+        let path = relationship(with.relationship);
+        Ok(described(&format!("PATCH {path} with autoExtendDuration PT0S")))
+    }
+
+    async fn delete_access_assignment(
+        &self,
+        _: TenantId,
+        id: &str,
+        access_assignment: &str,
+        _: &PrincipalId,
+        _: &[String],
+    ) -> Result<Outcome, PortError> {
+        let (path, id) = (relationship(id), text::foreign(access_assignment));
+        Ok(described(&format!("DELETE {path}/accessAssignments/{id}")))
+    }
+
+    async fn terminate(&self, _: TenantId, with: With<'_>) -> Result<Outcome, PortError> {
+        let path = relationship(with.relationship);
+        Ok(described(&format!("POST {path}/requests with action terminate")))
     }
 }

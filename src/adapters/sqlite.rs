@@ -8,6 +8,7 @@ mod ledger;
 mod marks;
 mod outbox;
 mod past;
+mod proposals;
 mod queue;
 mod records;
 #[cfg(test)]
@@ -115,6 +116,18 @@ CREATE TABLE IF NOT EXISTS heard (
     at INTEGER NOT NULL,
     PRIMARY KEY (tenant, sender, event)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS proposals (
+    id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    partner TEXT NOT NULL,
+    asked_at INTEGER NOT NULL,
+    question TEXT NOT NULL,
+    decisions TEXT NOT NULL,
+    begun_at INTEGER,
+    void TEXT,
+    revision INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS proposals_tenant ON proposals (tenant, asked_at);
 CREATE TABLE IF NOT EXISTS pruned_records (
     sequence INTEGER PRIMARY KEY,
     digest TEXT NOT NULL
@@ -130,6 +143,7 @@ CREATE TABLE IF NOT EXISTS record_anchor (
 #[derive(Clone)]
 pub struct Sqlite {
     running: Arc<Running>,
+    path: Arc<Path>,
 }
 
 /// The thread that owns the connection. It ends, and the file is free, when the last handle is
@@ -227,7 +241,7 @@ impl Sqlite {
             })
             .map_err(|source| OpenError::File { path: path.to_owned(), source })?;
         let running = Running { jobs: Some(jobs), thread: Some(thread) };
-        Ok(Self { running: Arc::new(running) })
+        Ok(Self { running: Arc::new(running), path: path.into() })
     }
 
     /// Does something to the database in a transaction. Durable when this returns.

@@ -214,7 +214,11 @@ pub(super) fn from_files(
     Ok(snapshots.into_iter().map(|(snapshot, _)| snapshot).collect())
 }
 
-fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
+/// A file of facts, and no more of it than is read.
+///
+/// # Errors
+/// What the system says, with the file.
+pub(super) fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     let read = || {
         let mut bytes = Vec::new();
         let most = u64::try_from(BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);

@@ -132,8 +132,7 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
                 "is to be https (plain http only to this machine)".to_owned()
             }
             Ok(url) if !is_origin(&url) => {
-                "is to be an origin such as https://graph.microsoft.com, without a version"
-                    .to_owned()
+                format!("is to be an origin such as {default}, without a version")
             }
             Ok(url) => return Some(url),
             Err(error) => format!("is no url ({error})"),
@@ -186,6 +185,37 @@ impl<V: Fn(&str) -> Option<String>> Reader<V> {
         let text = text.unwrap_or_else(|| SENDER_ROLES.to_owned());
         let roles = text.split(',').map(str::trim).filter(|role| !role.is_empty());
         roles.map(str::to_owned).collect()
+    }
+
+    /// Whether people sign in before they decide, and the application roles of which they must hold
+    /// one; any account of the tenant where none is named.
+    pub(super) fn approvers(&mut self, public_url: Option<&Url>) -> Option<Vec<String>> {
+        let roles = (self.variable)("WARDEN_APPROVER_ROLES");
+        let Some(kind) = (self.variable)("WARDEN_APPROVER_SIGN_IN") else {
+            if roles.is_some() {
+                self.problems.push(
+                    "WARDEN_APPROVER_ROLES says who may decide, and nobody is asked to sign in; \
+                     set WARDEN_APPROVER_SIGN_IN to entra, or unset both"
+                        .to_owned(),
+                );
+            }
+            return None;
+        };
+        if !kind.trim().eq_ignore_ascii_case("entra") {
+            self.problems.push(
+                "WARDEN_APPROVER_SIGN_IN is to be entra; unset, people give their name".to_owned(),
+            );
+        }
+        if public_url.is_none() && (self.variable)("WARDEN_PUBLIC_URL").is_none() {
+            self.problems.push(
+                "WARDEN_APPROVER_SIGN_IN needs WARDEN_PUBLIC_URL: the sign-in leads back to \
+                 /decisions/signed-in below it"
+                    .to_owned(),
+            );
+        }
+        let roles = roles.unwrap_or_default();
+        let roles = roles.split(',').map(str::trim).filter(|role| !role.is_empty());
+        Some(roles.map(str::to_owned).collect())
     }
 
     /// Hosts, which are spoken to over https at the default port, or origins.

@@ -8,6 +8,7 @@ use super::Part;
 use crate::domain::id::SinkName;
 use crate::domain::policy::{Policy, Sink};
 use crate::domain::secret::Secret;
+use crate::wire::decision::DECISION_KEY_MIN;
 use crate::wire::graph::CLIENT_STATE_KEY_MIN;
 use crate::wire::standard_webhooks::WebhookSecret;
 
@@ -31,6 +32,7 @@ const KEYS: &[&str] = &[
     "o365AuthId",
     "o365AuthIdPrevious",
     "decisionKey",
+    "decisionKeyPrevious",
     "partnerCenterRootsPem",
     "partnerCenterRefreshToken",
 ];
@@ -41,6 +43,7 @@ const ROTATED: &[&[&str]] = &[
     &["notificationCertificatePem", "notificationPrivateKeyPem"],
     &["auditWebhookSecret"],
     &["o365AuthId"],
+    &["decisionKey"],
 ];
 
 /// The secrets, by key; a sink's secret stands under `tickets.{sink}.secret`.
@@ -139,11 +142,15 @@ impl Secrets {
     pub(super) fn missing_for(&self, policy: &Policy, part: Part) -> Vec<String> {
         let mut problems = Vec::new();
         let whole = part == Part::Whole;
-        for key in ["clientStateKey", "clientStateKeyPrevious"] {
-            let short = |secret: &&Secret| secret.expose().chars().count() < CLIENT_STATE_KEY_MIN;
+        for (key, least) in [
+            ("clientStateKey", CLIENT_STATE_KEY_MIN),
+            ("clientStateKeyPrevious", CLIENT_STATE_KEY_MIN),
+            ("decisionKey", DECISION_KEY_MIN),
+            ("decisionKeyPrevious", DECISION_KEY_MIN),
+        ] {
+            let short = |secret: &&Secret| secret.expose().chars().count() < least;
             if self.secret(key).as_ref().is_some_and(short) {
-                problems
-                    .push(format!("{key} is to have at least {CLIENT_STATE_KEY_MIN} characters"));
+                problems.push(format!("{key} is to have at least {least} characters"));
             }
         }
         let mut webhook =

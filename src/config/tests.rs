@@ -120,6 +120,65 @@ fn partner_centers_certificates_may_be_published_where_the_settings_say() {
     }
 }
 
+/// Where Partner Center is asked and for whom, as the configuration says.
+fn asks_partner_center(given: &Given) -> Option<(String, Option<String>)> {
+    let asked = given.load().unwrap().partner_center();
+    let token = |token: Secret| token.expose().to_owned();
+    asked.map(|(url, user)| (String::from(url), user.map(token)))
+}
+
+#[test]
+fn partner_center_is_asked_where_the_settings_say_so_or_for_whom_a_token_is_there() {
+    const MICROSOFTS: &str = "https://api.partnercenter.microsoft.com/";
+    let token = "0.refresh-token";
+    let with_token = || {
+        let mut secrets: Value = serde_json::from_str(SECRETS).unwrap();
+        secrets["partnerCenterRefreshToken"] = json!(token);
+        given().write("secrets.json", &secrets.to_string())
+    };
+    let variable = "WARDEN_PARTNER_CENTER_URL";
+    let at = |url: &str, user: Option<&str>| Some((url.to_owned(), user.map(str::to_owned)));
+    assert_eq!(asks_partner_center(&given()), None, "nobody is asked unless somebody says so");
+    assert_eq!(asks_partner_center(&given().set(variable, "")), None);
+    assert_eq!(asks_partner_center(&given().set(variable, MICROSOFTS)), at(MICROSOFTS, None));
+    assert_eq!(asks_partner_center(&with_token()), at(MICROSOFTS, Some(token)));
+    let china = "https://partner.partnercenterapi.microsoftonline.cn";
+    let both = with_token().set(variable, china);
+    assert_eq!(asks_partner_center(&both), at(&format!("{china}/"), Some(token)));
+    let here = "http://127.0.0.1:9090/";
+    assert_eq!(asks_partner_center(&given().set(variable, here)), at(here, None));
+    assert!(!format!("{:?}", both.load().unwrap()).contains(token));
+}
+
+#[test]
+fn what_is_no_origin_of_partner_center_or_no_token_is_refused_without_being_shown() {
+    let origin =
+        "is to be an origin such as https://api.partnercenter.microsoft.com, without a version";
+    let https = "is to be https (plain http only to this machine)";
+    let url = "is no url (relative URL without a base)";
+    for (text, problem) in [
+        ("api.partnercenter.microsoft.com", url),
+        ("off", url),
+        ("http://api.partnercenter.microsoft.com", https),
+        ("ftp://api.partnercenter.microsoft.com", https),
+        ("https://api.partnercenter.microsoft.com/v1", origin),
+        ("https://user:S3cret@api.partnercenter.microsoft.com", origin),
+        ("https://api.partnercenter.microsoft.com/?S3cret", origin),
+    ] {
+        let problem =
+            format!("the settings are not complete:\n  WARDEN_PARTNER_CENTER_URL {problem}");
+        given().set("WARDEN_PARTNER_CENTER_URL", text).fails(&problem);
+    }
+    for token in [json!(""), json!(7), json!(["S3cret"]), json!({"token": "S3cret"})] {
+        let mut secrets: Value = serde_json::from_str(SECRETS).unwrap();
+        secrets["partnerCenterRefreshToken"] = token.clone();
+        let failed = given().write("secrets.json", &secrets.to_string()).load().err();
+        let failed = failed.unwrap_or_else(|| panic!("{token} is taken"));
+        assert!(failed.contains("partnerCenterRefreshToken"), "{failed}");
+        assert!(!failed.contains("S3cret"), "{failed}");
+    }
+}
+
 #[test]
 fn roots_for_partner_center_are_certificates_or_refused() {
     let vector = include_str!("../../tests/data/partner-center-openssl.json");
@@ -194,7 +253,7 @@ fn everything_wrong_with_the_settings_is_told_at_once() {
   WARDEN_STORE is to be sqlite:PATH{or_name}
   WARDEN_QUEUE is to be sqlite:PATH{or_name}
   WARDEN_GRAPH_URL is to be https (plain http only to this machine)
-  WARDEN_LOGIN_URL is to be an origin such as https://graph.microsoft.com, without a version
+  WARDEN_LOGIN_URL is to be an origin such as https://login.microsoftonline.com, without a version
   WARDEN_MANAGEMENT_URL is to be https (plain http only to this machine)
   WARDEN_SWEEP_EVERY is to be an ISO 8601 duration such as PT15M, or off
   WARDEN_SETTLE_AFTER is to be an ISO 8601 duration such as PT15M, or off
@@ -475,18 +534,19 @@ fn who_writes_signs_in_for_itself_and_only_where_something_is_written() {
         "Secret { client_id: \"client\", .. }".to_owned(),
         "Secret { client_id: \"writer\", .. }".to_owned(),
     );
-    for mode in ["observe", "approve"] {
-        let given = in_mode(given().set("WARDEN_WRITE_CLIENT_ID", "writer"), mode);
-        assert_eq!(signs_in_with(&given), (reader.clone(), None), "{mode}");
-        assert_eq!(given.load().unwrap().settings.write_client_id.as_deref(), Some("writer"));
-    }
-    in_mode(given().set("WARDEN_WRITE_CLIENT_ID", "writer"), "enforce").fails(
-        "the secrets in …/secrets.json are not complete:
-  graphWriteClientSecret is missing; it is the client secret of WARDEN_WRITE_CLIENT_ID",
-    );
+    let observes = in_mode(given().set("WARDEN_WRITE_CLIENT_ID", "writer"), "observe");
+    assert_eq!(signs_in_with(&observes), (reader.clone(), None));
+    assert_eq!(observes.load().unwrap().settings.write_client_id.as_deref(), Some("writer"));
     let secrets = json!({"graphWriteClientSecret": "w"});
-    let both = with_secrets(&secrets).set("WARDEN_WRITE_CLIENT_ID", "writer");
-    assert_eq!(signs_in_with(&in_mode(both, "enforce")), (reader.clone(), Some(writer)));
+    for mode in ["approve", "enforce"] {
+        in_mode(given().set("WARDEN_WRITE_CLIENT_ID", "writer"), mode).fails(
+            "the secrets in …/secrets.json are not complete:
+  graphWriteClientSecret is missing; it is the client secret of WARDEN_WRITE_CLIENT_ID",
+        );
+        let both = with_secrets(&secrets).set("WARDEN_WRITE_CLIENT_ID", "writer");
+        let expect = (reader.clone(), Some(writer.clone()));
+        assert_eq!(signs_in_with(&in_mode(both, mode)), expect, "{mode}");
+    }
     let alone = in_mode(with_secrets(&secrets), "enforce");
     assert_eq!(signs_in_with(&alone), (reader, None));
 }
@@ -643,4 +703,42 @@ fn where_graph_reaches_us_is_a_url_of_ours_and_how_often_to_poll_a_duration() {
         "the settings are not complete:\n  WARDEN_POLL_EVERY is to be an ISO 8601 duration such as \
          PT15M, or off",
     );
+}
+
+#[test]
+fn people_sign_in_only_where_they_can_be_led_back_and_roles_go_with_that() {
+    let approvers = |given: &Given| given.load().unwrap().settings.approvers;
+    assert_eq!(approvers(&given()), None);
+    let public = || given().set("WARDEN_PUBLIC_URL", "https://warden.example");
+    let entra = || public().set("WARDEN_APPROVER_SIGN_IN", "entra");
+    assert_eq!(approvers(&entra()), Some(vec![]));
+    let roles = entra().set("WARDEN_APPROVER_ROLES", "Approver, Security ,");
+    assert_eq!(approvers(&roles), Some(vec!["Approver".to_owned(), "Security".to_owned()]));
+    public().set("WARDEN_APPROVER_SIGN_IN", "google").fails(
+        "the settings are not complete:
+  WARDEN_APPROVER_SIGN_IN is to be entra; unset, people give their name",
+    );
+    given().set("WARDEN_APPROVER_SIGN_IN", "entra").fails(
+        "the settings are not complete:
+  WARDEN_APPROVER_SIGN_IN needs WARDEN_PUBLIC_URL: the sign-in leads back to \
+         /decisions/signed-in below it",
+    );
+    public().set("WARDEN_APPROVER_ROLES", "Approver").fails(
+        "the settings are not complete:
+  WARDEN_APPROVER_ROLES says who may decide, and nobody is asked to sign in; set \
+         WARDEN_APPROVER_SIGN_IN to entra, or unset both",
+    );
+}
+
+#[test]
+fn the_key_of_links_is_long_enough_and_rotated() {
+    with_secrets(&json!({"decisionKey": "too short", "decisionKeyPrevious": "short too"})).fails(
+        "the secrets in …/secrets.json are not complete:
+  decisionKey is to have at least 16 characters
+  decisionKeyPrevious is to have at least 16 characters",
+    );
+    let (now, before) = ("0123456789abcdef", "fedcba9876543210");
+    let both = with_secrets(&json!({"decisionKey": now, "decisionKeyPrevious": before}));
+    let keys = both.load().unwrap().secrets.rotated("decisionKey");
+    assert_eq!(keys, [now, before].map(Secret::new));
 }

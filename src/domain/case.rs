@@ -6,11 +6,12 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::approval::{Asked, ProposalChange, ProposalId, Standing};
 use super::facts::{Facts, GapCause};
 use super::finding::{Finding, FindingName, Severity};
 use super::grant::Grant;
 use super::id::{Sha256Hex, SinkName, StepId, TenantId};
-use super::plan::{Plan, PlannedCase, Remediation, Step, StepState, Target, Verdict};
+use super::plan::{Plan, PlannedCase, Remediation, Step, StepState, Target, Unfinished, Verdict};
 use super::policy::Mode;
 use super::record::Cause;
 use super::roster::AffectedPartner;
@@ -39,6 +40,9 @@ pub struct Case {
     /// What the policy answers with more than a ticket, and this version has no step for.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub left: BTreeSet<FindingName>,
+    /// The last that people were asked about it, and what they said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// Whether it was written down for what was about to be done, and a record of how that ended
     /// is still to come.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -96,7 +100,7 @@ pub struct StepRow {
     pub verified_at: Option<Timestamp>,
     /// How a person does the same.
     pub by_hand: String,
-    /// Whether this access had been taken away before and came back.
+    /// Whether the same was done before and did not last.
     pub reappeared: bool,
     /// Whether what keeps it from being carried out stays until a person mends it: a sign-in that is
     /// refused.
@@ -146,6 +150,7 @@ impl Case {
             sinks: BTreeSet::new(),
             tickets: Vec::new(),
             left: BTreeSet::new(),
+            asked: None,
             begun: false,
         }
     }
@@ -153,6 +158,11 @@ impl Case {
     /// Whether anything in it still stands of which a record is not enough.
     pub fn is_open(&self) -> bool {
         self.rows.iter().any(|row| row.open && !row.quiet)
+    }
+
+    /// Whether anything at all in it still stands, or is under way.
+    pub fn stands(&self) -> bool {
+        self.begun || self.rows.iter().any(|row| row.open)
     }
 
     /// The rows that still stand, or all of them once none does.
@@ -198,6 +208,12 @@ impl Case {
         // What was not found again may only be unread, and is left to people still.
         self.left.retain(|name| !found.contains(name));
         self.left.extend(planned.left);
+        // What was asked in an earlier episode is no news, unless steps still hang on it.
+        if let Some(asked) = planned.asked
+            && (planned.asks || self.asked.as_ref().is_some_and(|own| own.id == asked.id))
+        {
+            self.asked = Some(asked);
+        }
         self.partner = planned.partner;
         self.sinks.extend(planned.sinks);
         let known: BTreeSet<Sha256Hex> = self.rows.iter().map(|row| row.key.clone()).collect();
@@ -214,6 +230,11 @@ impl Case {
             }
         }
         self.rows.extend(seen.into_values().filter(|row| !known.contains(&row.key)));
+        // What this look is the first to show as done is proven by it.
+        let steps = self.rows.iter_mut().filter_map(|row| row.step.as_mut());
+        for step in steps.filter(|step| step.state == StepState::Verified) {
+            step.verified_at.get_or_insert(now);
+        }
         let open = self.rows.iter().filter(|row| row.open).flat_map(|row| &row.findings);
         let open: BTreeSet<FindingName> = open.map(|found| found.finding).collect();
         self.left.retain(|name| open.contains(name));
@@ -254,7 +275,12 @@ impl Case {
         let Some(row) = self.row_of(step) else { return };
         row.close(now);
         let answers = row.step.as_ref().map(|step| step.answers.clone()).unwrap_or_default();
-        for row in self.rows.iter_mut().filter(|row| answers.contains(&row.key)) {
+        // What several steps are needed for is done with once all of them are proven.
+        let waiting = self.rows.iter().filter(|row| row.open).filter_map(|row| row.step.as_ref());
+        let waiting: BTreeSet<Sha256Hex> =
+            waiting.flat_map(|step| &step.answers).cloned().collect();
+        let done = |row: &Row| answers.contains(&row.key) && !waiting.contains(&row.key);
+        for row in self.rows.iter_mut().filter(|row| done(row)) {
             row.close(now);
         }
     }
@@ -282,6 +308,19 @@ impl Case {
         }
     }
 
+    /// Takes in what counts for nothing any more of what people were asked.
+    fn withdraw(&mut self, left_over: &[ProposalChange]) {
+        let gone = |id: &ProposalId| {
+            let is = |it: &ProposalChange| matches!(it, ProposalChange::Void { id: its, .. } if its == id);
+            left_over.iter().any(is)
+        };
+        if let Some(asked) = &mut self.asked
+            && gone(&asked.id)
+        {
+            asked.standing = Standing::Void;
+        }
+    }
+
     fn row_of(&mut self, id: &StepId) -> Option<&mut Row> {
         self.rows.iter_mut().find(|row| row.step.as_ref().is_some_and(|step| step.id == *id))
     }
@@ -291,6 +330,7 @@ impl Case {
             self.episode += 1;
         }
         self.rows.clear();
+        self.asked = None;
         self.left.clear();
         self.tickets.clear();
         self.sinks.clear();
@@ -307,17 +347,12 @@ pub fn after_look(before: &[Case], plan: &Plan, facts: &Facts, now: Timestamp) -
     };
     let mut cases: Vec<Case> = before.to_vec();
     for case in &mut cases {
-        let planned = take(&case.partner.key()).unwrap_or_else(|| PlannedCase {
-            partner: case.partner.clone(),
-            findings: Vec::new(),
-            steps: Vec::new(),
-            sinks: BTreeSet::new(),
-            recorded: BTreeSet::new(),
-            left: BTreeSet::new(),
-        });
+        let planned =
+            take(&case.partner.key()).unwrap_or_else(|| PlannedCase::nothing(case.partner.clone()));
         let before = case.clone();
         case.mode = plan.mode;
         case.look(planned, facts, now, intended);
+        case.withdraw(&plan.left_over);
         case.begun |= *case != before;
     }
     for planned in planned {
@@ -328,6 +363,24 @@ pub fn after_look(before: &[Case], plan: &Plan, facts: &Facts, now: Timestamp) -
         cases.push(case);
     }
     cases
+}
+
+/// What was begun to be done to principals and is not known to be done: a look that does not find
+/// any more what asked for it ends it all the same.
+pub fn unfinished(cases: &[Case]) -> Vec<Unfinished> {
+    let of = |case: &Case, row: &Row| {
+        let step = row.step.as_ref().filter(|step| step.state == StepState::Intended)?;
+        let target = step.target.clone().filter(|it| matches!(it, Target::Principal { .. }))?;
+        let (partner, remediation) = (case.partner.clone(), step.remediation);
+        row.open.then_some(Unfinished { partner, remediation, target })
+    };
+    cases.iter().flat_map(|case| case.rows.iter().filter_map(|row| of(case, row))).collect()
+}
+
+/// Whether Graph refused a step, by the cases after it.
+pub fn was_refused(cases: &[Case], step: &Step) -> bool {
+    let steps = cases.iter().flat_map(|case| &case.rows).filter_map(|row| row.step.as_ref());
+    steps.filter(|row| row.id == step.id).any(|row| row.state == StepState::Refused)
 }
 
 fn intended(step: &Step) -> Outcome {
@@ -351,9 +404,18 @@ impl Row {
     fn why_closed(&self, facts: &Facts) -> Option<Closing> {
         let unread = |part| facts.gaps.iter().any(|gap| gap.part == part);
         // A step about no grant that is not asked for any more: what it answered is judged in rows
-        // of its own.
+        // of its own. What was done and is not proven is not over.
         if self.findings.is_empty() {
-            return facts.is_complete().then_some(Closing::Unasked);
+            let unproven = self.step.as_ref().is_some_and(|step| {
+                matches!(
+                    step.state,
+                    StepState::Revoked | StepState::Reappeared | StepState::Unverified
+                )
+            });
+            return match &self.step {
+                Some(step) if step.is_seen_done(facts) => Some(Closing::Gone),
+                _ => (facts.is_complete() && !unproven).then_some(Closing::Unasked),
+            };
         }
         let grant = self.findings.first().and_then(|finding| finding.grant.as_ref());
         let unreadable =
@@ -404,8 +466,21 @@ impl Row {
             new.detail = new.detail.take().or(old.detail);
             new.request_id = old.request_id;
             new.acted_at = old.acted_at;
+            if new.state == StepState::Verified {
+                new.verified_at = old.verified_at;
+            }
             new.stuck = old.stuck && new.state == old.state;
         }
+    }
+}
+
+impl StepRow {
+    /// Whether a look shows that a guest was disabled.
+    fn is_seen_done(&self, facts: &Facts) -> bool {
+        let Some(Target::Principal { principal, .. }) = &self.target else { return false };
+        let guest = facts.guests.get(principal);
+        self.remediation == Remediation::DisableGuest
+            && guest.is_some_and(|guest| guest.account_enabled == Some(false))
     }
 }
 
@@ -427,7 +502,9 @@ fn rows(
     for step in steps {
         let key = step.key();
         let (findings, step_row) = (Vec::new(), Some(step_row(step, outcome(step))));
-        let row = Row { key: key.clone(), findings, step: None, open: true, quiet: false };
+        // What is in force already keeps no case open by itself.
+        let open = step.verdict != Verdict::Already(StepState::Verified);
+        let row = Row { key: key.clone(), findings, step: None, open, quiet: false };
         let row = rows.entry(key).or_insert(row);
         (row.step, row.quiet) = (step_row, false);
     }
@@ -466,7 +543,14 @@ mod tests {
         let tenant = &policy.roster.tenants[0];
         let history = History::default();
         let (policy, own_apps) = (&policy, &[]);
-        let about = Circumstances { policy, tenant, history: &history, own_apps, now: noon() };
+        let about = Circumstances {
+            policy,
+            tenant,
+            history: &history,
+            own_apps,
+            stopped: None,
+            now: noon(),
+        };
         plan(&given.facts, about)
     }
 
@@ -609,7 +693,8 @@ mod tests {
             let policy = msp.policy();
             let (tenant, history) = (&policy.roster.tenants[0], History::default());
             let (policy, history, own_apps) = (&policy, &history, &[]);
-            let about = Circumstances { policy, tenant, history, own_apps, now: noon() };
+            let about =
+                Circumstances { policy, tenant, history, own_apps, stopped: None, now: noon() };
             after_look(before, &plan(&msp.facts, about), &msp.facts, noon())
         };
         let found = look(&[], &with("active"));
@@ -682,5 +767,77 @@ mod tests {
         case.look(planned(&given), &given.facts, noon(), revoked);
         assert_eq!(case.episode, 1);
         assert!(case.is_open());
+    }
+
+    const QUARANTINE: &str = "respond: {privileged-role: {do: quarantine}}\n\
+                              tickets: {s: {kind: webhook, url: https://x.example}}";
+
+    fn agents() -> Given {
+        Given::new()
+            .with_policy(QUARANTINE)
+            .member("Megan", "Global Administrator")
+            .foreign_group("A", "Global Administrator")
+    }
+
+    #[test]
+    fn a_quarantine_in_force_keeps_no_case_open_and_is_proven_by_the_look_that_sees_it() {
+        let mut seen = agents();
+        let plan = plan_of(&seen);
+        let made = plan.cases[0].steps[0].quarantine.as_ref().unwrap().document();
+        seen.facts.conditional_access.push(made);
+        let cases = after_look(&[], &plan_of(&seen), &seen.facts, noon());
+        let row = cases[0].rows.iter().find(|row| row.findings.is_empty()).unwrap();
+        let step = row.step.as_ref().unwrap();
+        assert_eq!(
+            (row.open, step.state, step.verified_at),
+            (false, StepState::Verified, Some(noon()))
+        );
+        assert!(cases[0].is_open(), "what was found still stands");
+        let later = noon() + jiff::SignedDuration::from_hours(1);
+        let again = after_look(&cases, &plan_of(&seen), &seen.facts, later);
+        assert_eq!(again, cases, "nothing new");
+        let gone = Given::new().with_policy(QUARANTINE).member("Megan", "Global Administrator");
+        let over = after_look(&again, &plan_of(&gone), &gone.facts, later);
+        assert!(!over[0].is_open());
+    }
+
+    #[test]
+    fn a_step_that_nothing_asks_for_any_more_is_over_unless_it_is_to_be_proven() {
+        let found = agents();
+        let none = Given::new().with_policy(QUARANTINE).member("Megan", "Global Administrator");
+        let unread = none.clone().gap(Part::Guests, GapCause::Unavailable);
+        for (state, open) in [
+            (StepState::Held, false),
+            (StepState::Refused, false),
+            (StepState::Intended, false),
+            (StepState::Revoked, true),
+            (StepState::Reappeared, true),
+            (StepState::Unverified, true),
+        ] {
+            let mut cases = after_look(&[], &plan_of(&found), &found.facts, noon());
+            let id = plan_of(&found).cases[0].steps[0].id.clone();
+            let outcome = Outcome { state, detail: None, request_id: None, acted_at: None };
+            cases[0].settle(&id, &outcome);
+            let looked = |given: &Given| {
+                let cases = after_look(&cases, &plan_of(given), &given.facts, noon());
+                cases[0].rows.iter().any(|row| row.open && row.findings.is_empty())
+            };
+            assert_eq!(looked(&none), open, "{state:?}");
+            assert!(looked(&unread), "what may only be unread is not over: {state:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_begun_to_a_principal_and_has_no_outcome_is_unfinished() {
+        let found = Given::new()
+            .with_policy("respond: {role-not-allowed: {do: revoke, also: [disable-guest]}}")
+            .member("Megan", "Global Administrator")
+            .guest("Al", "al@contoso-reseller.example", "Reports Reader");
+        let mut cases = after_look(&[], &plan_of(&found), &found.facts, noon());
+        let [one] = unfinished(&cases).try_into().unwrap();
+        assert_eq!(one.remediation, Remediation::DisableGuest);
+        let id = plan_of(&found).cases[0].steps[1].id.clone();
+        cases[0].settle(&id, &revoked(&plan_of(&found).cases[0].steps[1]));
+        assert_eq!(unfinished(&cases), []);
     }
 }

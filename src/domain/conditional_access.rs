@@ -18,6 +18,7 @@ mod controls;
 mod coverage;
 mod judge;
 mod policy;
+pub mod quarantine;
 mod scope;
 mod trust;
 #[cfg(test)]

@@ -10,12 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::id::{PartnerId, PrincipalId, Sha256Hex, TenantId};
+use super::roster::AccountName;
 
 pub use self::directory::{
-    AppRoleAssignment, DirectoryObject, GivenAccount, Member, Named, PartnerApp, PartnerReference,
-    RoleAssignment, RoleDefinition, ScheduleInstance, ServicePrincipal, User,
+    AppRoleAssignment, DirectoryObject, GivenAccount, Group, Member, Named, PartnerApp,
+    PartnerReference, RoleAssignment, RoleDefinition, ScheduleInstance, ServicePrincipal, SignIn,
+    User,
 };
 pub use self::gap::{Gap, GapCause, Part};
 pub use self::policies::{
@@ -23,7 +26,7 @@ pub use self::policies::{
 };
 pub use self::relationships::{
     AccessAssignment, AccessContainer, AccessDetails, Customer, DelegatedAdminRelationship,
-    UnifiedRole,
+    Operation, UnifiedRole, are_same_roles, length,
 };
 
 /// What a tenant looked like at one moment.
@@ -40,11 +43,19 @@ pub struct Facts {
     pub objects: BTreeMap<PrincipalId, DirectoryObject>,
     /// Who is in the tenant's own groups that hold roles, through groups in groups too.
     pub members: BTreeMap<PrincipalId, Vec<Member>>,
+    /// Who is directly in a group that has groups in it, and in each of these. Members of a group
+    /// that is not here are directly in it, unless there are groups among them: then nobody asked.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub direct_members: BTreeMap<PrincipalId, BTreeSet<PrincipalId>>,
     /// Accounts of other organisations.
     pub guests: BTreeMap<PrincipalId, User>,
     /// The accounts that the policy says were given to partners, by the name it gives, in lower
     /// case.
     pub accounts: BTreeMap<String, GivenAccount>,
+    /// The accounts that the policy protects, by the name it gives, in lower case. One that is not
+    /// here was not asked about.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub protected: BTreeMap<String, GivenAccount>,
     /// The groups that partners' accounts are in, through groups in groups too. An account that
     /// is not here was not asked about.
     pub memberships: BTreeMap<PrincipalId, BTreeSet<PrincipalId>>,
@@ -82,6 +93,10 @@ pub struct Facts {
     ///
     /// [`Grant::key`]: super::grant::Grant::key
     pub taken_away: BTreeMap<Sha256Hex, u32>,
+    /// Whether principals may sign in, and since when their sessions count; read where a step is
+    /// verified. One that does not exist any more has nothing.
+    #[serde(skip)]
+    pub sign_ins: BTreeMap<PrincipalId, Option<SignIn>>,
     /// What could not be read. A gap is never read as an absence.
     pub gaps: Vec<Gap>,
 }
@@ -90,6 +105,19 @@ impl Facts {
     /// Whether everything was read.
     pub fn is_complete(&self) -> bool {
         self.gaps.is_empty()
+    }
+
+    /// As if these accounts had been read and were all there: for facts that nobody read.
+    pub fn suppose_there(&mut self, protected: &[AccountName]) {
+        for name in protected {
+            let name = name.as_str();
+            let digest = Sha256Hex::of(name.as_bytes());
+            let made_up = digest.as_str().get(..32).and_then(|it| Uuid::try_parse(it).ok());
+            let id = made_up.filter(|_| name.contains('@')).map(|id| id.to_string());
+            let id = PrincipalId::new(id.as_deref().unwrap_or(name));
+            let found = GivenAccount::Present { id, user: User::default() };
+            self.protected.entry(name.to_owned()).or_insert(found);
+        }
     }
 
     /// The tenants whose names would help a reader: those that hold roles, are partners here or

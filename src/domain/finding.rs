@@ -42,6 +42,8 @@ use super::id::Sha256Hex;
 use super::policy::Policy;
 use super::roster::{AffectedPartner, Side, Tenant};
 
+pub(super) use self::relationship::{group_name, may_give, name_of, role_of};
+
 /// Every rule there is, in the order of reports.
 const RULES: &[&Rule] = &[
     &privileged_role::RULE,
@@ -282,6 +284,9 @@ pub struct Finding {
     /// The grant it is about, where it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<Grant>,
+    /// The delegated administration relationship it is about, by its id, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relationship: Option<String>,
     /// Whether what was read proves it. What is not proven is never acted on.
     pub certain: bool,
 }
@@ -406,6 +411,7 @@ fn about_grant(rule: &Rule, grant: &Grant, text: String) -> Finding {
         role: Some(grant.role.name.clone()),
         text,
         grant: Some(grant.clone()),
+        relationship: None,
         certain: true,
     }
 }

@@ -1,5 +1,6 @@
 //! Facts to Grants: every way in which a partner holds a role, and how it is known to be its.
 
+mod groups;
 mod holder;
 mod ways;
 
@@ -55,7 +56,7 @@ pub struct Grant {
 }
 
 /// By what a role is held.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, rename_all_fields = "camelCase")]
 pub enum Held {
     /// By being in a group of the tenant's own that holds it, directly or through other groups.
@@ -69,16 +70,29 @@ pub enum Held {
         /// Whether the group may only activate it.
         #[serde(default)]
         eligible: bool,
+        /// The groups that the principal is directly in and by which it is in this one; this one
+        /// itself, as a rule. Empty where that is not known.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        within: Vec<Within>,
+        /// The other roles that the principal has by these groups, and loses with them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<Role>,
     },
     /// It may be activated.
     Eligible {
         /// `unifiedRoleEligibilityScheduleInstance`.
         eligibility: AssignmentId,
+        /// Whether it is only the shadow of another: of a group's, or of one for a wider scope.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        derived: bool,
     },
     /// By a schedule of Privileged Identity Management that no role assignment shows.
     Scheduled {
         /// `unifiedRoleAssignmentScheduleInstance`.
         schedule: AssignmentId,
+        /// Whether it is only the shadow of another: of a group's, or of one for a wider scope.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        derived: bool,
     },
     /// An application permission, not a directory role.
     AppRole {
@@ -92,7 +106,36 @@ pub enum Held {
     Assignment {
         /// `unifiedRoleAssignment`.
         assignment: AssignmentId,
+        /// Whether Privileged Identity Management has a schedule of it, so that it too can end it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        scheduled: bool,
     },
+}
+
+/// A group that a principal is directly in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Within {
+    /// The group.
+    pub group: PrincipalId,
+    /// Its name, fit to show.
+    pub group_name: String,
+    /// What says who is in it, where that is not the list of its members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_by: Option<KeptBy>,
+}
+
+/// What says who is in a group, so that nobody can be taken out of it through Graph.
+///
+/// Source: Microsoft Graph documentation, "Remove member" (dynamic memberships) and "group
+/// resource type" (`onPremisesSyncEnabled`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeptBy {
+    /// A rule (`DynamicMembership`).
+    Rule,
+    /// A directory on premises.
+    OnPremises,
 }
 
 impl Held {
@@ -100,10 +143,10 @@ impl Held {
     pub fn id(&self) -> &AssignmentId {
         match self {
             Self::ThroughGroup { through: id, .. }
-            | Self::Eligible { eligibility: id }
-            | Self::Scheduled { schedule: id }
+            | Self::Eligible { eligibility: id, .. }
+            | Self::Scheduled { schedule: id, .. }
             | Self::AppRole { app_role: id, .. }
-            | Self::Assignment { assignment: id } => id,
+            | Self::Assignment { assignment: id, .. } => id,
         }
     }
 
@@ -120,6 +163,28 @@ impl Held {
             Self::Scheduled { .. } => &[Part::ActiveSchedules],
             Self::AppRole { .. } => &[Part::PartnerApps],
             Self::Assignment { .. } => &[Part::RoleAssignments],
+        }
+    }
+
+    /// The groups that somebody has to be taken out of to lose it.
+    pub fn within(&self) -> &[Within] {
+        match self {
+            Self::ThroughGroup { within, .. } => within,
+            Self::Eligible { .. }
+            | Self::Scheduled { .. }
+            | Self::AppRole { .. }
+            | Self::Assignment { .. } => &[],
+        }
+    }
+
+    /// The roles that go with it when it is taken away.
+    pub fn also(&self) -> &[Role] {
+        match self {
+            Self::ThroughGroup { also, .. } => also,
+            Self::Eligible { .. }
+            | Self::Scheduled { .. }
+            | Self::AppRole { .. }
+            | Self::Assignment { .. } => &[],
         }
     }
 
@@ -173,7 +238,7 @@ impl Grant {
     /// The role assignment, where the role is held by one of its own: what a deletion names.
     pub fn assignment(&self) -> Option<&AssignmentId> {
         match &self.held {
-            Held::Assignment { assignment } => Some(assignment),
+            Held::Assignment { assignment, .. } => Some(assignment),
             Held::ThroughGroup { .. }
             | Held::Eligible { .. }
             | Held::Scheduled { .. }
@@ -184,7 +249,7 @@ impl Grant {
     /// Whether `facts` show that it is held.
     pub fn is_seen_in(&self, facts: &Facts) -> bool {
         match &self.held {
-            Held::Assignment { assignment } => {
+            Held::Assignment { assignment, .. } => {
                 facts.assignments.iter().any(|held| held.id == *assignment)
             }
             Held::ThroughGroup { through, group, eligible, .. } => {
@@ -197,8 +262,12 @@ impl Grant {
                 let members = facts.members.get(group);
                 holds && members.is_some_and(|all| all.iter().any(|m| m.id == self.principal))
             }
-            Held::Eligible { eligibility } => facts.eligible.iter().any(|e| e.id == *eligibility),
-            Held::Scheduled { schedule } => facts.active.iter().any(|held| held.id == *schedule),
+            Held::Eligible { eligibility, .. } => {
+                facts.eligible.iter().any(|e| e.id == *eligibility)
+            }
+            Held::Scheduled { schedule, .. } => {
+                facts.active.iter().any(|held| held.id == *schedule)
+            }
             Held::AppRole { app_role, .. } => {
                 facts.apps.iter().flat_map(|app| &app.app_roles).any(|role| role.id == *app_role)
             }

@@ -1,10 +1,13 @@
 //! Findings to a Plan: what will be done, what will not, and why. Execution makes no choices.
 
+mod asked;
 mod guard;
 mod remediation;
 mod target;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_quarantine;
 mod wanted;
 mod words;
 
@@ -16,12 +19,15 @@ use serde::{Deserialize, Serialize};
 use self::guard::Guard;
 use self::wanted::wanted;
 
+use super::approval::{Asked, Proposal, ProposalChange};
+use super::conditional_access::quarantine::Quarantine;
 use super::facts::Facts;
 use super::finding::{Finding, FindingName, findings};
 use super::grant::Grant;
 use super::id::{Sha256Hex, SinkName, StepId, TenantId};
 use super::policy::{Do, Mode, Policy};
 use super::roster::{AffectedPartner, Tenant};
+use super::stop::Stop;
 
 pub use self::remediation::Remediation;
 pub use self::target::Target;
@@ -37,6 +43,10 @@ pub struct Plan {
     pub mode: Mode,
     /// One part for each partner concerned.
     pub cases: Vec<PlannedCase>,
+    /// What becomes of what people were asked about partners of whom nothing is found any more.
+    pub left_over: Vec<ProposalChange>,
+    /// How many steps are held back by `guardrails.maxRevocations` alone.
+    pub held_by_limit: u32,
 }
 
 /// What is to be done about one partner.
@@ -54,8 +64,31 @@ pub struct PlannedCase {
     /// none is kept open for them.
     pub recorded: BTreeSet<Sha256Hex>,
     /// The findings that the policy answers with more than a ticket, and for which this version has
-    /// no step: what is about no grant.
+    /// no step.
     pub left: BTreeSet<FindingName>,
+    /// The last that people were asked about it.
+    pub asked: Option<Asked>,
+    /// Whether any of its steps hangs on that.
+    pub asks: bool,
+    /// What becomes of what people were asked before, and what they are asked anew.
+    pub changes: Vec<ProposalChange>,
+}
+
+impl PlannedCase {
+    /// Nothing found and nothing to do.
+    pub fn nothing(partner: AffectedPartner) -> Self {
+        Self {
+            partner,
+            findings: Vec::new(),
+            steps: Vec::new(),
+            sinks: BTreeSet::new(),
+            recorded: BTreeSet::new(),
+            left: BTreeSet::new(),
+            asked: None,
+            asks: false,
+            changes: Vec::new(),
+        }
+    }
 }
 
 /// One thing to do.
@@ -80,6 +113,13 @@ pub struct Step {
     pub answers: Vec<Sha256Hex>,
     /// Whether to do it.
     pub verdict: Verdict,
+    /// The policy that is to be made, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Box<Quarantine>>,
+    /// When it was decided, where what it brings about shows a moment: sessions are to have ended
+    /// since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// The approval by which it is carried out, where a person was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<String>,
@@ -150,6 +190,22 @@ pub struct History {
     pub steps: BTreeMap<Sha256Hex, PastStep>,
     /// Revocations within the guardrail's window.
     pub revocations: u32,
+    /// The last that people were asked about each partner, by [`AffectedPartner::key`].
+    pub proposals: BTreeMap<String, Proposal>,
+    /// What accompanied steps that are done, was begun, and is not known to be done: the grants that
+    /// asked for it may be gone.
+    pub unfinished: Vec<Unfinished>,
+}
+
+/// A step about a principal whose call had no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The partner it is about.
+    pub partner: AffectedPartner,
+    /// What is to be done.
+    pub remediation: Remediation,
+    /// What it is to be done to.
+    pub target: Target,
 }
 
 impl History {
@@ -184,6 +240,8 @@ pub struct Circumstances<'a> {
     pub history: &'a History,
     /// The application ids this program signs in with.
     pub own_apps: &'a [String],
+    /// That nothing is to be written, whatever the policy says.
+    pub stopped: Option<&'a Stop>,
     /// The moment of the decision.
     pub now: Timestamp,
 }
@@ -197,19 +255,33 @@ pub fn plan(facts: &Facts, about: Circumstances<'_>) -> Plan {
             partners.entry(finding.partner.clone()).or_default().push(finding);
         }
     }
+    for Unfinished { partner, .. } in &about.history.unfinished {
+        if !partners.keys().any(|known| known.id == partner.id) {
+            partners.insert(partner.clone(), Vec::new());
+        }
+    }
     let mut guard = Guard::new(facts, about);
     let cases = partners.into_iter().map(|(partner, findings)| {
-        let steps = wanted(&findings, about).into_iter().map(|it| guard.step(it)).collect();
+        let wanted = wanted(&partner, &findings, facts, about);
+        let steps: Vec<Step> = wanted.into_iter().map(|it| guard.step(it)).collect();
         let sinks = sinks(policy, &findings);
         let act = |finding: &&Finding| policy.response(finding.finding, finding.severity).act;
         let recorded = findings.iter().filter(|finding| act(finding) < Do::Ticket);
         let recorded = recorded.map(Finding::key).collect();
-        let left = left(policy, &findings);
-        PlannedCase { partner, findings, steps, sinks, recorded, left }
+        let left = left(policy, &findings, &steps);
+        let asks_nothing = PlannedCase::nothing(partner);
+        let mut case = PlannedCase { findings, steps, sinks, recorded, left, ..asks_nothing };
+        asked::settle(&mut case, facts, about, &mut guard);
+        case
     });
     let mut cases: Vec<PlannedCase> = cases.collect();
     cases.sort_by_key(|case| case.partner.id.is_none());
-    Plan { tenant: tenant.id, tenant_name: tenant.name.clone(), mode: policy.mode, cases }
+    let is_planned = |key: &str| cases.iter().any(|case| case.partner.key() == key);
+    let left_over = about.history.proposals.iter().filter(|(partner, _)| !is_planned(partner));
+    let left_over = left_over.filter_map(|(_, it)| asked::left_over(it, facts, now)).collect();
+    let (tenant_name, mode) = (tenant.name.clone(), policy.mode);
+    let held_by_limit = guard.held_by_limit();
+    Plan { tenant: tenant.id, tenant_name, mode, cases, left_over, held_by_limit }
 }
 
 fn sinks(policy: &Policy, findings: &[Finding]) -> BTreeSet<SinkName> {
@@ -221,12 +293,34 @@ fn sinks(policy: &Policy, findings: &[Finding]) -> BTreeSet<SinkName> {
         .collect()
 }
 
-fn left(policy: &Policy, findings: &[Finding]) -> BTreeSet<FindingName> {
+/// What is answered with more than a ticket, and of which no step speaks.
+fn left(policy: &Policy, findings: &[Finding], steps: &[Step]) -> BTreeSet<FindingName> {
+    let spoken_of = |finding: &Finding| {
+        finding.grant.is_some() || steps.iter().any(|it| it.because.contains(&finding.finding))
+    };
     let left = findings.iter().filter(|finding| {
         let act = policy.response(finding.finding, finding.severity).act;
-        finding.grant.is_none() && finding.certain && act > Do::Ticket
+        finding.certain && act > Do::Ticket && !spoken_of(finding)
     });
     left.map(|finding| finding.finding).collect()
+}
+
+/// Whether a look that met these refusals leads to a quarantine that its plan did not have yet.
+/// `refused` says of a step how it ended.
+pub fn leads_to_quarantine(plan: &Plan, policy: &Policy, refused: impl Fn(&Step) -> bool) -> bool {
+    let quarantined = |case: &PlannedCase| {
+        case.steps.iter().any(|step| step.remediation == Remediation::Quarantine)
+    };
+    let asks = |case: &PlannedCase, step: &Step| {
+        let because = case.findings.iter().filter(|found| {
+            step.because.contains(&found.finding)
+                && found.grant.as_ref().map(Grant::key) == step.grant().map(Grant::key)
+        });
+        let mut responses = because.map(|found| policy.response(found.finding, found.severity));
+        step.grant().is_some() && responses.any(|it| it.quarantine_if_refused) && refused(step)
+    };
+    let mut cases = plan.cases.iter().filter(|case| !quarantined(case));
+    cases.any(|case| case.steps.iter().any(|step| asks(case, step)))
 }
 
 impl StepState {

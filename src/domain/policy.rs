@@ -1,6 +1,7 @@
 //! What is allowed, and what to do about the rest: the policy file, read and checked.
 
 mod node;
+mod rails;
 mod raw;
 mod raw_tests;
 mod read;
@@ -26,6 +27,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::approval::Approvals;
 use super::finding::{FindingName, Severity};
 use super::id::{PartnerId, Sha256Hex, SinkName, TenantId};
 use super::role::RoleTemplateId;
@@ -48,6 +50,10 @@ pub struct Policy {
     pub exceptions: Vec<Exception>,
     /// What is never done, whatever the findings.
     pub guardrails: Guardrails,
+    /// How people are asked before something is carried out.
+    pub approvals: Approvals,
+    /// How long the records of a closed case are kept after its last one; for ever if nothing.
+    pub keep: Option<SignedDuration>,
     /// Where tickets go, in the order of the file.
     pub tickets: IndexMap<SinkName, Sink>,
     respond: BTreeMap<FindingName, Response>,
@@ -127,6 +133,36 @@ pub struct Response {
     pub act: Do,
     /// Whom to tell, where the policy says so.
     pub ticket: Option<SinkName>,
+    /// What is done too, to whom a grant is taken from.
+    pub also: BTreeSet<Also>,
+    /// Whether the partner is blocked by conditional access where Microsoft refuses to take a grant
+    /// away.
+    pub quarantine_if_refused: bool,
+}
+
+/// What is done beside taking a grant away, to whom it is taken from.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Also {
+    /// A guest has to sign in anew, everywhere.
+    RevokeSessions,
+    /// A guest may not sign in any more.
+    DisableGuest,
+    /// An application of the partner's may not sign in any more.
+    DisableApp,
+}
+
+impl Also {
+    /// The name as policies write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RevokeSessions => "revoke-sessions",
+            Self::DisableGuest => "disable-guest",
+            Self::DisableApp => "disable-app",
+        }
+    }
 }
 
 /// Roles that may be held, and until when.
@@ -176,12 +212,63 @@ pub struct Guardrails {
     pub max_revocations: u32,
     /// The window of [`Guardrails::max_revocations`].
     pub per: SignedDuration,
+    /// Times in which nothing is written.
+    pub planned_changes: Vec<PlannedChange>,
+}
+
+/// A time in which nothing is written, for a change that people have planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedChange {
+    /// The one tenant it is for, or every tenant.
+    pub tenant: Option<TenantId>,
+    /// The one partner it is for, or every partner and what is laid to none.
+    pub partner: Option<PartnerId>,
+    /// Its beginning.
+    pub from: Timestamp,
+    /// Its end; it is over at that moment.
+    pub until: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// The change or ticket that stands behind it.
+    pub ticket: Option<String>,
+}
+
+impl PlannedChange {
+    /// The longest it may last. Whoever needs more sets `mode` instead.
+    pub const LONGEST: SignedDuration = SignedDuration::from_hours(31 * 24);
+
+    /// Whether nothing is to be written about `partner` in `tenant` at `now`.
+    pub fn covers(&self, tenant: TenantId, partner: Option<PartnerId>, now: Timestamp) -> bool {
+        self.from <= now
+            && now < self.until
+            && self.tenant.is_none_or(|only| only == tenant)
+            && self.partner.is_none_or(|only| Some(only) == partner)
+    }
+}
+
+impl Guardrails {
+    /// The planned change in which nothing is to be written about `partner` in `tenant` at `now`:
+    /// the one that ends last.
+    pub fn planned_change(
+        &self,
+        tenant: TenantId,
+        partner: Option<PartnerId>,
+        now: Timestamp,
+    ) -> Option<&PlannedChange> {
+        let covering = self.planned_changes.iter().filter(|it| it.covers(tenant, partner, now));
+        covering.max_by_key(|change| change.until)
+    }
 }
 
 impl Default for Guardrails {
     /// Nobody is protected by name, and 50 revocations an hour are the most.
     fn default() -> Self {
-        Self { protected: Vec::new(), max_revocations: 50, per: SignedDuration::from_hours(1) }
+        Self {
+            protected: Vec::new(),
+            max_revocations: 50,
+            per: SignedDuration::from_hours(1),
+            planned_changes: Vec::new(),
+        }
     }
 }
 
@@ -259,12 +346,30 @@ impl Policy {
         self.respond.get(&finding).cloned().unwrap_or(Response {
             act: if severity >= Severity::High { Do::Ticket } else { Do::Record },
             ticket: None,
+            also: BTreeSet::new(),
+            quarantine_if_refused: false,
         })
     }
 
     /// Whether the policy itself says what to do about a finding.
     pub fn answers(&self, finding: FindingName) -> bool {
         self.respond.contains_key(&finding)
+    }
+
+    /// Whether a person is asked about anything.
+    pub fn asks(&self) -> bool {
+        let asks = |response: &Response| response.act == Do::Approve;
+        match self.mode {
+            Mode::Observe => false,
+            Mode::Approve => self.respond.values().any(|it| it.act >= Do::Approve),
+            Mode::Enforce => self.respond.values().any(asks),
+        }
+    }
+
+    /// Whether it may come to a quarantine, by any of its responses.
+    pub fn speaks_of_quarantine(&self) -> bool {
+        let mut responses = self.respond.values();
+        responses.any(|it| it.act == Do::Quarantine || it.quarantine_if_refused)
     }
 
     /// The sink for a response that names none: the first of the file.
@@ -295,6 +400,16 @@ pub fn duration(text: &str) -> Option<SignedDuration> {
     let span: Span = text.trim().parse().ok()?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     duration.is_positive().then_some(duration)
+}
+
+/// Reads `P2Y`, `P18M`, `P90D`: how long something is kept, at least. A year counts 366 days, a
+/// month 31 and a day 24 hours; what is not positive is refused.
+pub fn age(text: &str) -> Option<SignedDuration> {
+    let span: Span = text.trim().parse().ok()?;
+    let days = i64::from(span.get_years()) * 366 + i64::from(span.get_months()) * 31;
+    let rest = span.years(0).months(0).to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    let age = SignedDuration::from_hours(days.checked_mul(24)?).checked_add(rest)?;
+    age.is_positive().then_some(age)
 }
 
 /// A moment at which something ends: `at the end of 2027-03-31` where a day was meant, in UTC.

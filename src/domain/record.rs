@@ -13,7 +13,7 @@ mod timeline;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::approval::Approval;
+use super::approval::Decision;
 use super::case::{Case, Outcome};
 use super::facts::{Facts, Gap};
 use super::grant::{Grant, grants};
@@ -56,7 +56,7 @@ pub struct Record {
     pub before: Option<Before>,
     /// Who agreed to what was done, or refused it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub approvals: Vec<Approval>,
+    pub approvals: Vec<Decision>,
     /// What was asked of Graph, in the order it was asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<Call>,
@@ -250,7 +250,7 @@ impl Record {
             read_at: None,
             gaps: Vec::new(),
             before: None,
-            approvals: Vec::new(),
+            approvals: case.asked.as_ref().map(|it| it.decisions.clone()).unwrap_or_default(),
             calls: Vec::new(),
             after: None,
             timeline: Timeline::of(case),

@@ -6,6 +6,7 @@
 
 mod difference;
 mod row;
+mod taken;
 #[cfg(test)]
 mod tests;
 
@@ -19,14 +20,14 @@ use super::facts::{
     DirectoryObject, Facts, PartnerEntry, PartnerReference, RoleAssignment, ScheduleInstance, User,
 };
 use super::finding::FindingName;
-use super::grant::Grant;
 use super::id::{AssignmentId, PartnerId, PrincipalId, Sha256Hex, SinkName, TenantId};
-use super::plan::{Circumstances, History, PastStep, Step, StepState, plan};
+use super::plan::{Circumstances, History, PastStep, Step, StepState, Verdict, plan};
 use super::policy::{Mode, Policy};
 use super::role::{self, RoleTemplateId};
 use super::roster::Tenant;
 
 use self::row::rows;
+use self::taken::take_away;
 
 pub use self::difference::{Difference, differences};
 
@@ -277,15 +278,21 @@ impl<'a> Stage<'a> {
         let recent = self.revoked_at.iter().filter(|revoked| **revoked > since).count();
         self.history.revocations = u32::try_from(recent).unwrap_or(u32::MAX);
         let (policy, tenant) = (self.policy, self.tenant);
-        let about =
-            Circumstances { policy, tenant, history: &self.history, own_apps: &[], now: at };
+        let about = Circumstances {
+            policy,
+            tenant,
+            history: &self.history,
+            own_apps: &[],
+            stopped: None,
+            now: at,
+        };
+        self.facts.suppose_there(&self.policy.guardrails.protected);
         let plan = plan(&self.facts, about);
         let rows = rows(&plan, self.policy);
-        let gone: Vec<Step> = rows
-            .iter()
-            .filter(|row| row.effect == Effect::Revoke)
-            .filter_map(|row| row.step.cloned())
-            .collect();
+        let is_done =
+            |step: &&Step| plan.mode == Mode::Enforce && step.verdict == Verdict::CarryOut;
+        let steps = plan.cases.iter().flat_map(|case| &case.steps);
+        let gone: Vec<Step> = steps.filter(is_done).cloned().collect();
         let mut standing = BTreeMap::new();
         for row in rows {
             if self.standing.get(&row.key) != Some(&row.effect) {
@@ -301,9 +308,11 @@ impl<'a> Stage<'a> {
             let state = StepState::Verified;
             let past = PastStep { episode: step.episode, state, at, approved: false };
             self.history.steps.insert(step.key(), past);
-            self.facts
-                .assignments
-                .retain(|held| Some(&held.id) != step.grant().and_then(Grant::assignment));
+            if let Some(grant) = step.grant() {
+                take_away(&mut self.facts, grant);
+            }
+            let made = step.quarantine.as_ref().map(|quarantine| quarantine.document());
+            self.facts.conditional_access.extend(made);
         }
     }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::case::{Case, Row, StepRow};
 use super::finding::{Severity, may_stand};
 use super::grant::{Grant, Held};
-use super::id::{PrincipalId, StepId, TenantId};
+use super::id::{PartnerId, PrincipalId, StepId, TenantId};
 use super::plan::{Remediation, StepState, Target};
 use super::policy::{Do, Mode, Policy};
 use super::proof::Seen;
@@ -42,8 +42,8 @@ pub enum Restoration {
     },
     /// Membership of a group.
     AddGroupMember {
-        /// The group.
-        group: PrincipalId,
+        /// The groups that the member was directly in.
+        groups: Vec<PrincipalId>,
         /// The member.
         member: PrincipalId,
     },
@@ -67,7 +67,10 @@ pub enum Restoration {
         app: PrincipalId,
     },
     /// The partner's people are let in again.
-    EndQuarantine,
+    EndQuarantine {
+        /// The partner.
+        partner: PartnerId,
+    },
     /// A relationship extends itself again.
     AutoExtend {
         /// The relationship.
@@ -99,7 +102,7 @@ impl Restoration {
             Self::AssignAppRole { .. } => Remediation::RemoveAppRole,
             Self::EnableAccount { .. } => Remediation::DisableGuest,
             Self::EnableApp { .. } => Remediation::DisableApp,
-            Self::EndQuarantine => Remediation::Quarantine,
+            Self::EndQuarantine { .. } => Remediation::Quarantine,
             Self::AutoExtend { .. } => Remediation::StopAutoExtend,
             Self::CreateAccessAssignment { .. } => Remediation::DeleteAccessAssignment,
         };
@@ -238,6 +241,8 @@ fn verdict(case: &Case, row: &Row, step: &StepRow, seen: Seen, about: About<'_>)
             let why = "it could not be read whether it is there; try again later";
             return Verdict::Refused(why.to_owned());
         }
+        // A long-running operation that failed took nothing away.
+        Seen::Failed { .. } => return Verdict::Needless("it is there still".to_owned()),
         Seen::Gone => {}
     }
     let Some(target) = target_of(row) else {
@@ -246,7 +251,7 @@ fn verdict(case: &Case, row: &Row, step: &StepRow, seen: Seen, about: About<'_>)
     if let Some(why) = would_not_last(case, row, step, &target, about) {
         return Verdict::Refused(why);
     }
-    match restoration(step.remediation, &target, about.now) {
+    match restoration(step.remediation, &target, case.partner.id, about.now) {
         Ok(restoration) => Verdict::PutBack(restoration),
         Err(why) => Verdict::Refused(why),
     }
@@ -293,6 +298,7 @@ fn would_not_last(
 fn restoration(
     remediation: Remediation,
     target: &Target,
+    partner: Option<PartnerId>,
     now: Timestamp,
 ) -> Result<Restoration, String> {
     let missing = || "the record does not say enough to put it back".to_owned();
@@ -304,7 +310,9 @@ fn restoration(
         (Target::Principal { principal, .. }, Remediation::DisableApp) => {
             Ok(Restoration::EnableApp { app: principal.clone() })
         }
-        (Target::Partner, Remediation::Quarantine) => Ok(Restoration::EndQuarantine),
+        (Target::Partner, Remediation::Quarantine) => {
+            Ok(Restoration::EndQuarantine { partner: partner.ok_or_else(missing)? })
+        }
         (Target::Relationship { relationship, auto_extend, .. }, Remediation::StopAutoExtend) => {
             let duration = auto_extend.clone().ok_or_else(missing)?;
             Ok(Restoration::AutoExtend { relationship: relationship.clone(), duration })
@@ -343,15 +351,19 @@ fn of_grant(grant: &Grant, now: Timestamp) -> Result<Restoration, String> {
         ends: grant.ends,
     };
     Ok(match &grant.held {
-        // What had an end gets one again, which only a schedule can give it.
-        Held::Assignment { .. } if grant.ends.is_some() => {
+        // What had a schedule gets one again; an end can be given by nothing else.
+        Held::Assignment { scheduled: is, .. } if *is || grant.ends.is_some() => {
             scheduled(false, principal, role_definition_id, scope)
         }
         Held::Assignment { .. } => Restoration::AssignRole { principal, role_definition_id, scope },
         Held::Scheduled { .. } => scheduled(false, principal, role_definition_id, scope),
         Held::Eligible { .. } => scheduled(true, principal, role_definition_id, scope),
-        Held::ThroughGroup { group, .. } => {
-            Restoration::AddGroupMember { group: group.clone(), member: principal }
+        Held::ThroughGroup { group, within, .. } => {
+            let mut groups: Vec<PrincipalId> = within.iter().map(|it| it.group.clone()).collect();
+            if groups.is_empty() {
+                groups.push(group.clone());
+            }
+            Restoration::AddGroupMember { groups, member: principal }
         }
         Held::AppRole { resource: Some(resource), .. } => Restoration::AssignAppRole {
             app: principal,
@@ -369,7 +381,7 @@ fn of_grant(grant: &Grant, now: Timestamp) -> Result<Restoration, String> {
 mod tests {
     use super::*;
     use crate::domain::case::{Outcome, after_look};
-    use crate::domain::finding::testing::{Case as Given, noon};
+    use crate::domain::finding::testing::{CONTOSO, Case as Given, noon};
     use crate::domain::grant::PrincipalKind;
     use crate::domain::plan::{Circumstances, History, plan};
 
@@ -385,7 +397,14 @@ mod tests {
     fn done(given: &Given, state: StepState) -> Case {
         let policy = given.policy();
         let (tenant, history) = (&policy.roster.tenants[0], &History::default());
-        let about = Circumstances { policy: &policy, tenant, history, own_apps: &[], now: noon() };
+        let about = Circumstances {
+            policy: &policy,
+            tenant,
+            history,
+            own_apps: &[],
+            stopped: None,
+            now: noon(),
+        };
         let planned = plan(&given.facts, about);
         let mut case = after_look(&[], &planned, &given.facts, noon()).swap_remove(0);
         let steps: Vec<StepId> =
@@ -400,7 +419,7 @@ mod tests {
         let policy = given.policy();
         let tenant = &policy.roster.tenants[0];
         let about = About { policy: &policy, tenant, now: noon(), anyway };
-        let plan = restore_plan(case, &[], |_| seen, about);
+        let plan = restore_plan(case, &[], |_| seen.clone(), about);
         plan.items.into_iter().map(|item| item.verdict).collect()
     }
 
@@ -459,14 +478,17 @@ mod tests {
         let (group, members) = member.facts.members.iter().next().unwrap();
         check(
             &member,
-            &Restoration::AddGroupMember { group: group.clone(), member: members[0].id.clone() },
+            &Restoration::AddGroupMember {
+                groups: vec![group.clone()],
+                member: members[0].id.clone(),
+            },
         );
     }
 
     #[test]
     fn an_application_gets_its_permission_of_the_same_api() {
         let given =
-            given().app_with("Backup", "RoleManagement.ReadWrite.Directory", "Microsoft Graph");
+            given().app_with("Backup", "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8", "Microsoft Graph");
         let mut resource = given.clone();
         resource.facts.apps[0].app_roles[0].resource_id = Some("api".into());
         let app = &resource.facts.apps[0];
@@ -532,7 +554,9 @@ mod tests {
         assert!(!lasts(&given.clone().except("Reports Reader", "2026-01-31"), false));
         assert!(lasts(&given.clone().mode("observe"), false));
         assert!(lasts(&given.clone().mode("approve"), false));
-        let told = given.with_policy("respond: {role-not-allowed: {do: ticket}}");
+        let told = Given::new()
+            .with_policy("respond: {role-not-allowed: {do: ticket}}")
+            .foreign_group("Agents", "Reports Reader");
         assert!(lasts(&told, false));
     }
 
@@ -566,6 +590,7 @@ mod tests {
             etag: None,
             roles: Vec::new(),
             auto_extend: Some("P180D".into()),
+            last: false,
         };
         let assignment = Target::AccessAssignment {
             relationship: "r".into(),
@@ -593,7 +618,7 @@ mod tests {
                 | Remediation::TerminateRelationship => &relationship,
                 Remediation::DeleteAccessAssignment => &assignment,
             };
-            let undone = restoration(remediation, target, noon());
+            let undone = restoration(remediation, target, CONTOSO.parse().ok(), noon());
             let can = remediation.cannot_be_undone().is_none();
             assert_eq!(undone.is_ok(), can, "{remediation:?}: {undone:?}");
             if let Ok(undone) = undone {

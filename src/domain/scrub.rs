@@ -33,11 +33,12 @@ pub struct Scrubbed {
 }
 
 /// Parts whose keys are data: ids, names of accounts, scopes.
-const KEYED: [&str; 11] = [
+const KEYED: [&str; 12] = [
     "accounts",
     "constraints",
     "constraintsSince",
     "delegatedAccess",
+    "directMembers",
     "guests",
     "members",
     "memberships",
@@ -60,6 +61,7 @@ const WORDS: &[&str] = &[
     "clientAppTypes",
     "excludePlatforms",
     "frequencyInterval",
+    "groupTypes",
     "guestOrExternalUserTypes",
     "includePlatforms",
     "includeUserActions",
@@ -159,9 +161,9 @@ fn renamed(mut grant: Grant, names: &mut Names) -> Grant {
     match &mut grant.held {
         Held::AppRole { app_role: held, .. } => *held = id,
         Held::ThroughGroup { through: held, .. }
-        | Held::Eligible { eligibility: held }
-        | Held::Scheduled { schedule: held }
-        | Held::Assignment { assignment: held } => {
+        | Held::Eligible { eligibility: held, .. }
+        | Held::Scheduled { schedule: held, .. }
+        | Held::Assignment { assignment: held, .. } => {
             *held = id;
             grant.role.definition_id = names.plain(&grant.role.definition_id);
         }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::approval::ProposalId;
 use super::id::{PrincipalId, Sha256Hex, TenantId};
 
 /// Who told us.
@@ -23,6 +24,8 @@ pub enum Sender {
     AuditLog,
     /// Our own schedule.
     Schedule,
+    /// A person who decided about what they were asked.
+    Decision,
 }
 
 impl Sender {
@@ -36,6 +39,7 @@ impl Sender {
             Self::PartnerCenter => "partner-center",
             Self::AuditLog => "audit-log",
             Self::Schedule => "schedule",
+            Self::Decision => "decision",
         }
     }
 }
@@ -85,6 +89,11 @@ impl Subject {
     /// that none is lost behind another.
     pub fn content(uri: &str) -> Self {
         Self(format!("content-{}", Sha256Hex::of(uri.as_bytes()).short()))
+    }
+
+    /// What a person decided about. Each has a subject of its own, so that nothing is waited for.
+    pub fn decision(id: &ProposalId) -> Self {
+        Self(format!("decision-{}", Sha256Hex::of(id.as_str().as_bytes()).short()))
     }
 
     /// The text stored with the queue entry.
@@ -211,6 +220,7 @@ mod tests {
             Sender::EventGrid,
             Sender::PartnerCenter,
             Sender::Schedule,
+            Sender::Decision,
         ] {
             let stored = serde_json::to_string(&sender).unwrap();
             assert_eq!(stored, format!("\"{}\"", sender.name()));

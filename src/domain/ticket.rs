@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::case::{Case, StepRow};
+use super::approval::{Answer, Asked, Standing};
+use super::case::{Case, Row, StepRow};
 use super::finding::{Finding, FindingName, Rule, Severity};
 use super::id::{Sha256Hex, SinkName};
-use super::plan::StepState;
+use super::plan::{Remediation, StepState};
 use super::policy::Mode;
 use super::roster::Side;
 use super::text;
@@ -84,6 +85,9 @@ pub struct Content {
     pub findings: Vec<FindingLine>,
     /// What was done about it.
     pub steps: Vec<StepLine>,
+    /// Where a person decides about it, as long as anybody may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision_url: Option<String>,
     /// The record that proves it.
     pub record: String,
 }
@@ -137,13 +141,14 @@ pub struct StepLine {
     pub by_hand: String,
 }
 
-/// What is to be said now about a case, and notes in the case that it was said.
-pub fn messages(case: &mut Case, record: &str, now: Timestamp) -> Vec<Message> {
+/// What is to be said now about a case, and notes in the case that it was said. `link` is where
+/// people decide about what they are asked, where there is such a place.
+pub fn messages(case: &mut Case, record: &str, link: Option<&str>, now: Timestamp) -> Vec<Message> {
     let mut messages = Vec::new();
     for sink in case.sinks.clone() {
         let at = case.tickets.iter().position(|ticket| ticket.sink == sink);
         let mut ticket = at.map_or_else(|| unsaid(case, &sink), |at| case.tickets[at].clone());
-        let content = content(case, &ticket.key, record);
+        let content = content(case, &ticket.key, record, link);
         let said = digest(&content);
         let mut say = |kind, ticket: &mut Ticket| {
             ticket.sequence += 1;
@@ -191,7 +196,8 @@ fn digest(content: &Content) -> Sha256Hex {
     Sha256Hex::of(serde_json::to_string(&worth_saying).unwrap_or_default().as_bytes())
 }
 
-fn content(case: &Case, key: &str, record: &str) -> Content {
+fn content(case: &Case, key: &str, record: &str, link: Option<&str>) -> Content {
+    let link = link.filter(|_| open_question(case).is_some());
     let findings: Vec<FindingLine> = case
         .rows_to_show()
         .flat_map(|row| row.findings.iter().map(|finding| line(finding, row.open)))
@@ -206,12 +212,13 @@ fn content(case: &Case, key: &str, record: &str) -> Content {
     Content {
         key: key.to_owned(),
         title: title(case),
-        body: body(case),
+        body: body(case, link),
         severity: case.severity(),
         tenant: Party { id: Some(case.tenant.to_string()), name: case.tenant_name.clone() },
         partner: partner(case),
         findings,
         steps,
+        decision_url: link.map(str::to_owned),
         record: record.to_owned(),
     }
 }
@@ -273,13 +280,17 @@ fn title(case: &Case) -> String {
             holds(&format!("{role} and {more}"))
         }
     };
-    let lead = if states().any(|step| step.state == StepState::Refused) {
+    let of_access = |state| states().any(|step| step.state == state && step.target.is_none());
+    let any = |state| states().any(|step| step.state == state);
+    let lead = if of_access(StepState::Refused) {
         "Microsoft refused to remove access: "
-    } else if states().any(|step| step.state == StepState::Reappeared) {
+    } else if of_access(StepState::Reappeared) {
         "Removed access is still there: "
+    } else if any(StepState::Refused) || any(StepState::Reappeared) {
+        "Not all could be done: "
     } else if states().any(|step| step.state == StepState::Unverified) {
         "Not known whether access is gone: "
-    } else if states().any(|step| step.reappeared) {
+    } else if states().any(|step| step.reappeared && step.target.is_none()) {
         "Removed access came back: "
     } else if !case.is_open() {
         "Resolved: "
@@ -289,7 +300,62 @@ fn title(case: &Case) -> String {
     format!("{}: {lead}{what}", case.tenant_name)
 }
 
-fn body(case: &Case) -> String {
+/// What people are asked and may still answer.
+fn open_question(case: &Case) -> Option<&Asked> {
+    let waits = |row: &Row| {
+        let step = row.step.as_ref();
+        row.open && step.is_some_and(|step| step.state == StepState::AwaitingApproval)
+    };
+    let asked = case.asked.as_ref().filter(|asked| asked.is_open());
+    asked.filter(|_| case.rows.iter().any(waits))
+}
+
+/// Who is to decide, who has decided, and what.
+fn deciding(case: &Case, link: Option<&str>) -> String {
+    let mut told = String::new();
+    let Some(asked) = &case.asked else { return told };
+    let minute = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
+    let open = open_question(case);
+    if open.is_none() && asked.decisions.is_empty() && asked.standing != Standing::Expired {
+        return told;
+    }
+    told.push_str("\nWho decides\n");
+    // Writing to a String cannot fail.
+    if open.is_some() {
+        let until = minute(asked.until);
+        let _ = match link {
+            Some(link) => writeln!(told, "- Approve or refuse until {until}: {link}"),
+            None => writeln!(
+                told,
+                "- Nobody can answer here: decisionKey and WARDEN_PUBLIC_URL are not both set. Do \
+                 it by hand, or set them."
+            ),
+        };
+        if asked.people > 1 {
+            let agreed = asked.decisions.len();
+            let _ = writeln!(told, "- {agreed} of {} people have agreed.", asked.people);
+        }
+    }
+    for decision in &asked.decisions {
+        let did = match decision.decision {
+            Answer::Approve => "Approved",
+            Answer::Refuse => "Refused",
+        };
+        let _ = writeln!(told, "- {did} by {} at {}.", decision.who(), minute(decision.at));
+    }
+    match asked.standing {
+        Standing::Void => told.push_str(
+            "- That counts for nothing any more: what it was about is no longer as it was.\n",
+        ),
+        Standing::Expired => {
+            let _ = writeln!(told, "- Not enough people answered until {}.", minute(asked.until));
+        }
+        Standing::Open | Standing::SecondWanted | Standing::Approved | Standing::Refused => {}
+    }
+    told
+}
+
+fn body(case: &Case, link: Option<&str>) -> String {
     let mut body = String::new();
     let rows: Vec<_> = case.rows_to_show().collect();
     let mut rules: Vec<&'static Rule> = Vec::new();
@@ -306,8 +372,8 @@ fn body(case: &Case) -> String {
     if found > ROWS_MAX {
         let _ = writeln!(body, "- and {} more", found - ROWS_MAX);
     }
-    let steps: Vec<(bool, &StepRow)> =
-        rows.iter().filter_map(|row| Some((row.open, row.step.as_ref()?))).collect();
+    let steps: Vec<(&Row, &StepRow)> =
+        rows.iter().filter_map(|row| Some((*row, row.step.as_ref()?))).collect();
     body.push_str("\nWhat was done\n");
     if steps.is_empty() {
         body.push_str(if !case.left.is_empty() {
@@ -318,13 +384,9 @@ fn body(case: &Case) -> String {
             "- Nothing was changed by Partner Warden; what was found no longer stands.\n"
         });
     }
-    for (open, step) in steps.into_iter().take(ROWS_MAX) {
-        if !open && step.state != StepState::Verified {
-            let _ = writeln!(
-                body,
-                "- Left as it is, since the policy allows it now: {}.",
-                step.summary
-            );
+    for (row, step) in steps.into_iter().take(ROWS_MAX) {
+        if let Some(told) = told_over(row, step) {
+            let _ = writeln!(body, "- {told}");
             continue;
         }
         let _ = writeln!(body, "- {}", told(step, case.mode));
@@ -339,6 +401,7 @@ fn body(case: &Case) -> String {
              cannot do more; mend it by hand as said below."
         );
     }
+    body.push_str(&deciding(case, link));
     for rule in rules {
         let _ = write!(
             body,
@@ -347,6 +410,34 @@ fn body(case: &Case) -> String {
         );
     }
     body
+}
+
+/// What is told of a step that is over without a proof; nothing for any other.
+fn told_over(row: &Row, step: &StepRow) -> Option<String> {
+    let summary = &step.summary;
+    if row.open || step.state == StepState::Verified {
+        return None;
+    }
+    if !row.findings.is_empty() {
+        return Some(format!("Left as it is, since the policy allows it now: {summary}."));
+    }
+    let detail = step.detail.as_deref().map_or_else(String::new, |detail| format!(": {detail}"));
+    Some(match step.state {
+        StepState::Described | StepState::AwaitingApproval | StepState::Held => {
+            format!("Not done, and nothing asks for it any more: {summary}.")
+        }
+        StepState::Refused => format!(
+            "Refused by Microsoft Graph, and nothing asks for it any more: {summary}{detail}."
+        ),
+        StepState::Intended => format!(
+            "Begun, outcome not known, and nothing asks for it any more: {summary}{detail}."
+        ),
+        StepState::Revoked
+        | StepState::Verified
+        | StepState::Reappeared
+        | StepState::Unverified
+        | StepState::Restored => return None,
+    })
 }
 
 fn needs_a_hand(step: &StepRow) -> bool {
@@ -365,10 +456,27 @@ fn needs_a_hand(step: &StepRow) -> bool {
 fn told(step: &StepRow, mode: Mode) -> String {
     let summary = &step.summary;
     let detail = step.detail.as_deref().map_or_else(String::new, |detail| format!(": {detail}"));
-    let again = if step.reappeared { " It had been taken away before and came back." } else { "" };
+    // What is done to a principal or a partner is so, or is not; access is gone, or is there.
+    let is_access = step.target.is_none();
+    let again = match (step.reappeared, is_access) {
+        (false, _) => "",
+        (true, true) => " It had been taken away before and came back.",
+        (true, false) => " It had been done before.",
+    };
+    let lasts = if step.remediation == Remediation::Quarantine {
+        " It stays until somebody deletes the policy, or restores what was before. Whether it holds \
+         for the old kind of delegated administration (DAP) too, Microsoft does not say."
+    } else {
+        ""
+    };
     match step.state {
         StepState::Described => {
             format!("Would {summary}, but mode {mode} changes nothing{detail}.{again}")
+        }
+        StepState::AwaitingApproval if mode == Mode::Observe => {
+            format!(
+                "Would ask a person, but mode {mode} changes nothing: {summary}{detail}.{again}"
+            )
         }
         StepState::AwaitingApproval => {
             format!("Waits for a person to agree: {summary}{detail}.{again}")
@@ -376,6 +484,18 @@ fn told(step: &StepRow, mode: Mode) -> String {
         StepState::Held => format!("Held back: {summary}{detail}.{again}"),
         StepState::Intended => {
             format!("Begun, outcome not known yet: {summary}{detail}; it is tried again.{again}")
+        }
+        StepState::Revoked if !is_access => {
+            format!("Done: {summary}{detail}. Not yet seen to be so; it is read again.{again}")
+        }
+        StepState::Verified if !is_access && step.acted_at.is_some() => {
+            format!("Done: {summary}{detail}. Read again and seen to be so.{lasts}{again}")
+        }
+        StepState::Verified if !is_access => {
+            format!("Seen to be so already: {summary}.{lasts}{again}")
+        }
+        StepState::Reappeared if !is_access => {
+            format!("Done, yet seen not to be so: {summary}{detail}.{again}")
         }
         StepState::Revoked => {
             format!("Done: {summary}. Not yet seen to be gone; it is read again.{again}")
@@ -410,9 +530,10 @@ mod tests {
             let policy = given.policy();
             let (tenant, history) = (&policy.roster.tenants[0], History::default());
             let (policy, history, own_apps) = (&policy, &history, &[]);
-            let about = Circumstances { policy, tenant, history, own_apps, now: noon() };
+            let about =
+                Circumstances { policy, tenant, history, own_apps, stopped: None, now: noon() };
             cases = after_look(&cases, &plan(&given.facts, about), &given.facts, noon());
-            all.extend(messages(&mut cases[0], "rec-1", noon()));
+            all.extend(messages(&mut cases[0], "rec-1", None, noon()));
         }
         (cases.swap_remove(0), all.iter().map(|message| message.kind).collect(), all)
     }
@@ -464,16 +585,23 @@ mod tests {
             let detail = Some("the sign-in was refused".to_owned());
             Outcome { state, detail, request_id: None, acted_at: None }
         };
-        let by_hand = |case: &Case| body(case).contains("\n  By hand: ");
+        let by_hand = |case: &Case| body(case, None).contains("\n  By hand: ");
         case.settle(&id, &outcome(StepState::Intended));
         assert!(!by_hand(&case), "it may work the next time");
         case.stuck(&id);
-        assert!(by_hand(&case), "{}", body(&case));
+        assert!(by_hand(&case), "{}", body(&case, None));
         assert_eq!(case.severity(), Severity::Critical);
         // The next look begins the same step again; until it is answered, nothing is news.
         let policy = one().policy();
         let (tenant, history) = (&policy.roster.tenants[0], &History::default());
-        let about = Circumstances { policy: &policy, tenant, history, own_apps: &[], now: noon() };
+        let about = Circumstances {
+            policy: &policy,
+            tenant,
+            history,
+            own_apps: &[],
+            stopped: None,
+            now: noon(),
+        };
         let facts = one().facts;
         let mut cases = after_look(&[case], &plan(&facts, about), &facts, noon());
         assert!(by_hand(&cases[0]));
@@ -488,7 +616,7 @@ mod tests {
         let mut told = |state, detail: Option<&str>| {
             let detail = detail.map(str::to_owned);
             case.settle(&id, &Outcome { state, detail, request_id: None, acted_at: None });
-            let body = body(&case);
+            let body = body(&case, None);
             body.split("\n\n").nth(1).unwrap().lines().nth(1).unwrap().to_owned()
         };
         for (state, detail, expect) in [
@@ -526,5 +654,93 @@ mod tests {
         ] {
             assert_eq!(told(state, detail), expect);
         }
+    }
+
+    #[test]
+    fn a_step_about_no_grant_is_told_as_what_is_so_and_what_is_over_without_calling_it_allowed() {
+        const BLOCK: &str = "block Contoso Reseller's people by conditional access";
+        let given = || {
+            Given::new()
+                .with_policy(
+                    "respond: {privileged-role: {do: quarantine}}\n\
+                     tickets: {security: {kind: webhook, url: https://tickets.example}}",
+                )
+                .member("Megan", "Global Administrator")
+        };
+        let found = given().foreign_group("Agents", "Global Administrator");
+        let (first, ..) = told_of(&[found]);
+        let id = first.rows.iter().find_map(|row| Some(row.step.as_ref()?.id.clone())).unwrap();
+        let line = |case: &Case| {
+            let body = body(case, None);
+            let lines = body.split("\n\n").nth(1).unwrap().lines();
+            lines.filter(|line| line.contains(BLOCK)).map(str::to_owned).next().unwrap()
+        };
+        let gone = given();
+        let policy = gone.policy();
+        let (tenant, history) = (&policy.roster.tenants[0], &History::default());
+        let about = Circumstances {
+            policy: &policy,
+            tenant,
+            history,
+            own_apps: &[],
+            stopped: None,
+            now: noon(),
+        };
+        let nothing = plan(&gone.facts, about);
+        for (state, acted, now, over) in [
+            (
+                StepState::Held,
+                false,
+                "- Held back: {}: why.",
+                "- Not done, and nothing asks for it any more: {}.",
+            ),
+            (
+                StepState::Refused,
+                false,
+                "- Refused by Microsoft Graph: {}: why.",
+                "- Refused by Microsoft Graph, and nothing asks for it any more: {}: why.",
+            ),
+            (
+                StepState::Intended,
+                false,
+                "- Begun, outcome not known yet: {}: why; it is tried again.",
+                "- Begun, outcome not known, and nothing asks for it any more: {}: why.",
+            ),
+            (
+                StepState::Revoked,
+                true,
+                "- Done: {}: why. Not yet seen to be so; it is read again.",
+                "- Done: {}: why. Not yet seen to be so; it is read again.",
+            ),
+            (
+                StepState::Reappeared,
+                true,
+                "- Done, yet seen not to be so: {}: why.",
+                "- Done, yet seen not to be so: {}: why.",
+            ),
+        ] {
+            let mut case = first.clone();
+            let (detail, acted_at) = (Some("why".to_owned()), acted.then(noon));
+            case.settle(&id, &Outcome { state, detail, request_id: None, acted_at });
+            assert_eq!(line(&case), now.replace("{}", BLOCK));
+            let after = after_look(&[case], &nothing, &gone.facts, noon());
+            assert_eq!(line(&after[0]), over.replace("{}", BLOCK), "{state:?}");
+        }
+        let mut case = first;
+        case.settle(
+            &id,
+            &Outcome {
+                state: StepState::Revoked,
+                detail: None,
+                request_id: None,
+                acted_at: Some(noon()),
+            },
+        );
+        case.verified(&id, noon());
+        let proven = line(&case);
+        assert!(
+            proven.starts_with(&format!("- Done: {BLOCK}. Read again and seen to be so. It stays"))
+        );
+        assert!(proven.contains("(DAP) too, Microsoft does not say"), "{proven}");
     }
 }

@@ -15,7 +15,8 @@ use super::facts::Facts;
 use super::finding::{Finding, FindingName, findings};
 use super::id::TenantId;
 use super::plan::{
-    Circumstances, History, PastStep, Plan, PlannedCase, Step, StepState, Verdict, plan,
+    Circumstances, History, PastStep, Plan, PlannedCase, Remediation, Step, StepState, Verdict,
+    plan,
 };
 use super::policy::{Do, Mode, Policy};
 use super::roster::Tenant;
@@ -113,9 +114,18 @@ impl Trial {
         policy.mode = self.mode;
         let found = findings(facts, tenant, &policy, now);
         let history = history(facts, now);
-        let about =
-            Circumstances { policy: &policy, tenant, history: &history, own_apps: &[], now };
-        let plan = plan(facts, about);
+        let about = Circumstances {
+            policy: &policy,
+            tenant,
+            history: &history,
+            own_apps: &[],
+            stopped: None,
+            now,
+        };
+        // A tenant in good order has the accounts that its policy protects.
+        let mut facts = facts.clone();
+        facts.suppose_there(&policy.guardrails.protected);
+        let plan = plan(&facts, about);
         let strongest =
             plan.cases.iter().map(|case| strongest(case, &policy)).max().unwrap_or(Do::Ignore);
         let differences = self.expect.differences(&found, strongest, &plan);
@@ -133,7 +143,7 @@ fn history(facts: &Facts, now: Timestamp) -> History {
             PastStep { episode, state: StepState::Verified, at: before, approved: false },
         )
     });
-    History { steps: steps.collect(), revocations: 0 }
+    History { steps: steps.collect(), ..History::default() }
 }
 
 /// The strongest that is really done about one partner: a step that a guardrail holds back, and a
@@ -141,9 +151,10 @@ fn history(facts: &Facts, now: Timestamp) -> History {
 fn strongest(case: &PlannedCase, policy: &Policy) -> Do {
     let told = case.findings.iter().map(|finding| {
         let act = policy.response(finding.finding, finding.severity).act;
-        if matches!(act, Do::Approve | Do::Revoke) { Do::Ticket } else { act }
+        if act > Do::Ticket { Do::Ticket } else { act }
     });
     let done = case.steps.iter().map(|step| match step.verdict {
+        Verdict::CarryOut if step.remediation == Remediation::Quarantine => Do::Quarantine,
         Verdict::CarryOut => Do::Revoke,
         Verdict::AwaitApproval => Do::Approve,
         Verdict::Held(_) | Verdict::Already(_) => Do::Ticket,

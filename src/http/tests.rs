@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 
 use super::*;
+use crate::domain::approval::{Proposal, ProposalId};
 use crate::domain::finding::testing::{Case, WOODGROVE, noon};
 use crate::domain::signal::Signal;
-use crate::ports::Failure;
+use crate::ports::{Decide, Failure};
 use crate::wire::Verified;
 use crate::wire::partner_center::certificates::Published;
 
@@ -68,6 +69,17 @@ impl Enqueue for World {
     }
 }
 
+#[async_trait]
+impl Decide for World {
+    async fn proposal(&self, _: &ProposalId) -> Result<Option<Proposal>, PortError> {
+        Ok(None)
+    }
+
+    async fn decided(&self, _: &Proposal) -> Result<bool, PortError> {
+        Ok(false)
+    }
+}
+
 struct Town {
     world: Arc<World>,
     front: Front,
@@ -85,6 +97,7 @@ impl Town {
             key("whsec_dGhlIGtleSBvZiB0aGUgdGVzdHMnIGZvcndhcmRlcg=="),
         ];
         let front = Front {
+            stop: None,
             clock: world.clone(),
             policy: Arc::new(Case::new().policy()),
             client_state_keys: vec![],
@@ -100,6 +113,12 @@ impl Town {
             certificate_origins: vec![],
             certificates: world.clone(),
             enqueue: world.clone(),
+            decisions: Decisions {
+                keys: vec![],
+                decide: world.clone(),
+                public_url: None,
+                sign_in: None,
+            },
             replays: Arc::default(),
         };
         Self { world, front }

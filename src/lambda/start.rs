@@ -27,8 +27,8 @@ use crate::adapters::clock::SystemClock;
 use crate::config::{Config, ConfigError, Part, Place, Secrets, environment};
 use crate::http::renewing::Renewing;
 use crate::http::router;
-use crate::parts::{self, Lasting, PartsError, Timing};
-use crate::ports::{Clock as _, Failure, PortError, chain};
+use crate::parts::{self, Lasting, Memory, PartsError, Timing};
+use crate::ports::{Clock as _, Failure, Marks, PortError, PruneRecords, chain};
 use crate::sweep::{self as duties, Gates};
 use crate::telemetry::{self, embedded};
 
@@ -149,12 +149,12 @@ fn unset(what: &str) -> StartError {
 async fn run_ingest() -> Result<(), StartError> {
     let base = Base::new(Part::Door, Patience::DOOR).await?;
     let lasting = Lasting::new(base.start.settings())?;
-    let queue = Arc::new(base.queue()?);
+    let (queue, table) = (Arc::new(base.queue()?), Arc::new(base.table()?));
     let door = &Renewing::new(base.start.secrets(), move |secrets: &Secrets| {
         let config = base.start.with(secrets).map_err(|wrong| {
             PortError::new(Failure::Refused, "the secrets do not hold together").because(wrong)
         })?;
-        Ok(router(parts::front(&config, &lasting, queue.clone())))
+        Ok(router(parts::front(&config, &lasting, queue.clone(), table.clone(), None)))
     });
     info!("the door is open");
     let answer = |request: lambda_http::Request| async move {
@@ -214,16 +214,20 @@ fn tell_of_concerns(config: &Config) {
 fn hire_worker(base: &Base, secrets: &Secrets) -> Result<Worker, StartError> {
     let config = base.start.with(secrets)?;
     tell_of_concerns(&config);
+    if config.policy.asks() && parts::decisions(&config).is_none() {
+        warn!("the policy asks people, and they cannot be sent a link: set decisionKey");
+    }
     let timing = Timing::default();
     let http = parts::http(timing.patience)?;
     let graph = parts::graph(&config, &http)?;
     let table = Arc::new(base.table()?);
     let queue = Arc::new(base.queue()?);
-    let (marks, heard) = (table.clone(), table.clone());
-    let sweep = parts::sweep(&config, &graph, marks, heard, queue.clone(), &timing);
+    let kept = (table.clone() as Arc<dyn Marks>, table.clone() as Arc<dyn PruneRecords>);
+    let sweep = parts::sweep(&config, &graph, kept, table.clone(), queue.clone(), &timing);
+    let memory = Memory { ledger: table.clone(), marks: table.clone(), stop: table.clone() };
     Ok(Worker {
         sweep: duties::Sweep { gates: Gates::for_several_processes(), ..sweep },
-        world: parts::world(&config, &http, graph, table.clone(), &timing)?,
+        world: parts::world(&config, &http, graph, memory, &timing)?,
         settle_after: config.settings.settle_after,
         retry_pause: timing.retry_pause,
         desk: parts::desk(&config, &http, table.clone(), timing),
@@ -244,8 +248,8 @@ fn hire_sweep(base: &Base, secrets: &Secrets) -> Result<Sweep, StartError> {
     let graph = parts::graph(&config, &parts::http(timing.patience)?)?;
     let table = Arc::new(base.table()?);
     let queue = Arc::new(base.queue()?);
-    let (marks, heard) = (table.clone(), table.clone());
-    let sweep = parts::sweep(&config, &graph, marks, heard, queue.clone(), &timing);
+    let kept = (table.clone() as Arc<dyn Marks>, table.clone() as Arc<dyn PruneRecords>);
+    let sweep = parts::sweep(&config, &graph, kept, table.clone(), queue.clone(), &timing);
     Ok(Sweep {
         duties: duties::Sweep { gates: Gates::for_several_processes(), ..sweep },
         due: table,

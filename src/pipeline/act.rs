@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::World;
 use super::record::OfLook;
+use super::{World, alarm, stop};
 use crate::domain::case::{Case, Outcome};
-use crate::domain::grant::{Grant, Held};
+use crate::domain::grant::{Grant, Held, PrincipalKind, Within};
 use crate::domain::id::TenantId;
 use crate::domain::plan::{Plan, Remediation, Step, StepState, Target, Verdict};
 use crate::domain::policy::Mode;
 use crate::ports::{
-    DisableAccount, DisableApp, Failure, PortError, RemoveAppRole, RemoveEligibility,
-    RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions, chain,
+    DisableAccount, DisableApp, Failure, PortError, QuarantinePartner, ReduceRelationships,
+    RemoveAppRole, RemoveEligibility, RemoveGroupMember, RemoveScheduledAssignment,
+    RevokeRoleAssignment, RevokeSessions, With, chain,
 };
 use crate::telemetry::metric;
 
@@ -36,6 +37,10 @@ pub struct Writers {
     pub accounts: Arc<dyn DisableAccount>,
     /// Disables applications.
     pub apps: Arc<dyn DisableApp>,
+    /// Keeps partners out by conditional access.
+    pub quarantine: Arc<dyn QuarantinePartner>,
+    /// Makes a partner's relationships less, or ends them.
+    pub relationships: Arc<dyn ReduceRelationships>,
 }
 
 impl Writers {
@@ -50,6 +55,8 @@ impl Writers {
             + RevokeSessions
             + DisableAccount
             + DisableApp
+            + QuarantinePartner
+            + ReduceRelationships
             + 'static,
     {
         Self {
@@ -61,6 +68,8 @@ impl Writers {
             sessions: one.clone(),
             accounts: one.clone(),
             apps: one.clone(),
+            quarantine: one.clone(),
+            relationships: one.clone(),
         }
     }
 
@@ -77,6 +86,40 @@ impl Writers {
             (Target::Principal { principal, .. }, Remediation::DisableApp) => {
                 self.apps.disable_app(tenant, principal).await
             }
+            (Target::Partner, Remediation::Quarantine) => match &step.quarantine {
+                Some(quarantine) => self.quarantine.quarantine(tenant, quarantine).await,
+                None => Ok(unknown()),
+            },
+            (Target::Relationship { relationship, roles, .. }, _) => {
+                self.reduce(tenant, step, relationship, roles).await
+            }
+            (
+                Target::AccessAssignment { relationship, access_assignment, group, roles, .. },
+                Remediation::DeleteAccessAssignment,
+            ) => {
+                let one = &self.relationships;
+                one.delete_access_assignment(tenant, relationship, access_assignment, group, roles)
+                    .await
+            }
+            _ => Ok(unknown()),
+        }
+    }
+
+    async fn reduce(
+        &self,
+        tenant: TenantId,
+        step: &Step,
+        relationship: &str,
+        roles: &[String],
+    ) -> Result<Outcome, PortError> {
+        let Some(customer) = step.partner.id else { return Ok(unknown()) };
+        let (one, with) = (&self.relationships, With { relationship, customer });
+        match step.remediation {
+            Remediation::DropGlobalAdministrator => {
+                one.drop_global_administrator(tenant, with, roles).await
+            }
+            Remediation::StopAutoExtend => one.stop_auto_extend(tenant, with).await,
+            Remediation::TerminateRelationship => one.terminate(tenant, with).await,
             _ => Ok(unknown()),
         }
     }
@@ -88,21 +131,63 @@ impl Writers {
         grant: &Grant,
     ) -> Result<Outcome, PortError> {
         match &grant.held {
-            Held::Assignment { assignment } => self.roles.revoke(step, tenant, assignment).await,
+            Held::Assignment { assignment, scheduled } => {
+                let outcome = self.roles.revoke(step, tenant, assignment).await?;
+                // A partner's own groups are nothing that Privileged Identity Management knows.
+                let its = *scheduled && grant.kind != PrincipalKind::ForeignGroup;
+                if outcome.state != StepState::Refused || !its {
+                    return Ok(outcome);
+                }
+                let other = self.scheduled.remove_scheduled(&step.id, tenant, grant).await?;
+                Ok(either(outcome, other))
+            }
             Held::Eligible { .. } => {
                 self.eligibility.remove_eligibility(&step.id, tenant, grant).await
             }
             Held::Scheduled { .. } => {
                 self.scheduled.remove_scheduled(&step.id, tenant, grant).await
             }
-            Held::ThroughGroup { group, .. } => {
-                self.members.remove_member(tenant, group, &grant.principal).await
+            Held::ThroughGroup { within, .. } => {
+                let mut all: Option<Outcome> = None;
+                for Within { group, .. } in within {
+                    let next = self.members.remove_member(tenant, group, &grant.principal).await?;
+                    if next.state == StepState::Refused {
+                        return Ok(next);
+                    }
+                    all = Some(all.map_or(next.clone(), |before| both(before, next)));
+                }
+                Ok(all.unwrap_or_else(unknown))
             }
             Held::AppRole { app_role, .. } => {
                 self.app_roles.remove_app_role(tenant, &grant.principal, app_role).await
             }
         }
     }
+}
+
+/// How a refused deletion and the request to Privileged Identity Management in its stead ended.
+fn either(deletion: Outcome, request: Outcome) -> Outcome {
+    match (request.state, request.detail) {
+        (StepState::Revoked, None) => Outcome { detail: None, ..request },
+        (StepState::Refused, Some(said)) => {
+            let before = deletion.detail.unwrap_or_default();
+            let detail = Some(format!("{before}; and as a schedule: {said}"));
+            Outcome { detail, ..deletion }
+        }
+        // What the deletion was refused for is there, so that it is none of what was not found.
+        _ => deletion,
+    }
+}
+
+/// How two calls of one step ended, neither of which was refused.
+fn both(before: Outcome, next: Outcome) -> Outcome {
+    let detail = match (before.detail, next.detail) {
+        (Some(before), Some(next)) if before != next => Some(format!("{before}, then {next}")),
+        (Some(same), Some(_)) => Some(same),
+        // One of the two was there and is taken away.
+        _ => None,
+    };
+    Outcome { detail, ..next }
 }
 
 /// A step that no version of this program plans.
@@ -130,6 +215,11 @@ pub(super) async fn act(
         if step.verdict != Verdict::CarryOut {
             continue;
         }
+        if let Some(held) = held_at_last(world, plan.mode).await {
+            warn!(tenant.name = plan.tenant_name, "{}: held at the last moment", step.summary());
+            cases.iter_mut().for_each(|case| case.settle(&step.id, &held));
+            continue;
+        }
         let mut stuck = false;
         let outcome = match world.writers.carry_out(plan.tenant, step).await {
             Ok(outcome) if plan.mode == Mode::Observe => outcome,
@@ -141,6 +231,9 @@ pub(super) async fn act(
                 settled = false;
                 stuck = matches!(error.kind, Failure::SignInRefused | Failure::Denied);
                 warn!(tenant.name = plan.tenant_name, "{}: {}", step.summary(), chain(&error));
+                if stuck {
+                    alarm::denied_write(plan, step, &error.said);
+                }
                 let (state, detail) = (StepState::Intended, Some(error.said));
                 Outcome { state, detail, request_id: None, acted_at: None }
             }
@@ -154,6 +247,9 @@ pub(super) async fn act(
             step.summary(),
             outcome.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}")),
         );
+        if outcome.state == StepState::Refused {
+            alarm::denied_write(plan, step, outcome.detail.as_deref().unwrap_or_default());
+        }
         metric::acted(outcome.state);
         if let (StepState::Revoked, Some(at)) = (outcome.state, outcome.acted_at) {
             metric::revoked(&told.cause(), &step.partner, at);
@@ -167,4 +263,18 @@ pub(super) async fn act(
         }
     }
     Ok(settled)
+}
+
+/// What becomes of a step when all is stopped after it was planned.
+///
+/// It stays written down as intended: after a call whose outcome is unknown that is the truth, and
+/// otherwise reading again shows that it was not done, and the next look begins it anew.
+async fn held_at_last(world: &World, mode: Mode) -> Option<Outcome> {
+    // The recorder writes nothing.
+    if mode == Mode::Observe {
+        return None;
+    }
+    let stop = stop::asked(world.stop.as_ref()).await?;
+    let (state, detail) = (StepState::Held, Some(stop.holds()));
+    Some(Outcome { state, detail, request_id: None, acted_at: None })
 }

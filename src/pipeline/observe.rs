@@ -3,6 +3,7 @@
 mod again;
 mod customer;
 mod partner;
+mod protected;
 mod reading;
 
 use std::sync::Arc;
@@ -10,8 +11,9 @@ use std::sync::Arc;
 use crate::domain::facts::Facts;
 use crate::domain::id::TenantId;
 use crate::domain::plan::Step;
+use crate::domain::policy::{Guardrails, Policy};
 use crate::domain::proof::Seen;
-use crate::domain::roster::{Side, Tenant};
+use crate::domain::roster::{AccountName, Side, Tenant};
 use crate::ports::{
     ReadActiveSchedules, ReadConditionalAccess, ReadCrossTenantAccess, ReadCustomers,
     ReadDelegatedAccess, ReadEligibleSchedules, ReadGovernance, ReadGroupMembers, ReadObjects,
@@ -53,9 +55,11 @@ pub struct Readers {
 
 /// What a snapshot is taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    /// To decide by the policy.
+enum Purpose<'a> {
+    /// To find what breaks the policy.
     Decide,
+    /// To decide by a policy under which it may come to a quarantine that leaves these out.
+    Quarantine(&'a [AccountName]),
     /// To show people what there is, too.
     Show,
 }
@@ -71,6 +75,28 @@ pub async fn facts(readers: &Readers, tenant: &Tenant) -> Facts {
     read(readers, tenant, Purpose::Decide).await
 }
 
+/// Reads everything the findings need, and what a plan by this policy takes beside them: where it
+/// may come to a quarantine, conditional access and who the protected accounts are.
+pub async fn facts_to_decide(readers: &Readers, tenant: &Tenant, policy: &Policy) -> Facts {
+    let purpose = if policy.speaks_of_quarantine() {
+        Purpose::Quarantine(&policy.guardrails.protected)
+    } else {
+        Purpose::Decide
+    };
+    read(readers, tenant, purpose).await
+}
+
+/// Reads whether the accounts that the policy protects by name are still called so, where something
+/// may be taken from an account that may be one of them.
+pub async fn protected(
+    readers: &Readers,
+    tenant: &Tenant,
+    guardrails: &Guardrails,
+    facts: &mut Facts,
+) {
+    protected::read(readers, tenant, guardrails, facts).await;
+}
+
 /// Reads everything the findings need, and what a report shows beside them: conditional access is
 /// read even where the policy requires nothing that takes it. If that fails there, it is no gap,
 /// and the facts are as if nobody had asked.
@@ -78,7 +104,7 @@ pub async fn facts_to_show(readers: &Readers, tenant: &Tenant) -> Facts {
     read(readers, tenant, Purpose::Show).await
 }
 
-async fn read(readers: &Readers, tenant: &Tenant, purpose: Purpose) -> Facts {
+async fn read(readers: &Readers, tenant: &Tenant, purpose: Purpose<'_>) -> Facts {
     match tenant.side {
         Side::Customer => customer::facts(readers, tenant, purpose).await,
         Side::Partner => partner::facts(readers, tenant).await,

@@ -286,7 +286,7 @@ mod tests {
         }
     }
 
-    /// From whom steps have taken something, once the step for the group's role has come so far.
+    /// Whether something counts as taken from a group, once the step for its role has come so far.
     fn taken_once(state: StepState, acted_at: Option<Timestamp>) -> bool {
         let given = Given::new()
             .with_policy("respond: {role-not-allowed: {do: revoke}}")
@@ -294,7 +294,14 @@ mod tests {
             .foreign_group("Agents", "Exchange Administrator");
         let (policy, history) = (given.policy(), History::default());
         let (tenant, policy, own_apps) = (&policy.roster.tenants[0], &policy, &[]);
-        let about = Circumstances { policy, tenant, history: &history, own_apps, now: noon() };
+        let about = Circumstances {
+            policy,
+            tenant,
+            history: &history,
+            own_apps,
+            stopped: None,
+            now: noon(),
+        };
         let plan = plan(&given.facts, about);
         let mut cases = after_look(&[], &plan, &given.facts, noon());
         let group = given.facts.assignments[1].principal_id.as_str();

@@ -7,8 +7,9 @@ use tracing::{info, warn};
 
 use super::{World, conclusion, observe};
 use crate::domain::case::{Case, Outcome, Row};
+use crate::domain::conditional_access::quarantine::{has_tag, tag};
 use crate::domain::id::{StepId, TenantId};
-use crate::domain::plan::{Step, StepState, Verdict as StepVerdict};
+use crate::domain::plan::{Step, StepState, Target, Verdict as StepVerdict};
 use crate::domain::proof::Seen;
 use crate::domain::record::{Call, Record, RecordEvent};
 use crate::domain::restore::{
@@ -58,7 +59,7 @@ pub async fn plan(
     let seen = see(world, case, &steps).await;
     let now = world.clock.now();
     let about = About { policy: &world.policy, tenant, now, anyway };
-    let seen_of = |step: &StepId| seen.get(step).copied().unwrap_or(Seen::Unread);
+    let seen_of = |step: &StepId| seen.get(step).cloned().unwrap_or(Seen::Unread);
     Ok(restore_plan(case, only, seen_of, about))
 }
 
@@ -151,7 +152,26 @@ async fn is_there(world: &World, case: &Case, step: &StepId, pauses: &[SignedDur
 async fn see(world: &World, case: &Case, steps: &[Step]) -> BTreeMap<StepId, Seen> {
     let asked: Vec<&Step> = steps.iter().collect();
     let seen = observe::again(&world.readers, case.tenant, &case.tenant_name, &asked).await;
-    steps.iter().map(|step| step.id.clone()).zip(seen).collect()
+    let mut seen: BTreeMap<StepId, Seen> =
+        steps.iter().map(|step| step.id.clone()).zip(seen).collect();
+    for step in steps.iter().filter(|step| step.target == Target::Partner) {
+        seen.insert(step.id.clone(), let_in(world, case).await);
+    }
+    seen
+}
+
+/// Whether the partner of a case is kept out by a policy of ours, whatever that looks like now.
+async fn let_in(world: &World, case: &Case) -> Seen {
+    let Some(partner) = case.partner.id else { return Seen::Unread };
+    let policies = world.readers.conditional_access.policies(case.tenant).await;
+    let tag = tag(case.tenant, partner);
+    if policies.items.iter().any(|policy| has_tag(policy, &tag)) {
+        Seen::Gone
+    } else if policies.failure.is_some() {
+        Seen::Unread
+    } else {
+        Seen::There
+    }
 }
 
 /// The step of a row, as far as reading again needs it.
@@ -167,6 +187,8 @@ fn step_of(case: &Case, row: &Row) -> Option<Step> {
         answers: Vec::new(),
         verdict: StepVerdict::Already(step.state),
         approval: None,
+        quarantine: None,
+        since: None,
     })
 }
 

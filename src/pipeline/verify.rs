@@ -1,6 +1,6 @@
 //! Reading again what was taken away, until it is gone.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
 use super::{World, conclusion, observe};
@@ -30,13 +30,18 @@ pub async fn verify(
     let before = world.ledger.cases(tenant).await?;
     let mut cases = before.clone();
     let mut proofs = Vec::new();
-    let after = After::of(now, due.iter().map(|due| &due.step.id).zip(seen.iter().copied()));
+    let after = After::of(now, due.iter().map(|due| &due.step.id).zip(seen.iter().cloned()));
     for (due, seen) in due.iter().zip(seen) {
+        let taken_at = acted_at(&before, &due.step.id);
+        let failed = failed(&seen, taken_at);
         let proof = match seen {
             Seen::Gone => Proof::Gone,
-            Seen::There | Seen::Unread => again(world, due, seen, now),
+            Seen::Failed { .. } if failed.is_some() => Proof::StillThere,
+            Seen::There | Seen::Failed { .. } | Seen::Unread => again(world, due, &seen, now),
         };
         let (name, step) = (&due.step.partner.name, due.step.summary());
+        let is_access = due.step.grant().is_some();
+        let so = if is_access { "gone" } else { "so" };
         metric::verified(proof);
         match proof {
             Proof::Gone => {
@@ -46,17 +51,29 @@ pub async fn verify(
                 for case in &mut cases {
                     case.verified(&due.step.id, now);
                 }
-                info!(partner.name = name, "seen to be gone: {step}");
+                info!(partner.name = name, "seen to be {so}: {step}");
             }
-            Proof::Again(at) => info!(partner.name = name, %at, "not seen to be gone yet: {step}"),
+            Proof::Again(at) => info!(partner.name = name, %at, "not seen to be {so} yet: {step}"),
             Proof::NotDone => {
                 warn!(partner.name = name, "never taken by Graph, begun anew when found: {step}");
             }
             Proof::StillThere | Proof::Unread | Proof::Restored => {
-                let (state, detail) = if proof == Proof::StillThere {
-                    (StepState::Reappeared, "it was read again to the last and is still there")
-                } else {
-                    (StepState::Unverified, "it could not be read again whether it is gone")
+                let (state, detail) = match (proof, is_access) {
+                    _ if failed.is_some() => {
+                        (StepState::Reappeared, failed.as_deref().unwrap_or_default())
+                    }
+                    (Proof::StillThere, true) => {
+                        (StepState::Reappeared, "it was read again to the last and is still there")
+                    }
+                    (Proof::StillThere, false) => {
+                        (StepState::Reappeared, "it was read again to the last and is not so")
+                    }
+                    (_, true) => {
+                        (StepState::Unverified, "it could not be read again whether it is gone")
+                    }
+                    (_, false) => {
+                        (StepState::Unverified, "it could not be read again whether it is so")
+                    }
                 };
                 for case in &mut cases {
                     case.not_proven(&due.step.id, state, detail);
@@ -94,13 +111,36 @@ fn row_of<'a>(cases: &'a [Case], step: &StepId) -> Option<&'a StepRow> {
     steps.find(|row| row.id == *step)
 }
 
+/// The clocks here and at Microsoft may differ by this much.
+const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
+
+/// That Microsoft could not do what it took up, in words; nothing for what had failed before.
+///
+/// Source: Microsoft Graph documentation, "delegatedAdminRelationshipOperation resource type": of
+/// one that failed it tells no reason.
+fn failed(seen: &Seen, taken_at: Option<Timestamp>) -> Option<String> {
+    let Seen::Failed { what, begun } = seen else { return None };
+    (*begun >= taken_at? - CLOCKS).then(|| {
+        format!(
+            "Microsoft took it up ({what}, begun {}) and it failed there; no reason is given",
+            begun.strftime("%Y-%m-%d %H:%M UTC")
+        )
+    })
+}
+
+/// When Graph took a step.
+fn acted_at(cases: &[Case], step: &StepId) -> Option<Timestamp> {
+    let steps = cases.iter().flat_map(|case| &case.rows).filter_map(|row| row.step.as_ref());
+    steps.filter(|row| row.id == *step).find_map(|row| row.acted_at)
+}
+
 /// When to read again after reading in vain.
-fn again(world: &World, due: &DueVerification, seen: Seen, now: Timestamp) -> Proof {
+fn again(world: &World, due: &DueVerification, seen: &Seen, now: Timestamp) -> Proof {
     let next = usize::try_from(due.attempt).unwrap_or(usize::MAX).saturating_add(1);
     match (world.read_again.get(next - 1), world.read_again.get(next)) {
         (Some(this), Some(next)) => Proof::Again(now + (*next - *this)),
         _ if !due.taken => Proof::NotDone,
-        _ if seen == Seen::There => Proof::StillThere,
+        _ if *seen != Seen::Unread => Proof::StillThere,
         _ => Proof::Unread,
     }
 }

@@ -9,7 +9,7 @@ use super::{Listed, PortError};
 use crate::domain::facts::{
     Customer, DelegatedAdminRelationship, DirectoryObject, GivenAccount, GovernanceRelationship,
     InboundTrust, Member, PartnerApp, PartnerEntry, RoleAssignment, RoleDefinition,
-    ScheduleInstance, ServiceProviderConstraints, User,
+    ScheduleInstance, ServiceProviderConstraints, SignIn, User,
 };
 use crate::domain::id::{PartnerId, PrincipalId, TenantId};
 use crate::domain::roster::AccountName;
@@ -73,6 +73,13 @@ pub trait ReadUsers: Send + Sync {
         tenant: TenantId,
         names: &[AccountName],
     ) -> Listed<(AccountName, GivenAccount)>;
+    /// How each of these accounts may sign in; nothing for one that does not exist. One that could
+    /// not be read is left out.
+    async fn sign_ins(
+        &self,
+        tenant: TenantId,
+        accounts: &[PrincipalId],
+    ) -> Listed<(PrincipalId, Option<SignIn>)>;
 }
 
 /// `GroupMember.Read.All`: who is in which group.
@@ -84,6 +91,13 @@ pub trait ReadGroupMembers: Send + Sync {
         tenant: TenantId,
         groups: &[PrincipalId],
     ) -> Listed<(PrincipalId, Vec<Member>)>;
+    /// Who is directly in each of these groups. A group whose members could not be read whole is
+    /// left out.
+    async fn direct_members(
+        &self,
+        tenant: TenantId,
+        groups: &[PrincipalId],
+    ) -> Listed<(PrincipalId, BTreeSet<PrincipalId>)>;
     /// The groups that each of these accounts is in, through groups in groups too. An account
     /// whose groups could not be read whole is left out.
     async fn memberships(
@@ -98,6 +112,13 @@ pub trait ReadGroupMembers: Send + Sync {
 pub trait ReadPartnerApps: Send + Sync {
     /// The applications that were registered in these tenants.
     async fn partner_apps(&self, tenant: TenantId, owners: &[PartnerId]) -> Listed<PartnerApp>;
+    /// How each of these applications may sign in; nothing for one that does not exist. One that
+    /// could not be read is left out.
+    async fn app_sign_ins(
+        &self,
+        tenant: TenantId,
+        apps: &[PrincipalId],
+    ) -> Listed<(PrincipalId, Option<SignIn>)>;
 }
 
 /// `Policy.Read.All`: what the cross-tenant access policy says of other tenants.
@@ -146,6 +167,13 @@ pub trait ReadRelationships: Send + Sync {
     /// Every granular delegated admin relationship of a partner's own tenant; those that give power
     /// with the access assignments that say which groups of the partner have it.
     async fn relationships(&self, tenant: TenantId) -> Listed<DelegatedAdminRelationship>;
+    /// These of them as they are now, with what Microsoft was asked to do with them. One that does
+    /// not exist is left out.
+    async fn relationships_now(
+        &self,
+        tenant: TenantId,
+        ids: &[String],
+    ) -> Listed<DelegatedAdminRelationship>;
 }
 
 /// `Directory.Read.All`: with whom a partner has contracts.

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::PortError;
+use crate::domain::id::TenantId;
 use crate::domain::record::chain::{Anchor, Entry, Head};
 
 /// A chain of records.
@@ -32,4 +33,16 @@ pub trait ReadRecords: Send + Sync {
     ) -> Result<Vec<Entry>, PortError>;
     /// The record of this name, with the name of its chain.
     async fn find(&self, id: &str) -> Result<Option<(String, Entry)>, PortError>;
+}
+
+/// Remove what was kept long enough.
+#[async_trait]
+pub trait PruneRecords: Send + Sync {
+    /// Removes the records of a tenant's cases of which nothing stands any more, and whose last
+    /// record was written before `before`; says how many. Their digests stay as long as anything
+    /// before them does, so that the chain can be proven from where it then begins.
+    ///
+    /// # Errors
+    /// Those of the store. What was removed before an error stays removed, and the chain provable.
+    async fn prune(&self, tenant: TenantId, before: Timestamp) -> Result<u64, PortError>;
 }

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 
 use super::PortError;
 use crate::domain::case::Outcome;
+use crate::domain::conditional_access::quarantine::Quarantine;
 use crate::domain::grant::Grant;
-use crate::domain::id::{AssignmentId, PrincipalId, StepId, TenantId};
+use crate::domain::id::{AssignmentId, PartnerId, PrincipalId, StepId, TenantId};
 use crate::domain::plan::Step;
 use crate::domain::restore::Restoration;
 
@@ -116,4 +117,56 @@ pub trait PutBack: Send + Sync {
         justification: &str,
         now: Timestamp,
     ) -> Result<Outcome, PortError>;
+}
+/// `Policy.ReadWrite.ConditionalAccess` and `Policy.Read.All`: keep a partner's people out.
+#[async_trait]
+pub trait QuarantinePartner: Send + Sync {
+    /// Sees to it that the policy is there as it is to be, once: one that bears its tag already is
+    /// put right, and none is made beside it.
+    async fn quarantine(
+        &self,
+        tenant: TenantId,
+        quarantine: &Quarantine,
+    ) -> Result<Outcome, PortError>;
+}
+
+/// `DelegatedAdminRelationship.ReadWrite.All`: make what a partner may do in customers' tenants less.
+///
+/// Of each: the relationship is read right before it is changed. One that is not as it was when the
+/// step was decided is left as it is, and that is an [`Outcome`] with the words why.
+#[async_trait]
+pub trait ReduceRelationships: Send + Sync {
+    /// Takes Global Administrator out of a relationship that gives `roles`.
+    async fn drop_global_administrator(
+        &self,
+        tenant: TenantId,
+        with: With<'_>,
+        roles: &[String],
+    ) -> Result<Outcome, PortError>;
+    /// Lets a relationship end when it ends.
+    async fn stop_auto_extend(
+        &self,
+        tenant: TenantId,
+        with: With<'_>,
+    ) -> Result<Outcome, PortError>;
+    /// Takes from a group the `roles` that a relationship gives it.
+    async fn delete_access_assignment(
+        &self,
+        tenant: TenantId,
+        relationship: &str,
+        access_assignment: &str,
+        group: &PrincipalId,
+        roles: &[String],
+    ) -> Result<Outcome, PortError>;
+    /// Ends a relationship.
+    async fn terminate(&self, tenant: TenantId, with: With<'_>) -> Result<Outcome, PortError>;
+}
+
+/// A relationship, and the customer it is with.
+#[derive(Debug, Clone, Copy)]
+pub struct With<'a> {
+    /// The relationship's id.
+    pub relationship: &'a str,
+    /// The customer's tenant.
+    pub customer: PartnerId,
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use indexmap::IndexMap;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::table::{SEVERITIES, day, how, minute};
@@ -13,6 +14,7 @@ use super::view::{
 use crate::domain::conditional_access::{Access, Mfa};
 use crate::domain::facts::GapCause;
 use crate::domain::finding::{FindingName, Severity};
+use crate::domain::id::PartnerId;
 use crate::domain::policy::Do;
 use crate::domain::roster::Side;
 use crate::domain::text::count;
@@ -22,7 +24,7 @@ const DRAWN: usize = 24;
 /// The height of a line of the picture, in its own units.
 const LINE: usize = 38;
 /// Most characters of a name in the picture.
-const NAME: usize = 31;
+const NAME: usize = 30;
 
 /// The report: one whole HTML document.
 pub fn page(view: &View) -> String {
@@ -46,7 +48,10 @@ pub fn page(view: &View) -> String {
                     p.soft { "Read-only scan of " (count(view.tenants.len(), "tenant")) ", judged by the policy." }
                 }
                 main { @for (n, tenant) in view.tenants.iter().enumerate() { (of_tenant(n, tenant, view)) } }
-                footer.soft { p { "Partner Warden " (env!("CARGO_PKG_VERSION")) } }
+                footer.soft {
+                    p { "Partner Warden " (env!("CARGO_PKG_VERSION")) }
+                    p { "Judged by the policy with the SHA-256 digest " (view.policy.as_str()) }
+                }
             }
         }
     };
@@ -70,10 +75,10 @@ fn of_tenant(n: usize, tenant: &TenantView, view: &View) -> Markup {
                 p { @if tenant.complete { "Nothing breaks the policy." } @else { "Nothing was seen that breaks the policy; not everything could be read." } }
             }
             @for severity in SEVERITIES {
-                @let of: Vec<&&FindingView> = found.iter().filter(|it| it.severity == severity).collect();
+                @let of: Vec<&FindingView> = found.iter().copied().filter(|it| it.severity == severity).collect();
                 @if !of.is_empty() {
                     h4 class=(severity.as_str()) { (capital(severity.as_str())) " (" (of.len()) ")" }
-                    @for finding in of { (of_finding(finding, view)) }
+                    @for rule in by_rule(&of) { (of_rule(&rule, view)) }
                 }
             }
             h3 { (if tenant.side == Side::Partner { "Who holds what: customers" } else { "Who holds what" }) }
@@ -89,7 +94,7 @@ fn of_tenant(n: usize, tenant: &TenantView, view: &View) -> Markup {
             @if !tenant.coverage.is_empty() { (coverage(n, &tenant.coverage)) }
             @if !tenant.gaps.is_empty() || !unread.is_empty() {
                 h3 { "What could not be read" }
-                @for finding in unread { (of_finding(finding, view)) }
+                @for rule in by_rule(&unread) { (of_rule(&rule, view)) }
                 @if !tenant.gaps.is_empty() { (gaps(n, &tenant.gaps)) }
             }
         }
@@ -125,21 +130,39 @@ fn verdict(tenant: &TenantView) -> String {
     parts.join("; ") + "."
 }
 
-fn of_finding(finding: &FindingView, view: &View) -> Markup {
-    let severity = finding.severity.as_str();
-    let proven = finding.certain || finding.finding == FindingName::Unreadable;
+/// The findings of each rule, in the order in which the rules first occur.
+fn by_rule<'a>(found: &[&'a FindingView]) -> Vec<Vec<&'a FindingView>> {
+    let mut rules: IndexMap<FindingName, Vec<&FindingView>> = IndexMap::new();
+    for finding in found {
+        rules.entry(finding.finding).or_default().push(finding);
+    }
+    rules.into_values().collect()
+}
+
+/// All that one rule says of a tenant, by partner, and once why it matters and how it is mended.
+fn of_rule(found: &[&FindingView], view: &View) -> Markup {
+    let Some(first) = found.first() else { return html! {} };
+    let (name, severity) = (first.finding, first.severity.as_str());
+    let mut partners: IndexMap<(Option<PartnerId>, &str), Vec<&FindingView>> = IndexMap::new();
+    for finding in found {
+        let whom = &finding.partner;
+        partners.entry((whom.id, &whom.name)).or_default().push(finding);
+    }
     html! {
         article class=(severity) {
             p {
-                span class={ "word " (severity) } { (capital(severity)) } " · " strong { (finding.finding) }
-                @if !proven { " · not proven" }
-                @if finding.respond == Do::Ignore { " · the policy says to ignore it" }
+                span class={ "word " (severity) } { (capital(severity)) } " · " strong { (name) }
+                @if found.len() > 1 { " · " (count(found.len(), "time")) }
+                @if first.respond == Do::Ignore { " · the policy says to ignore it" }
             }
-            p { (finding.text) }
-            dl {
-                dt { "Who" } dd { (finding.partner.name) @if !finding.partner.listed { " (not named by the policy)" } }
-                @if let Some(role) = &finding.role { dt { "Role" } dd { (role) } }
-                @if let Some(rule) = view.rules.get(&finding.finding) {
+            @for of in partners.values() {
+                @if let Some(whom) = of.first().map(|it| &it.partner) {
+                    p.whom { (whom.name) @if !whom.listed { " (not named by the policy)" } }
+                }
+                ul { @for finding in of { (of_finding(finding)) } }
+            }
+            @if let Some(rule) = view.rules.get(&name) {
+                dl {
                     dt { "Why it matters" } dd { (rule.why) }
                     dt { "How to mend it" } dd { (rule.mend) }
                     @if !rule.page.is_empty() {
@@ -147,6 +170,19 @@ fn of_finding(finding: &FindingView, view: &View) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+fn of_finding(finding: &FindingView) -> Markup {
+    let proven = finding.certain || finding.finding == FindingName::Unreadable;
+    // Most sentences name the role.
+    let role = finding.role.as_ref().filter(|role| !finding.text.contains(role.as_str()));
+    html! {
+        li {
+            (finding.text)
+            @if let Some(role) = role { " Role: " (role) "." }
+            @if !proven { " " strong { "Not proven." } }
         }
     }
 }
@@ -199,8 +235,9 @@ fn centre(line: usize, lines: usize) -> usize {
 }
 
 fn node(x: usize, y: usize, name: &str, bad: bool) -> Markup {
-    let mut short: String = name.chars().take(NAME - 1).collect();
-    if name.chars().count() >= NAME {
+    let mut short: String = name.chars().take(NAME).collect();
+    if name.chars().count() > NAME {
+        short.pop();
         short.push('…');
     }
     html! {
@@ -381,19 +418,64 @@ mod tests {
     }
 
     #[test]
-    fn every_finding_is_told_once() {
+    fn every_finding_is_told_once_and_each_rule_is_explained_once() {
         let case = Case::new()
             .foreign_group("AdminAgents", "Global Administrator")
+            .foreign_group("HelpdeskAgents", "Exchange Administrator")
             .guest("Alice", "alice@contoso-reseller.example", "User Administrator")
             .stranger_group("Strangers", "Reports Reader");
         let (view, page) = shown(&case);
         let findings = view.tenants.iter().flat_map(|tenant| &tenant.findings).collect::<Vec<_>>();
-        assert!(findings.len() > 2);
-        assert_eq!(page.matches("<article").count(), findings.len());
+        let rules: BTreeSet<FindingName> = findings.iter().map(|it| it.finding).collect();
+        assert!(findings.len() > rules.len() + 3, "{} of {}", findings.len(), rules.len());
+        assert_eq!(page.matches("<article").count(), rules.len());
         for finding in findings {
-            let text = html! { p { (finding.text) } }.into_string();
+            let text = html! { li { (finding.text) } }.into_string();
             assert_eq!(page.matches(&text).count(), 1, "{text}");
         }
+        assert_eq!(view.rules.len(), rules.len());
+        for rule in view.rules.values() {
+            for words in [rule.why, rule.mend] {
+                let words = html! { dd { (words) } }.into_string();
+                assert_eq!(page.matches(&words).count(), 1, "{words}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_rule_finds_stands_below_the_partner_that_it_is_about() {
+        let case = Case::new()
+            .foreign_group("AdminAgents", "Reports Reader")
+            .stranger_group("Strangers", "Reports Reader")
+            .foreign_group("HelpdeskAgents", "Reports Reader");
+        let (_, page) = shown(&case);
+        let rule = page.split("<article").find(|it| it.contains("role-not-allowed")).unwrap();
+        assert!(rule.contains("<strong>role-not-allowed</strong> · 3 times"), "{rule}");
+        let place = |text: &str| rule.find(text).unwrap_or_else(|| panic!("{text} in {rule}"));
+        let contoso = place("<p class=\"whom\">Contoso Reseller</p>");
+        let stranger = place("(not named by the policy)</p>");
+        let of = |principal: &str| place(&format!("<li>{principal},"));
+        let order = [contoso, of("AdminAgents"), of("HelpdeskAgents"), stranger, of("Strangers")];
+        assert!(order.is_sorted(), "{order:?} in {rule}");
+        assert!(!rule.contains("Role: "), "the sentences name it: {rule}");
+    }
+
+    #[test]
+    fn what_is_not_proven_and_what_is_to_be_ignored_say_so_and_the_policy_is_named() {
+        let case = Case::new()
+            .with_policy("respond: {role-not-allowed: {do: ignore}}")
+            .foreign_group("AdminAgents", "Reports Reader");
+        let (mut view, page_of) = shown(&case);
+        assert!(page_of.contains("role-not-allowed</strong> · the policy says to ignore it"));
+        let digest = case.policy().hash;
+        assert!(page_of.contains(&format!("SHA-256 digest {}</p>", digest.as_str())), "{page_of}");
+        assert!(!page_of.contains("Not proven."));
+        for finding in &mut view.tenants[0].findings {
+            finding.certain = false;
+            finding.role = Some("A role of another name".to_owned());
+        }
+        let page = page(&view);
+        assert!(page.contains(" Role: A role of another name. <strong>Not proven.</strong></li>"));
     }
 
     #[test]
@@ -402,6 +484,14 @@ mod tests {
         for bad in [" src=", "@import", "url(", "<link", "<script"] {
             assert!(!page.contains(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_name_is_cut_where_it_would_leave_its_frame() {
+        let (whole, long) = ("W".repeat(NAME), "W".repeat(NAME + 1));
+        let drawn = |name: &str| node(10, 50, name, false).into_string();
+        assert!(drawn(&whole).contains(&format!(">{whole}</text>")));
+        assert!(drawn(&long).contains(&format!(">{}…</text>", "W".repeat(NAME - 1))));
     }
 
     #[test]

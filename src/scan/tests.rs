@@ -418,6 +418,7 @@ fn the_json_has_the_form_that_is_documented() {
     insta::assert_snapshot!(view.to_json(), @r#"
     {
       "version": 1,
+      "policy": "7971afcfbb733256ce9f4257adb6f962927c08889776f9c7f7db20543c6f7111",
       "tenants": [
         {
           "id": "11111111-1111-1111-1111-111111111111",

@@ -11,7 +11,7 @@ use crate::domain::conditional_access::coverage;
 use crate::domain::facts::{DelegatedAdminRelationship, Facts, Gap, GapCause, Part};
 use crate::domain::finding::{Finding, FindingName, Severity, blinded_by};
 use crate::domain::grant::{Grant, Held, PrincipalKind, named};
-use crate::domain::id::{PartnerId, PrincipalId, TenantId};
+use crate::domain::id::{PartnerId, PrincipalId, Sha256Hex, TenantId};
 use crate::domain::policy::{Do, Policy};
 use crate::domain::role;
 use crate::domain::roster::{AffectedPartner, Side, Tenant};
@@ -26,6 +26,8 @@ pub use self::coverage::CoverageView;
 pub struct View {
     /// The version of this form.
     pub version: u32,
+    /// The policy by which it is judged: the digest that records name it by.
+    pub policy: Sha256Hex,
     /// The tenants, in the order of the policy.
     pub tenants: Vec<TenantView>,
     /// The rules whose findings there are: why each matters and how to mend it by hand.
@@ -296,7 +298,8 @@ impl View {
             let rule = name.rule();
             (name, RuleView { why: rule.why, mend: rule.mend, page: rule.page })
         };
-        Self { version: 1, tenants, rules: names.into_iter().map(rule).collect() }
+        let rules = names.into_iter().map(rule).collect();
+        Self { version: 1, policy: policy.hash.clone(), tenants, rules }
     }
 
     /// As JSON.

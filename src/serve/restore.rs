@@ -9,10 +9,10 @@ use crate::config::{Config, Place};
 use crate::domain::id::StepId;
 use crate::domain::record::Record;
 use crate::domain::restore::RestorePlan;
-use crate::parts;
+use crate::parts::{self, Memory};
 use crate::pipeline::World;
 use crate::pipeline::restore::{self, PutBackOutcome, RestoreError};
-use crate::ports::{Ledger, PutBack};
+use crate::ports::PutBack;
 
 /// When what was put back is read again, each after a pause: Graph is eventually consistent.
 const READ_AGAIN: [SignedDuration; 4] = [
@@ -36,13 +36,16 @@ impl Restore {
     pub async fn open(config: &Config, record: &Record) -> anyhow::Result<Self> {
         let timing = Timing::default();
         let http = parts::http(timing.patience).map_err(ServeError::Parts)?;
-        let ledger: Arc<dyn Ledger> = match &config.settings.store {
-            place @ Place::Sqlite(_) => Arc::new(super::open(place)?),
+        let memory = match &config.settings.store {
+            place @ Place::Sqlite(_) => {
+                let store = Arc::new(super::open(place)?);
+                Memory { ledger: store.clone(), marks: store, stop: super::stop_switch(place)? }
+            }
             Place::Aws(table) => on_aws(table, record).await?,
         };
         let graph = parts::graph(config, &http).map_err(ServeError::Parts)?;
         let put_back = Arc::new(graph.restorer(config.write_credential.clone()));
-        let world = parts::world(config, &http, graph, ledger, &timing);
+        let world = parts::world(config, &http, graph, memory, &timing);
         Ok(Self { world: world.map_err(ServeError::Parts)?, put_back })
     }
 
@@ -76,12 +79,12 @@ impl Restore {
 }
 
 #[cfg(not(feature = "aws"))]
-async fn on_aws(_: &str, _: &Record) -> anyhow::Result<Arc<dyn Ledger>> {
+async fn on_aws(_: &str, _: &Record) -> anyhow::Result<Memory> {
     anyhow::bail!("this program was built without AWS; use sqlite:PATH")
 }
 
 #[cfg(feature = "aws")]
-async fn on_aws(table: &str, record: &Record) -> anyhow::Result<Arc<dyn Ledger>> {
+async fn on_aws(table: &str, record: &Record) -> anyhow::Result<Memory> {
     use crate::adapters::aws::{Patience, load, table::DynamoDb};
     use crate::adapters::clock::SystemClock;
     use crate::ports::{Clock as _, Lease as _};
@@ -96,5 +99,6 @@ async fn on_aws(table: &str, record: &Record) -> anyhow::Result<Arc<dyn Ledger>>
         table.hold(record.case.tenant, now, now + LEASE).await?,
         "a worker is seeing to this tenant; try again in a minute"
     );
-    Ok(Arc::new(table))
+    let table = Arc::new(table);
+    Ok(Memory { ledger: table.clone(), marks: table.clone(), stop: table })
 }

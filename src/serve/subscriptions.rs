@@ -15,7 +15,7 @@ use crate::domain::roster::Tenant;
 use crate::domain::subscription::{Subscription, resources};
 use crate::http::router;
 use crate::parts::{self, Lasting};
-use crate::ports::{Enqueue, PortError, ReadSubscriptions as _, chain};
+use crate::ports::{Decide, Enqueue, PortError, ReadSubscriptions as _, chain};
 use crate::sweep::{Sweep, Tended};
 
 /// How it stands with one tenant.
@@ -95,9 +95,9 @@ pub async fn ensure(
     listener: TcpListener,
     timing: &Timing,
 ) -> Result<Vec<OfTenant>, ServeError> {
-    let (sweep, enqueue) = open(config, timing)?;
+    let (sweep, enqueue, decide) = open(config, timing)?;
     let done = CancellationToken::new();
-    let front = parts::front(config, &Lasting::new(&config.settings)?, enqueue);
+    let front = parts::front(config, &Lasting::new(&config.settings)?, enqueue, decide, None);
     let door = door::open(listener, router(front), Limits::default(), &done);
     let work = async {
         let mut all = Vec::new();
@@ -150,7 +150,7 @@ async fn show_ours(sweep: &Sweep, tenant: &Tenant, of: &mut OfTenant) {
 /// # Errors
 /// [`ServeError`] when it cannot begin; what a tenant refuses is in its own part of the answer.
 pub async fn delete(config: &Config, timing: &Timing) -> Result<Vec<OfTenant>, ServeError> {
-    let (sweep, _) = open(config, timing)?;
+    let (sweep, ..) = open(config, timing)?;
     let mut all = Vec::new();
     for tenant in &config.policy.roster.tenants {
         let mut of = OfTenant::new(tenant);
@@ -167,7 +167,9 @@ pub async fn delete(config: &Config, timing: &Timing) -> Result<Vec<OfTenant>, S
     Ok(all)
 }
 
-fn open(config: &Config, timing: &Timing) -> Result<(Sweep, Arc<dyn Enqueue>), ServeError> {
+type Opened = (Sweep, Arc<dyn Enqueue>, Arc<dyn Decide>);
+
+fn open(config: &Config, timing: &Timing) -> Result<Opened, ServeError> {
     if config.settings.public_url.is_none() {
         return Err(ServeError::Unset(
             "WARDEN_PUBLIC_URL is not set; it is where Microsoft Graph reaches /hooks/graph",
@@ -183,7 +185,7 @@ fn open(config: &Config, timing: &Timing) -> Result<(Sweep, Arc<dyn Enqueue>), S
     let enqueue = Arc::new(Waking { queue: queue.clone(), arrived: Arc::default() });
     let graph = parts::graph(config, &http)?;
     let sweep = sweep(config, &graph, &store, &queue, enqueue.clone(), timing);
-    Ok((sweep, enqueue))
+    Ok((sweep, enqueue, Arc::new(store)))
 }
 
 /// How it stands, for people: a line for each subscription, with the tenant's name.

@@ -15,7 +15,7 @@ use super::scenario::ScenarioError;
 use super::state::State;
 use super::tenant::Tenant;
 
-const POLICIES: &str = "identity/conditionalAccess/policies";
+pub(crate) const POLICIES: &str = "identity/conditionalAccess/policies";
 const LOCATIONS: &str = "identity/conditionalAccess/namedLocations";
 const STRENGTHS: &str = "policies/authenticationStrengthPolicies";
 const SECURITY_DEFAULTS: &str = "policies/identitySecurityDefaultsEnforcementPolicy";
@@ -50,10 +50,10 @@ const STRENGTH_PROPERTIES: &[&str] = &[
 /// What a tenant has of it.
 #[derive(Debug)]
 pub(crate) struct ConditionalAccess {
-    policies: Vec<Object>,
+    pub(crate) policies: Vec<Object>,
     locations: Vec<Object>,
     strengths: Vec<Object>,
-    security_defaults: bool,
+    pub(crate) security_defaults: bool,
 }
 
 impl ConditionalAccess {
@@ -109,7 +109,7 @@ impl OncePerSecond {
 /// Counts a request against the limit, where the scenario has it. The refusal says not when to
 /// come back (<https://learn.microsoft.com/graph/throttling-limits>, "Conditional access service
 /// limits").
-fn throttled(state: &mut State, tenant: &str, ask: &Ask<'_>) -> Result<(), GraphError> {
+pub(crate) fn throttled(state: &mut State, tenant: &str, ask: &Ask<'_>) -> Result<(), GraphError> {
     let limited = state.settings.throttle_conditional_access;
     if limited && !state.conditional_access_calls.admits(tenant, ask.asked.now) {
         return Err(GraphError::of(StatusCode::TOO_MANY_REQUESTS));

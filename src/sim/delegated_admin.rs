@@ -11,6 +11,7 @@ use super::moment::{Moment, after, length};
 use super::objects::object;
 use super::partner_side::{Customer, Operation, PartnerSide, Relationship};
 use super::query::Object;
+use super::relationship_changes::{Effect, Pending};
 use super::reply::{GraphError, Reply};
 use super::scenario::ScenarioError;
 use super::state::State;
@@ -20,33 +21,40 @@ use super::tenant::Tenant;
 #[derive(Debug)]
 pub(crate) struct Partnership {
     pub(crate) customers: Vec<Customer>,
-    relationships: Vec<Related>,
+    pub(crate) relationships: Vec<Related>,
+    /// How long an operation takes, in milliseconds.
+    pub(crate) operations_take: i64,
+    /// Whether an operation fails.
+    pub(crate) operations_fail: bool,
+    /// Whether a deletion is answered with 202 rather than 204: Microsoft's pages have both.
+    pub(crate) deletions_accepted: bool,
 }
 
 /// A relationship as it is now. Its version is behind its etag.
 #[derive(Debug)]
-struct Related {
-    id: String,
-    given: Relationship,
+pub(crate) struct Related {
+    pub(crate) id: String,
+    pub(crate) given: Relationship,
     customer: Option<(String, Option<String>)>,
-    roles: Vec<String>,
+    pub(crate) roles: Vec<String>,
     created: Timestamp,
     modified: Timestamp,
     activated: Option<Timestamp>,
     end: Option<Timestamp>,
-    version: u64,
-    assignments: Vec<Used>,
-    operations: Vec<(String, Operation, Timestamp)>,
+    pub(crate) version: u64,
+    pub(crate) assignments: Vec<Used>,
+    pub(crate) operations: Vec<(String, Operation, Timestamp)>,
+    pub(crate) pending: Vec<Pending>,
 }
 
 /// An access assignment as it is now.
 #[derive(Debug)]
-struct Used {
-    id: String,
-    group: String,
-    roles: Vec<String>,
-    status: String,
-    version: u64,
+pub(crate) struct Used {
+    pub(crate) id: String,
+    pub(crate) group: String,
+    pub(crate) roles: Vec<String>,
+    pub(crate) status: String,
+    pub(crate) version: u64,
 }
 
 impl Partnership {
@@ -65,7 +73,20 @@ impl Partnership {
             let what = format!("the relationship {:?} is there twice", twice.given.name);
             return Err(ScenarioError::new(&directory.name, what));
         }
-        Ok(Some(Self { customers: side.customers.clone(), relationships }))
+        Ok(Some(Self {
+            customers: side.customers.clone(),
+            relationships,
+            operations_take: side.operations_take,
+            operations_fail: side.operations_fail,
+            deletions_accepted: side.deletions_accepted,
+        }))
+    }
+
+    /// Brings about what operations that are over by now were to bring about.
+    pub(crate) fn settle(&mut self, now: Timestamp) {
+        for related in &mut self.relationships {
+            related.settle(now);
+        }
     }
 }
 
@@ -140,10 +161,47 @@ impl Related {
             end,
             assignments,
             operations,
+            pending: Vec::new(),
         })
     }
 
-    fn to_json(&self) -> Object {
+    fn settle(&mut self, now: Timestamp) {
+        let (over, pending) =
+            std::mem::take(&mut self.pending).into_iter().partition(|it| it.due <= now);
+        self.pending = pending;
+        let over: Vec<Pending> = over;
+        for Pending { operation, due, effect } in over {
+            match effect {
+                Effect::Roles(roles) => self.roles = roles,
+                Effect::AutoExtend(duration) => self.given.auto_extend_duration = duration,
+                Effect::Terminated => "terminated".clone_into(&mut self.given.status),
+                Effect::Deleted(id) => self.assignment(&id, "deleted"),
+                Effect::Active(id) => self.assignment(&id, "active"),
+            }
+            self.modified = due;
+            self.version += 1;
+            let found = self.operations.iter_mut().find(|it| Some(&it.0) == operation.as_ref());
+            if let Some((_, operation, _)) = found {
+                "succeeded".clone_into(&mut operation.status);
+            }
+        }
+    }
+
+    fn assignment(&mut self, id: &str, status: &str) {
+        if let Some(used) = self.assignments.iter_mut().find(|it| it.id == id) {
+            status.clone_into(&mut used.status);
+            used.version += 1;
+        }
+    }
+
+    /// Changes the status, and so the etag.
+    pub(crate) fn change(&mut self, status: &str, now: Timestamp) {
+        status.clone_into(&mut self.given.status);
+        self.modified = now;
+        self.version += 1;
+    }
+
+    pub(crate) fn to_json(&self) -> Object {
         let kind = match self.given.indirect_provider {
             Some(_) => "#microsoft.graph.resellerDelegatedAdminRelationship",
             None => "#microsoft.graph.delegatedAdminRelationship",
@@ -185,7 +243,7 @@ impl Related {
         }))
     }
 
-    fn assignment_json(&self, used: &Used) -> Object {
+    pub(crate) fn assignment_json(&self, used: &Used) -> Object {
         object(json!({
             "@odata.type": "#microsoft.graph.delegatedAdminAccessAssignment",
             "@odata.etag": etag(&used.id, used.version),
@@ -207,7 +265,7 @@ fn access_details(roles: &[String]) -> Value {
     json!({ "unifiedRoles": roles })
 }
 
-fn etag(id: &str, version: u64) -> String {
+pub(crate) fn etag(id: &str, version: u64) -> String {
     format!("W/\"{}\"", ids::token(&["etag", id, &version.to_string()]))
 }
 
@@ -259,19 +317,21 @@ pub(crate) enum About<'a> {
 
 /// Answers what is asked about relationships. Whoever asks has to be in a partner's tenant.
 pub(crate) fn answer(
-    state: &State,
+    state: &mut State,
     tenant: &str,
     ask: &Ask<'_>,
     about: About<'_>,
 ) -> Result<Reply, GraphError> {
-    let directory = state.directories.get(tenant).ok_or_else(GraphError::unauthenticated)?;
+    let State { settings, directories, .. } = state;
+    let directory = directories.get_mut(tenant).ok_or_else(GraphError::unauthenticated)?;
     let forbidden = || GraphError::of(http::StatusCode::FORBIDDEN);
-    let partnership = directory.partnership.as_ref().ok_or_else(forbidden)?;
+    let partnership = directory.partnership.as_mut().ok_or_else(forbidden)?;
+    partnership.settle(ask.asked.now);
+    let partnership = &*partnership;
     let one = |id: &str| {
         let found = partnership.relationships.iter().find(|it| it.id.eq_ignore_ascii_case(id));
         found.ok_or_else(|| GraphError::not_found(id))
     };
-    let settings = &state.settings;
     match about {
         About::All => {
             let filter = ask.query.filter_on(&["status", "customer/tenantId"])?;

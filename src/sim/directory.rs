@@ -245,6 +245,44 @@ impl Directory {
         })
     }
 
+    /// A role that a principal is to hold from now on.
+    pub(crate) fn to_hold(&self, principal: &str, role: &str, scope: &str) -> Held {
+        let organization = match self.principals.get(principal) {
+            Some(known) if known.kind == PrincipalKind::PartnerGroup => known.home_tenant.clone(),
+            Some(_) => Some(self.id.clone()),
+            None => None,
+        };
+        Held {
+            id: ids::assignment(&self.id, principal, role, scope),
+            principal: principal.to_owned(),
+            role: role.to_owned(),
+            scope: scope.to_owned(),
+            organization,
+            start: None,
+            end: None,
+            kind: AssignmentType::default(),
+            member: MemberType::default(),
+            gone: None,
+        }
+    }
+
+    /// Puts an assignment in place that was not there.
+    pub(crate) fn put(&mut self, held: Held) {
+        self.settle();
+        self.insert(held);
+    }
+
+    /// Takes assignments away at once and for good.
+    pub(crate) fn drop_held(&mut self, is_meant: impl Fn(&Held) -> bool) {
+        self.settle();
+        let meant = self.in_force().filter(|held| is_meant(held)).map(|held| held.id.clone());
+        for id in meant.collect::<Vec<_>>() {
+            if let Some(number) = self.by_id.remove(&id) {
+                self.held.remove(&number);
+            }
+        }
+    }
+
     fn insert(&mut self, held: Held) {
         if let Some(before) = self.by_id.insert(held.id.clone(), self.next) {
             self.held.remove(&before);

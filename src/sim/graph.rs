@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::administrative_units;
 use super::audit_logs;
+use super::changes::{self, Change};
 use super::conditional_access;
 use super::delegated_admin::{self, About};
 use super::governance;
@@ -13,6 +14,7 @@ use super::objects;
 use super::partner_center;
 use super::pim;
 use super::policies;
+use super::policy_changes;
 use super::query::{Object, Place, Query, page};
 use super::reply::{Asked, GraphError, Reply};
 use super::role_management;
@@ -63,6 +65,7 @@ pub(crate) enum Resource<'a> {
     ServiceProviderConstraints(&'a str),
     CrossTenantDefault,
     ConditionalAccess,
+    ConditionalAccessPolicy(&'a str),
     NamedLocations,
     AuthenticationStrengths,
     SecurityDefaults,
@@ -76,6 +79,7 @@ pub(crate) enum Resource<'a> {
     NewSubscription,
     Renewal(&'a str),
     SubscriptionRemoval(&'a str),
+    Change(Change<'a>),
 }
 
 impl<'a> Resource<'a> {
@@ -132,6 +136,9 @@ impl<'a> Resource<'a> {
                 Self::SecurityDefaults
             }
             ("GET", ["identity", "conditionalAccess", "policies"]) => Self::ConditionalAccess,
+            ("GET", ["identity", "conditionalAccess", "policies", id]) => {
+                Self::ConditionalAccessPolicy(id)
+            }
             ("GET", ["identity", "conditionalAccess", "namedLocations"]) => Self::NamedLocations,
             ("GET", ["tenantRelationships", "delegatedAdminRelationships", rest @ ..]) => {
                 Self::DelegatedAdmin(match *rest {
@@ -160,7 +167,7 @@ impl<'a> Resource<'a> {
                     .map(Self::TenantInformation)
                     .or(by_domain.map(Self::TenantInformationByDomain))?
             }
-            _ => return None,
+            (method, segments) => Self::Change(Change::of(method, segments)?),
         };
         Some(found)
     }
@@ -207,7 +214,7 @@ impl<'a> Resource<'a> {
                 &["Policy.Read.All", "Policy.ReadWrite.CrossTenantAccess"]
             }
             Self::ServiceProviderConstraints(_) | Self::SecurityDefaults => &["Policy.Read.All"],
-            Self::ConditionalAccess | Self::NamedLocations => {
+            Self::ConditionalAccess | Self::ConditionalAccessPolicy(_) | Self::NamedLocations => {
                 &["Policy.Read.All", "Policy.ReadWrite.ConditionalAccess"]
             }
             Self::AuthenticationStrengths => {
@@ -221,6 +228,7 @@ impl<'a> Resource<'a> {
                 &["CrossTenantInformation.ReadBasic.All"]
             }
             Self::DirectoryAudits => &["AuditLog.Read.All"],
+            Self::Change(change) => change.permissions(),
             // Which of them depends on the resource.
             Self::Subscriptions
             | Self::NewSubscription
@@ -386,6 +394,7 @@ fn route(
         }
         Resource::CrossTenantDefault => policies::default_settings(state, tenant, ask),
         Resource::ConditionalAccess => conditional_access::policies(state, tenant, ask),
+        Resource::ConditionalAccessPolicy(id) => policy_changes::one(state, tenant, ask, id),
         Resource::NamedLocations => conditional_access::locations(state, tenant, ask),
         Resource::AuthenticationStrengths => conditional_access::strengths(state, tenant, ask),
         Resource::SecurityDefaults => conditional_access::security_defaults(state, tenant, ask),
@@ -401,6 +410,7 @@ fn route(
         Resource::NewSubscription => subscriptions::create(state, tenant, ask, valid),
         Resource::Renewal(id) => subscriptions::renew(state, tenant, ask, id),
         Resource::SubscriptionRemoval(id) => subscriptions::delete(state, tenant, ask, id),
+        Resource::Change(change) => changes::make(state, tenant, ask, change),
     }
 }
 

@@ -288,6 +288,7 @@ fn user_json(id: &str, user: &Principal) -> Value {
         Some(Moment::At(time)) => time.to_string(),
         Some(Moment::AfterStart(_)) | None => "2026-01-01T00:00:00Z".to_owned(),
     };
+    let sessions = user.sessions_valid_from.map_or_else(|| created.clone(), |it| it.to_string());
     let invitation = if user.pending_acceptance { "PendingAcceptance" } else { "Accepted" };
     json!({
         "id": id,
@@ -305,6 +306,7 @@ fn user_json(id: &str, user: &Principal) -> Value {
         "officeLocation": null,
         "otherMails": user.mail.iter().collect::<Vec<_>>(),
         "preferredLanguage": null,
+        "signInSessionsValidFromDateTime": sessions,
         "surname": null,
         "userPrincipalName": user.user_principal_name,
         "userType": user_type(user),

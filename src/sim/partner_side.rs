@@ -15,6 +15,16 @@ pub struct PartnerSide {
     /// Its granular delegated admin relationships.
     #[serde(default)]
     pub relationships: Vec<Relationship>,
+    /// How long an operation on one of them takes, in milliseconds.
+    #[serde(default)]
+    pub operations_take: i64,
+    /// Whether operations on them fail after they were accepted.
+    #[serde(default)]
+    pub operations_fail: bool,
+    /// Whether the deletion of an access assignment is answered with 202 rather than 204:
+    /// Microsoft's pages have both.
+    #[serde(default)]
+    pub deletions_accepted: bool,
 }
 
 /// A customer of a partner.

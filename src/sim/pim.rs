@@ -86,7 +86,7 @@ pub(crate) fn eligible(state: &State, tenant: &str, ask: &Ask<'_>) -> Result<Rep
     instances(settings, directory, ask, ELIGIBLE, (1..).zip(&directory.eligible))
 }
 
-fn licensed(directory: &Directory) -> Result<&Directory, GraphError> {
+pub(crate) fn licensed(directory: &Directory) -> Result<&Directory, GraphError> {
     match directory.without_licence {
         None => Ok(directory),
         Some(NoLicence { status }) => Err(GraphError::new(

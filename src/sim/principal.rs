@@ -1,6 +1,7 @@
 //! The principals of a tenant: its users, guests, groups and service principals, and the groups
 //! of partners that only Microsoft's directory knows in full.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::ids;
@@ -65,6 +66,9 @@ pub struct Principal {
     /// Whether a guest has yet to accept the invitation.
     #[serde(default)]
     pub pending_acceptance: bool,
+    /// When a user's sessions were ended last.
+    #[serde(skip)]
+    pub sessions_valid_from: Option<Timestamp>,
 }
 
 fn enabled() -> bool {
@@ -87,6 +91,7 @@ impl Principal {
             is_assignable_to_role: true,
             created_date_time: None,
             pending_acceptance: false,
+            sessions_valid_from: None,
         }
     }
 

@@ -24,16 +24,25 @@ pub const INBOX_SECRET: &str = "whsec_d29vZGdyb3ZlLXNpbXVsYXRlZC1pbmJveC1rZXkhIS
 /// for.
 pub const PERMISSIONS: &[&str] = &[
     "ActivityFeed.Read",
+    "AppRoleAssignment.ReadWrite.All",
+    "Application.ReadWrite.All",
     "AuditLog.Read.All",
     "CrossTenantInformation.ReadBasic.All",
     "DelegatedAdminRelationship.Read.All",
+    "DelegatedAdminRelationship.ReadWrite.All",
     "Directory.Read.All",
     "Group.Read.All",
+    "GroupMember.ReadWrite.All",
     "Policy.Read.All",
+    "Policy.ReadWrite.ConditionalAccess",
+    "RoleAssignmentSchedule.ReadWrite.Directory",
+    "RoleEligibilitySchedule.ReadWrite.Directory",
     "RoleManagement.Read.Directory",
     "RoleManagement.ReadWrite.Directory",
     "TenantGovernance-Relationship.Read.All",
+    "User.EnableDisableAccount.All",
     "User.Read.All",
+    "User.RevokeSessions.All",
 ];
 
 /// What a [`Sim`](super::Sim) starts with.

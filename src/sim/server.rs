@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::authorize;
 use super::batch::{self, Item};
 use super::calls::Call;
 use super::fault::{Answer, Then};
@@ -193,6 +194,7 @@ fn effect(state: &mut State, asked: &Asked, valid: bool) -> Reply {
     match (asked.method.as_str(), segments.as_slice()) {
         (_, ["v1.0" | "beta", ..]) => graph::answer(state, asked, valid).traced(asked),
         ("POST", [tenant, "oauth2", "v2.0", "token"]) => signin::token(state, asked, tenant),
+        ("GET", [tenant, "oauth2", "v2.0", "authorize"]) => authorize::page(state, asked, tenant),
         ("GET", ["common", "discovery", "keys"] | ["common", "discovery", "v2.0", "keys"]) => {
             signin::keys()
         }

@@ -65,12 +65,17 @@ impl AppRoleAssignment {
 /// A permission granted: who has it, whose it is, which it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
-    principal: String,
-    resource: String,
-    app_role: String,
+    pub(crate) principal: String,
+    pub(crate) resource: String,
+    pub(crate) app_role: String,
 }
 
 impl Grant {
+    /// The id of its `appRoleAssignment`.
+    pub(crate) fn id(&self) -> String {
+        ids::token(&["appRoleAssignment", &self.principal, &self.resource, &self.app_role])
+    }
+
     /// What an assignment of the scenario comes to; Microsoft Graph appears with its first grant.
     pub(crate) fn new(
         directory: &mut Directory,
@@ -187,7 +192,10 @@ pub(crate) fn app_role_assignments(
     ask.list(&state.settings, "appRoleAssignments", PROPERTIES, items)
 }
 
-fn own<'d>(directory: &'d Directory, id: &str) -> Result<(&'d String, &'d Principal), GraphError> {
+pub(crate) fn own<'d>(
+    directory: &'d Directory,
+    id: &str,
+) -> Result<(&'d String, &'d Principal), GraphError> {
     let found = directory.principals.get_key_value(&id.to_ascii_lowercase());
     let own = found.filter(|(_, it)| it.kind == PrincipalKind::ServicePrincipal);
     own.ok_or_else(|| GraphError::not_found(id))
@@ -217,11 +225,11 @@ fn app_roles(principal: &Principal) -> Value {
     roles.collect()
 }
 
-fn grant_json(directory: &Directory, grant: &Grant) -> Object {
+pub(crate) fn grant_json(directory: &Directory, grant: &Grant) -> Object {
     let Grant { principal, resource, app_role } = grant;
     let name = |id: &str| directory.principals.get(id).map(|it| it.name.as_str());
     object(json!({
-        "id": ids::token(&["appRoleAssignment", principal, resource, app_role]),
+        "id": grant.id(),
         "deletedDateTime": null,
         "appRoleId": app_role,
         "createdDateTime": "2026-01-01T00:00:00Z",

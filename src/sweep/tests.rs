@@ -75,6 +75,14 @@ impl Outside {
 }
 
 #[async_trait]
+impl PruneRecords for Outside {
+    async fn prune(&self, _: TenantId, before: Timestamp) -> Result<u64, PortError> {
+        self.call(format!("prune before {before}"))?;
+        Ok(7)
+    }
+}
+
+#[async_trait]
 impl ReadSubscriptions for Outside {
     async fn subscriptions(&self, _: TenantId) -> Listed<Subscription> {
         let failure = self.call("list".to_owned()).err();
@@ -155,6 +163,7 @@ impl Given {
             marks: Arc::new(store.clone()),
             heard: Arc::new(store.clone()),
             enqueue: outside.clone(),
+            prune: outside.clone(),
             audits: outside.clone(),
             subscribing: Some(Subscribing {
                 read: outside.clone(),
@@ -479,4 +488,34 @@ async fn one_look_at_the_beginning_covers_the_past_and_one_more_the_time_until_t
     given.sweep.sweep(given.tenant()).await.unwrap();
     let queued = given.outside.queued.lock().unwrap();
     assert_eq!(queued.iter().map(|it| it.what.as_str()).collect::<Vec<_>>(), [LOOK, LOOK]);
+}
+
+#[tokio::test]
+async fn records_are_removed_once_a_day_and_only_if_the_policy_says_so() {
+    let mut given = Given::new();
+    given.sweep.subscribing = None;
+    given.sweep.sweep(given.tenant()).await.unwrap();
+    assert_eq!(given.calls(), [""; 0], "by default they are kept for ever");
+    let mut policy = (*given.sweep.policy).clone();
+    policy.keep = Some(SignedDuration::from_hours(48));
+    given.sweep.policy = Arc::new(policy);
+    *given.outside.refuse.lock().unwrap() = Some(Failure::Transient);
+    assert!(given.sweep.sweep(given.tenant()).await.is_err());
+    *given.outside.refuse.lock().unwrap() = None;
+    let report = given.sweep.sweep(given.tenant()).await.unwrap();
+    assert_eq!(report.pruned, Some(7));
+    let before = format!("prune before {}", noon() - SignedDuration::from_hours(48));
+    assert_eq!(given.calls(), [before.clone(), before]);
+    let report = given.sweep.sweep(given.tenant()).await.unwrap();
+    assert_eq!((report.pruned, given.calls().len()), (None, 0));
+    given.put(24 * 60);
+    assert_eq!(given.sweep.sweep(given.tenant()).await.unwrap().pruned, Some(7));
+    // What is kept for longer than time is known goes back is kept.
+    let mut policy = (*given.sweep.policy).clone();
+    policy.keep = Some(SignedDuration::MAX);
+    given.sweep.policy = Arc::new(policy);
+    given.put(48 * 60);
+    given.calls();
+    assert_eq!(given.sweep.sweep(given.tenant()).await.unwrap().pruned, Some(0));
+    assert_eq!(given.calls(), [""; 0]);
 }

@@ -233,11 +233,11 @@ mod tests {
         let recorder = Embedded::new("warden");
         metrics::with_local_recorder(&recorder, || {
             for second in 0..101 {
-                metric::proven(jiff::SignedDuration::from_secs(second));
+                metric::answered(Sender::Audit, jiff::SignedDuration::from_secs(second));
             }
         });
         let lines = parsed(&recorder.lines(noon()));
-        let name = "warden_time_to_prove_seconds";
+        let name = "warden_answer_seconds";
         let values = |line: &Value| line[name].as_array().unwrap().len();
         assert_eq!(lines.iter().map(values).collect::<Vec<_>>(), [100, 1]);
         assert_eq!(lines[1][name], json!([100.0]));

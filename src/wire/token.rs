@@ -60,6 +60,12 @@ pub struct Claims {
     /// Its application permissions.
     #[serde(default)]
     pub roles: Vec<String>,
+    /// The object id of whom it is about.
+    pub oid: Option<String>,
+    /// The user principal name, in version 2.0; it may change.
+    pub preferred_username: Option<String>,
+    /// What the sign-in was asked to put into a token of a person, to know it again.
+    pub nonce: Option<String>,
     iss: String,
     aud: Audience,
     exp: i64,

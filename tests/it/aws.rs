@@ -12,6 +12,7 @@ mod sweep;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use partner_warden::adapters::aws::table::DynamoDb;
 use partner_warden::adapters::aws::{Patience, client};
+use partner_warden::domain::record::chain::{Anchor, Entry};
 use partner_warden::ports::{Looks, RememberLooks as _};
 use partner_warden::sim::WOODGROVE;
 use serde_json::{Value, json};
@@ -21,7 +22,9 @@ use self::stack::{Deployment, Stack};
 use crate::harness::Town;
 
 /// Where what is a variable of `serve` is a parameter of the template.
-const PARAMETERS: [(&str, &str); 11] = [
+const PARAMETERS: [(&str, &str); 13] = [
+    ("WARDEN_APPROVER_ROLES", "ApproverRoles"),
+    ("WARDEN_APPROVER_SIGN_IN", "ApproverSignIn"),
     ("WARDEN_CLIENT_ID", "ClientId"),
     ("WARDEN_CREDENTIAL", "Credential"),
     ("WARDEN_GRAPH_URL", "GraphUrl"),
@@ -36,8 +39,8 @@ const PARAMETERS: [(&str, &str); 11] = [
 ];
 
 /// The keys of the secrets document that are the door's.
-const DOOR: [&str; 4] =
-    ["clientStateKey", "clientStateKeyPrevious", "auditWebhookSecret", "o365AuthId"];
+const DOOR: [&str; 5] =
+    ["clientStateKey", "clientStateKeyPrevious", "auditWebhookSecret", "o365AuthId", "decisionKey"];
 
 /// How those begin that the writing application signs in with.
 const WRITER: &str = "graphWrite";
@@ -93,8 +96,8 @@ pub(crate) fn table(stack: &Stack) -> DynamoDb {
     DynamoDb::new(&config, stack.output("Table"), "tests")
 }
 
-/// Woodgrove's chain of records: each, the link before it, and its own.
-pub(crate) async fn chain(stack: &Stack) -> Vec<(String, String, String)> {
+/// Where Woodgrove's chain of records begins, and all of it.
+pub(crate) async fn chain(stack: &Stack) -> (Anchor, Vec<Entry>) {
     table(stack).chain(WOODGROVE.parse().unwrap()).await.unwrap()
 }
 

@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use partner_warden::adapters::clock::SystemClock;
 use partner_warden::adapters::http::{Answer, Http, Patience};
 use partner_warden::adapters::sqlite::Sqlite;
-use partner_warden::domain::record::{Record, link};
+use partner_warden::domain::record::Record;
+use partner_warden::domain::record::chain::check;
 use partner_warden::domain::secret::Secret;
 use partner_warden::ports::{Clock as _, Queue as _};
 use partner_warden::sim::{
@@ -373,21 +374,14 @@ impl Town {
     /// The ledger's records, each of which must seal the one before it. No `serve` may be
     /// running.
     pub(crate) async fn records(&self) -> Vec<Record> {
-        let chain: Vec<(String, String, String)> = match self.backend {
-            Backend::Embedded => {
-                let chain = self.store().chain().await.unwrap();
-                chain.into_iter().map(|entry| (entry.record, entry.previous, entry.link)).collect()
-            }
+        let (anchor, chain) = match self.backend {
+            Backend::Embedded => self.store().chain().await.unwrap(),
             #[cfg(feature = "aws")]
             Backend::Aws => crate::aws::chain(self.stack()).await,
         };
-        let mut before = String::new();
-        for (record, previous, itself) in &chain {
-            assert_eq!(*previous, before);
-            assert_eq!(*itself, link(previous, record).as_str());
-            before.clone_from(itself);
-        }
-        chain.iter().map(|(record, ..)| serde_json::from_str(record).unwrap()).collect()
+        check(anchor, &chain, None).unwrap();
+        let texts = chain.iter().map(|entry| entry.record.as_deref().unwrap());
+        texts.map(|record| serde_json::from_str(record).unwrap()).collect()
     }
 
     /// When the next look is due, if any waits. No `serve` may be running.

@@ -10,6 +10,9 @@ use serde_json::Value;
 use crate::front_door::{KEYS, post};
 use crate::harness::{ENFORCE, LIMIT, Town, Warden};
 
+/// A partner of the policy.
+const CONTOSO: &str = "22222222-2222-2222-2222-222222222222";
+
 /// Where a process tells its numbers, as it says in its log.
 fn address(warden: &Warden) -> String {
     let log = warden.log();
@@ -31,7 +34,7 @@ fn series(text: &str) -> BTreeMap<String, u64> {
     lines
         .map(|line| {
             let (name, value) = line.rsplit_once(' ').unwrap();
-            (name.to_owned(), value.parse().unwrap())
+            (name.replace(CONTOSO, "Contoso"), value.parse().unwrap())
         })
         .collect()
 }
@@ -104,9 +107,13 @@ async fn what_happens_is_counted_by_sender_and_reason() {
             ("warden_revocations_total{state=\"revoked\"}", 2),
             ("warden_verifications_total{proof=\"gone\"}", 2),
             ("warden_deliveries_total{end=\"accepted\"}", messages.len() as u64),
-            ("warden_time_to_revoke_seconds_count{since=\"received\"}", 2),
-            ("warden_time_to_revoke_seconds_count{since=\"event\"}", 2),
-            ("warden_time_to_prove_seconds_count", 2),
+            ("warden_time_to_revoke_seconds_count{since=\"received\",partner=\"Contoso\"}", 2),
+            ("warden_time_to_revoke_seconds_count{since=\"event\",partner=\"Contoso\"}", 2),
+            ("warden_time_to_act_seconds_count{partner=\"Contoso\"}", 2),
+            ("warden_time_to_prove_seconds_count{partner=\"Contoso\"}", 2),
+            ("warden_time_to_verify_seconds_count{since=\"event\",partner=\"Contoso\"}", 2),
+            ("warden_time_to_verify_seconds_count{since=\"received\",partner=\"Contoso\"}", 2),
+            ("warden_time_to_verify_seconds_count{since=\"decided\",partner=\"Contoso\"}", 2),
         ],
     )
     .await;

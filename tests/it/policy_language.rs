@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use partner_warden::domain::facts::{Facts, PartnerEntry};
+use partner_warden::domain::policy::Policy;
+use partner_warden::domain::snapshot::Snapshot;
 use serde_json::Value;
 
 use crate::cli::{file, run, warden};
@@ -219,14 +222,33 @@ fn a_test_may_be_given_a_file_of_facts_beside_the_policy() {
     let told = test();
     insta::assert_snapshot!(told.err, @"error: …/policy.yaml:3: cannot read …/facts.json: No such file or directory (os error 2)");
     assert_eq!((told.code, told.out.as_str()), (Some(2), ""));
-    let entry = r#"{"tenantId":"33333333-3333-3333-3333-333333333333","isServiceProvider":true}"#;
-    fs::write(&facts, format!(r#"{{"version":1,"facts":{{"partnerEntries":[{entry}]}}}}"#))
-        .unwrap();
-    assert_eq!(test().code, Some(0));
+    let policy = Policy::parse(BY_FILE).unwrap().policy;
+    let entry = PartnerEntry {
+        tenant_id: "33333333-3333-3333-3333-333333333333".to_owned(),
+        is_service_provider: Some(true),
+        ..PartnerEntry::default()
+    };
+    let found = Facts { partner_entries: vec![entry], ..Facts::default() };
+    let read_at = "2026-11-30T12:00:00Z".parse().unwrap();
+    let whole = Snapshot::new(&policy.roster.tenants[0], read_at, found).to_json();
+    fs::write(&facts, &whole).unwrap();
+    assert_eq!(test().code, Some(0), "{}", test().err);
+
+    let with = |old: &str, new: &str| {
+        assert!(whole.contains(old), "{old}");
+        whole.replacen(old, new, 1)
+    };
+    let half = whole.get(..whole.len() / 2).unwrap().to_owned();
+    let other = with("11111111-", "44444444-");
     for (text, said) in [
-        (r#"{"version":2,"facts":{}}"#, "has version 2 of the format"),
-        (r#"{"version":1,"facts":{"gaps":[{"part":"moon"}]}}"#, "facts.gaps[0].part"),
-        ("nonsense", "is no file of facts"),
+        (with("\"version\": 1", "\"version\": 2"), "is a snapshot of version 2, and this program"),
+        (with("\"gaps\": []", "\"gaps\": [{\"part\":\"moon\"}]"), "facts.gaps[0].part"),
+        ("nonsense".to_owned(), "is not JSON"),
+        (half, "is not JSON: EOF"),
+        // A part that is not there would be taken for an empty one.
+        (with("\"guests\"", "\"gests\""), "is facts.guests: is left out, and nothing would be"),
+        (r#"{"version":1,"facts":{}}"#.to_owned(), "missing field `tenant`"),
+        (other, "is a snapshot of Woodgrove (44444444-1111-1111-1111-111111111111), and the test"),
     ] {
         fs::write(&facts, text).unwrap();
         let told = test();

@@ -7,9 +7,12 @@ use partner_warden::sim::Scenario;
 use crate::harness::{Backend, ENFORCE, Town, body, kinds, on_each, steps};
 
 mod again;
+mod approve;
 mod sign_in;
 mod content;
 mod own;
+mod quarantine;
+mod remedies;
 mod tickets;
 mod unreadable;
 mod untouched;

@@ -4,7 +4,7 @@
 //! case by case, each with its record, its messages and its proofs; a crash in between leaves the
 //! other cases as they were before the look, and the look, which is made again, concludes them.
 
-mod conclude;
+pub(super) mod conclude;
 
 use std::collections::BTreeSet;
 
@@ -19,6 +19,7 @@ use super::table::{
     BYTES_MAX, Cancelled, DynamoDb, Item, Queue, TOGETHER_MAX, as_moment, as_number, as_text, key,
     lease_lost, moment, number, tenant_key, tenant_of, text, unreadable, with,
 };
+use crate::domain::approval::ProposalChange;
 use crate::domain::case::{Case, Outcome};
 use crate::domain::id::{Sha256Hex, StepId, TenantId};
 use crate::domain::plan::{History, PastStep, Step, StepState};
@@ -45,6 +46,7 @@ impl Ledger for DynamoDb {
                 *last = past;
             }
         }
+        history.proposals = self.last_proposals(tenant).await?;
         Ok(history)
     }
 
@@ -67,6 +69,10 @@ impl Ledger for DynamoDb {
         let mut changes = Changes::default();
         for case in cases {
             changes.add(self.case(case)?);
+        }
+        let begun = self.begun(steps, now);
+        if !begun.is_empty() {
+            changes.add(Unit { items: begun, bytes: 0 });
         }
         let intents: Vec<TransactWriteItem> = steps
             .iter()
@@ -110,9 +116,9 @@ impl Ledger for DynamoDb {
     }
 
     async fn conclude(&self, conclusion: Conclusion) -> Result<(), PortError> {
-        let Some(tenant) = conclusion.cases.first().map(|(case, ..)| case.tenant) else {
-            return Ok(());
-        };
+        let case = conclusion.cases.first().map(|(case, ..)| case.tenant);
+        let change = || conclusion.proposals.first().map(ProposalChange::tenant);
+        let Some(tenant) = case.or_else(change) else { return Ok(()) };
         self.concluded(tenant, &[], &conclusion).await
     }
 
@@ -190,23 +196,6 @@ impl Changes {
 }
 
 impl DynamoDb {
-    /// The whole chain of a tenant's records, the oldest first: each record byte for byte, the link
-    /// before it, and its own.
-    ///
-    /// # Errors
-    /// Those of the table.
-    pub async fn chain(
-        &self,
-        tenant: TenantId,
-    ) -> Result<Vec<(String, String, String)>, PortError> {
-        let items = self.all(&tenant_key(tenant), "REC#", None).await?;
-        let entries = items.iter().map(async |item| {
-            let field = |name| as_text(item, name).map(str::to_owned).unwrap_or_default();
-            Ok((self.body(item).await?, field("previous"), field("link")))
-        });
-        try_join_all(entries).await
-    }
-
     /// Does all of it or nothing, if the tenant's lease is this handle's.
     async fn under_lease(
         &self,
@@ -385,13 +374,13 @@ fn past_step(item: &Item) -> Result<(Sha256Hex, PastStep), PortError> {
 }
 
 /// What was written, read again. `what` says what it is.
-fn json<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, PortError> {
+pub(super) fn json<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, PortError> {
     serde_json::from_str(text)
         .map_err(|error| unreadable(&format!("{what} that cannot be read")).because(error))
 }
 
 /// What is to be written.
-fn written<T: serde::Serialize>(value: &T) -> Result<String, PortError> {
+pub(super) fn written<T: serde::Serialize>(value: &T) -> Result<String, PortError> {
     serde_json::to_string(value).map_err(|error| {
         PortError::new(Failure::Refused, "what is to be kept cannot be written").because(error)
     })

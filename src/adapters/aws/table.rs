@@ -4,16 +4,17 @@
 //! |---|---|---|
 //! | `T#{tenant}` | `CASE#{partner}` | a case |
 //! | `T#{tenant}` | `STEP#{step}` | a step, and how far it has come |
-//! | `T#{tenant}` | `HEAD`, `REC#{number}` | the end of the tenant's chain of records, and its records |
+//! | `T#{tenant}` | `HEAD`, `ANCHOR`, `REC#{number}` | where the tenant's chain of records ends and begins, and its records |
 //! | `T#{tenant}` | `PART#{sk}#{number}` | what of a large text its own item does not hold |
 //! | `T#{tenant}` | `LEASE`, `LOOKS`, `MARK#{name}` | who works on it, what of it was looked at, small values |
 //! | `T#{tenant}` | `HEARD#SENDER#{sender}`, `HEARD#EVENT#{digest}` | what senders have brought |
 //! | `OUT#{sink}#{ticket}` | `{number}#{id}` | a message that waits |
+//! | `STOP` | `STOP` | that nothing is to be written, why and since when |
 //! | `DEAD` | `{moment}#{number}` | a message that was given up |
 //!
-//! What comes due has `q` and `due`, the keys of the index `due`: `V…` steps to read again, `L…`
-//! settling looks, `O…` messages. The index may lag behind; whatever is found by it is read again
-//! from the table before anything hangs on it.
+//! What people are asked is in `proposals`. What comes due has `q` and `due`, the keys of the index
+//! `due`: `V…` steps to read again, `L…` settling looks, `O…` messages. The index may lag behind;
+//! whatever is found by it is read again from the table before anything hangs on it.
 //!
 //! Every write about a tenant's cases demands, in the same transaction, that the tenant's lease is
 //! still this handle's.
@@ -98,7 +99,7 @@ impl Queue {
 /// A handle on the table.
 pub struct DynamoDb {
     pub(super) client: Client,
-    table: String,
+    pub(super) table: String,
     /// Whose leases are those of this handle.
     pub(super) owner: String,
     /// Partitions of the outbox that this handle wrote to and the index may not show yet.
@@ -452,7 +453,7 @@ pub(super) fn tenant_of(pk: &str) -> Option<TenantId> {
     pk.strip_prefix("T#")?.parse().ok()
 }
 
-fn part_key(sk: &str, part: usize) -> String {
+pub(super) fn part_key(sk: &str, part: usize) -> String {
     format!("PART#{sk}#{part:02}")
 }
 

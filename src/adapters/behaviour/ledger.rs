@@ -2,14 +2,15 @@
 
 use jiff::Timestamp;
 
-use super::{Entry, Given, Store, at, tenant};
+use super::{Given, Store, at, tenant};
 use crate::domain::case::{Case, Outcome};
 use crate::domain::facts::Facts;
 use crate::domain::finding::testing::{self, CONTOSO, WOODGROVE, noon};
 use crate::domain::id::StepId;
 use crate::domain::plan::{Circumstances, History, PastStep, Plan, Step, StepState, plan};
 use crate::domain::policy::Mode;
-use crate::domain::record::{Record, RecordEvent, Signals, link, record_id};
+use crate::domain::record::chain::{Anchor, Entry, check};
+use crate::domain::record::{Record, RecordEvent};
 use crate::domain::ticket::{Message, messages};
 use crate::ports::{Conclusion, DueVerification, Ledger as _, Outbox as _, Proof};
 
@@ -27,8 +28,14 @@ pub(in crate::adapters) fn planned() -> Plan {
     let policy = given.policy();
     let tenant = &policy.roster.tenants[0];
     let history = History::default();
-    let about =
-        Circumstances { policy: &policy, tenant, history: &history, own_apps: &[], now: noon() };
+    let about = Circumstances {
+        policy: &policy,
+        tenant,
+        history: &history,
+        own_apps: &[],
+        stopped: None,
+        now: noon(),
+    };
     plan(&given.facts, about)
 }
 
@@ -55,29 +62,25 @@ pub(in crate::adapters) fn outcome(state: StepState, seconds: i64) -> Outcome {
 }
 
 fn record(case: &Case, seconds: i64) -> Record {
-    let event = RecordEvent::Looked;
-    Record {
-        id: record_id(case.tenant, &case.partner.key(), event, at(seconds)),
-        at: at(seconds),
-        event,
-        policy: crate::domain::id::Sha256Hex::of(b"policy"),
-        mode: case.mode,
-        signals: Signals::default(),
-        read_at: Some(at(seconds)),
-        gaps: Vec::new(),
-        case: case.clone(),
-    }
+    let policy = crate::domain::id::Sha256Hex::of(b"policy");
+    let record = Record::of(RecordEvent::Looked, at(seconds), &policy, case);
+    Record { read_at: Some(at(seconds)), ..record }
+}
+
+/// What an entry says.
+pub(in crate::adapters) fn parsed(entry: &Entry) -> Record {
+    serde_json::from_str(entry.record.as_deref().unwrap()).unwrap()
 }
 
 /// What a look some seconds after noon leaves behind of a case.
 pub(in crate::adapters) fn conclusion(mut case: Case, seconds: i64) -> Conclusion {
-    let messages: Vec<Message> = messages(&mut case, "rec-1", at(seconds));
+    let messages: Vec<Message> = messages(&mut case, "rec-1", None, at(seconds));
     let record = record(&case, seconds);
-    Conclusion { cases: vec![(case, Some(record), messages)] }
+    Conclusion { cases: vec![(case, Some(record), messages)], ..Conclusion::default() }
 }
 
 pub(in crate::adapters) fn nothing() -> Conclusion {
-    Conclusion { cases: Vec::new() }
+    Conclusion::default()
 }
 
 impl<S: Store> Given<S> {
@@ -133,7 +136,7 @@ pub(in crate::adapters) async fn the_history_tells_how_far_each_step_has_come<S:
             PastStep { episode: 0, state: StepState::Intended, at: at(2), approved: false },
         ),
     ];
-    assert_eq!(history, History { steps: expect.into(), revocations: 1 });
+    assert_eq!(history, History { steps: expect.into(), revocations: 1, ..History::default() });
     let elsewhere = given.store.history(tenant(CONTOSO), noon()).await.unwrap();
     assert_eq!(elsewhere, History::default());
     given.settle(&second, StepState::Refused, 1).await;
@@ -294,9 +297,9 @@ pub(in crate::adapters) async fn a_conclusion_is_kept_whole<S: Store>() {
     given.store.conclude(concluded).await.unwrap();
     let given = given.after_a_crash().await;
     assert_eq!(given.store.cases(tenant(WOODGROVE)).await.unwrap(), [case]);
-    let chain = given.at_hand.records(tenant(WOODGROVE)).await;
+    let (_, chain) = given.at_hand.chain(tenant(WOODGROVE)).await;
     assert_eq!(chain.len(), 1);
-    assert_eq!(serde_json::from_str::<Record>(&chain[0].record).unwrap(), record.unwrap());
+    assert_eq!(parsed(&chain[0]), record.unwrap());
     let sent = given.store.due(at(0)).await.unwrap();
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0].id, messages[0].id);
@@ -330,38 +333,24 @@ pub(in crate::adapters) async fn what_was_never_intended_is_not_made_up<S: Store
     assert_eq!(given.next_verification().await, None, "a step without a case is none");
 }
 
-/// The first record whose link does not follow from what is before it.
-fn broken(chain: &[Entry]) -> Option<usize> {
-    let mut previous = "";
-    chain.iter().position(|here| {
-        let follows =
-            here.previous == previous && here.link == link(previous, &here.record).as_str();
-        previous = &here.link;
-        !follows
-    })
-}
-
 pub(in crate::adapters) async fn every_record_is_linked_to_the_one_before_it<S: Store>() {
     let given = Given::<S>::new().await;
     for seconds in 0..4 {
         let concluded = conclusion(case(StepState::Revoked), seconds);
         given.store.conclude(concluded).await.unwrap();
     }
-    let chain = given.at_hand.records(tenant(WOODGROVE)).await;
-    assert_eq!((chain.len(), broken(&chain)), (4, None));
-    assert_eq!(chain[0].previous, "");
-    let moments: Vec<Timestamp> =
-        chain.iter().map(|l| serde_json::from_str::<Record>(&l.record).unwrap().at).collect();
+    let (anchor, chain) = given.at_hand.chain(tenant(WOODGROVE)).await;
+    assert_eq!(anchor, Anchor::default());
+    let proven = check(anchor, &chain, None).unwrap();
+    assert_eq!((proven.records, proven.unproven, proven.last), (4, 0, 4));
+    assert!(chain.iter().all(Entry::is_sealed_by_digest));
+    let moments: Vec<Timestamp> = chain.iter().map(|entry| parsed(entry).at).collect();
     assert_eq!(moments, [at(0), at(1), at(2), at(3)]);
     for number in 0..4 {
         let mut forged = chain.clone();
-        forged[number].record = forged[number].record.replace("Woodgrove", "Woodgrave");
-        assert_eq!(broken(&forged), Some(number));
-        // Whoever makes its own link fit breaks the next one.
-        forged[number].link = link(&forged[number].previous, &forged[number].record).to_string();
-        assert_eq!(broken(&forged), (number < 3).then_some(number + 1));
+        let text = forged[number].record.as_mut().unwrap();
+        *text = text.replace("Woodgrove", "Woodgrave");
+        let broken = check(Anchor::default(), &forged, None).unwrap_err();
+        assert_eq!(broken.sequence, chain[number].sequence);
     }
-    let mut shortened = chain.clone();
-    shortened.remove(1);
-    assert_eq!(broken(&shortened), Some(1));
 }

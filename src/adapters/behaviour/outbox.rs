@@ -26,6 +26,7 @@ fn message(sink: &str, ticket: &str, number: u32, seconds: i64) -> Message {
             partner: party(),
             findings: Vec::new(),
             steps: Vec::new(),
+            decision_url: None,
             record: "rec-1".to_owned(),
         },
     }
@@ -36,7 +37,7 @@ impl<S: Store> Given<S> {
     async fn put(&self, messages: &[Message]) {
         let case = case(StepState::Held);
         let cases = vec![(case, None, messages.to_vec())];
-        self.store.conclude(Conclusion { cases }).await.unwrap();
+        self.store.conclude(Conclusion { cases, ..Conclusion::default() }).await.unwrap();
     }
 
     /// What is due some seconds after noon.

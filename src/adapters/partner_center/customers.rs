@@ -131,3 +131,6 @@ fn refusal(answer: &Answer) -> PortError {
     };
     PortError::new(kind, format!("{WHOM} answered {}{mend}", answer.status.as_u16()))
 }
+
+#[cfg(test)]
+mod tests;

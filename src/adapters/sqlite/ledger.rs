@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{Sqlite, from_json, from_text, json, millis, optional, outbox, timestamp};
+use super::{Sqlite, from_json, from_text, json, millis, optional, outbox, proposals, timestamp};
 use crate::domain::case::{Case, Outcome};
 use crate::domain::id::{Sha256Hex, StepId, TenantId};
 use crate::domain::plan::{History, PastStep, Step, StepState};
@@ -47,6 +47,8 @@ impl Ledger for Sqlite {
         let cases = cases.to_vec();
         self.run(move |db| {
             cases.iter().try_for_each(|case| put_case(db, case))?;
+            let begun: Vec<Step> = steps.iter().map(|(step, _)| step.clone()).collect();
+            proposals::begin(db, &begun, now)?;
             steps.iter().try_for_each(|(step, tenant)| match tenant {
                 Some(tenant) => intend(db, *tenant, step, now, check_at),
                 None => Ok(()),
@@ -187,7 +189,9 @@ pub(super) fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Re
         params![tenant, since],
         |row| row.get(0),
     )?;
-    Ok(History { steps: rows.collect::<rusqlite::Result<_>>()?, revocations })
+    let steps = rows.collect::<rusqlite::Result<_>>()?;
+    let proposals = proposals::last(db, tenant)?;
+    Ok(History { steps, revocations, proposals, ..History::default() })
 }
 
 fn put_case(db: &Connection, case: &Case) -> rusqlite::Result<()> {
@@ -242,7 +246,7 @@ fn conclude(db: &Connection, conclusion: &Conclusion) -> rusqlite::Result<()> {
         }
         messages.iter().try_for_each(|message| outbox::put(db, message))?;
     }
-    Ok(())
+    conclusion.proposals.iter().try_for_each(|change| proposals::change(db, change))
 }
 
 /// Adds a record to the chain.

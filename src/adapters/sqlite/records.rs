@@ -8,10 +8,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
 use super::past::read_only;
-use super::{OpenError, Sqlite, millis, optional, store_error};
-use crate::domain::id::Sha256Hex;
+use super::{OpenError, Sqlite, from_json, millis, optional, store_error};
+use crate::domain::case::Case;
+use crate::domain::id::{Sha256Hex, TenantId};
 use crate::domain::record::chain::{Anchor, Entry, Head};
-use crate::ports::{Chain, Failure, PortError, ReadRecords};
+use crate::domain::record::keep::{Kept, prunable};
+use crate::ports::{Chain, Failure, PortError, PruneRecords, ReadRecords};
 
 /// The name of the one chain of a store.
 const CHAIN: &str = "store";
@@ -153,4 +155,96 @@ impl Sqlite {
         })
         .await
     }
+}
+
+#[async_trait]
+impl PruneRecords for Sqlite {
+    async fn prune(&self, tenant: TenantId, before: Timestamp) -> Result<u64, PortError> {
+        let path = self.path.clone();
+        // What may go is found beside the thread that everybody waits for: it may be much to read.
+        let found = tokio::task::spawn_blocking(move || kept_of(&path, tenant, before));
+        let kept = found.await.map_err(|error| {
+            PortError::new(Failure::Transient, "the store could not be read").because(error)
+        })??;
+        if kept.is_empty() {
+            return Ok(0);
+        }
+        self.run(move |db| prune(db, tenant, &kept, before)).await
+    }
+}
+
+/// What decides about a tenant's records; nothing where none of them is that old.
+fn kept_of(path: &Path, tenant: TenantId, before: Timestamp) -> Result<Vec<Kept>, PortError> {
+    let store = SqliteRecords::open(path).map_err(|error| {
+        PortError::new(Failure::Transient, "the store could not be read").because(error)
+    })?;
+    let Some(store) = store else { return Ok(Vec::new()) };
+    store.read(|db| {
+        let old = "SELECT EXISTS (SELECT 1 FROM records WHERE at < ?1 AND record <> '')";
+        if !db.query_row(old, [millis(before)], |row| row.get::<_, bool>(0))? {
+            return Ok(Vec::new());
+        }
+        let mut statement = db
+            .prepare("SELECT sequence, record FROM records WHERE record <> '' ORDER BY sequence")?;
+        let rows = statement
+            .query_map([], |row| Ok(Kept::of(number(row.get(0)?), &row.get::<_, String>(1)?)))?;
+        let kept = rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten();
+        Ok(kept.filter(|kept| kept.case.tenant == tenant).collect())
+    })
+}
+
+/// Removes what may go as the cases stand now.
+fn prune(
+    db: &Connection,
+    tenant: TenantId,
+    kept: &[Kept],
+    before: Timestamp,
+) -> rusqlite::Result<u64> {
+    let mut cases = db.prepare_cached("SELECT state FROM cases WHERE tenant = ?1")?;
+    let cases = cases
+        .query_map([tenant.to_string()], |row| from_json::<Case>(&row.get::<_, String>(0)?))?;
+    let cases: Vec<Case> = cases.collect::<rusqlite::Result<_>>()?;
+    let gone = prunable(kept, &cases, before);
+    let mut removed = 0;
+    // What begins the chain goes whole; the last record stays, since the next is linked to it.
+    let mut statement = db.prepare(&format!("{ENTRY} ORDER BY r.sequence"))?;
+    let mut rows = statement.query([])?;
+    let last = db.query_row("SELECT MAX(sequence) FROM records", [], |row| row.get::<_, i64>(0))?;
+    let mut anchor: Option<(i64, String)> = None;
+    while let Some(row) = rows.next()? {
+        let sequence: i64 = row.get(0)?;
+        let was_there = row.get::<_, Option<String>>(5)?.is_none();
+        if sequence == last || (was_there && !gone.contains(&number(sequence))) {
+            break;
+        }
+        removed += u64::from(was_there);
+        anchor = Some((sequence, row.get(4)?));
+    }
+    drop(rows);
+    if let Some((sequence, link)) = &anchor {
+        for table in ["records", "pruned_records"] {
+            db.execute(&format!("DELETE FROM {table} WHERE sequence <= ?1"), [sequence])?;
+        }
+        db.execute(
+            "INSERT INTO record_anchor VALUES (1, ?1, ?2)
+             ON CONFLICT (one) DO UPDATE SET sequence = excluded.sequence, link = excluded.link",
+            params![sequence, link],
+        )?;
+    }
+    let behind = anchor.map_or(0, |(sequence, _)| number(sequence));
+    let mut read = db.prepare(&format!("{ENTRY} WHERE r.sequence = ?1"))?;
+    for sequence in gone.iter().filter(|sequence| **sequence > behind) {
+        let sequence = i64::try_from(*sequence).unwrap_or(i64::MAX);
+        let entry = read.query_row([sequence], entry)?;
+        // Without its text a record of an earlier form cannot be proven.
+        if !entry.is_sealed_by_digest() {
+            continue;
+        }
+        db.prepare_cached("INSERT INTO pruned_records VALUES (?1, ?2)")?
+            .execute(params![sequence, entry.digest.as_str()])?;
+        db.prepare_cached("UPDATE records SET record = '' WHERE sequence = ?1")?
+            .execute([sequence])?;
+        removed += 1;
+    }
+    Ok(removed)
 }

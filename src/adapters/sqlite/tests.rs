@@ -18,10 +18,11 @@ use crate::adapters::behaviour::{self, at, behaviours, tenant};
 use crate::domain::finding::testing::{CONTOSO, STRANGER, WOODGROVE, noon};
 use crate::domain::id::TenantId;
 use crate::domain::policy::Policy;
+use crate::domain::record::chain::{Anchor, Entry};
 use crate::domain::roster::Roster;
 use crate::domain::secret::Secret;
 use crate::domain::signal::Signal;
-use crate::ports::{Enqueue, Marks as _, chain};
+use crate::ports::{Enqueue, Marks as _, ReadRecords, chain};
 use crate::wire::audit::Whose;
 use crate::wire::standard_webhooks::{Headers, WebhookSecret};
 use crate::wire::{Verified, audit};
@@ -94,14 +95,12 @@ impl behaviour::Store for Given {
         self.after_a_crash()
     }
 
-    async fn records(&self, _: TenantId) -> Vec<behaviour::Entry> {
-        let chain = self.store.chain().await.unwrap();
-        let entries = chain.into_iter().map(|entry| behaviour::Entry {
-            record: entry.record,
-            previous: entry.previous,
-            link: entry.link,
-        });
-        entries.collect()
+    async fn chain(&self, _: TenantId) -> (Anchor, Vec<Entry>) {
+        self.store.chain().await.unwrap()
+    }
+
+    async fn reader(&self) -> Arc<dyn ReadRecords> {
+        Arc::new(SqliteRecords::open(&self.path()).unwrap().unwrap())
     }
 
     async fn dead_letters(&self) -> Vec<[String; 4]> {

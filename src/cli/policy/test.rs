@@ -8,16 +8,18 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::PolicyFile;
+use crate::cli::reading::bytes;
 use crate::cli::{Output, WrongInput, json};
 use crate::config::environment;
 use crate::domain::facts::Facts;
 use crate::domain::finding::{Finding, FindingName};
 use crate::domain::policy::{Checked, Do};
 use crate::domain::roster::Tenant;
-use crate::domain::text::{count, one_line};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::text::{count, foreign, one_line};
 use crate::domain::trial::{Came, Given, Trial};
 
 /// Which policy, and when.
@@ -84,7 +86,7 @@ fn once<'a>(
     let at = trial.at.unwrap_or(now);
     let read = match &trial.given {
         Given::Short(_) => None,
-        Given::File(file) => Some(snapshot(&folder.join(file))?),
+        Given::File(file) => Some(snapshot(&folder.join(file), tenant)?),
     };
     let run = |at: Timestamp| {
         let facts = read.clone().or_else(|| trial.facts(tenant, at)).unwrap_or_default();
@@ -112,32 +114,23 @@ fn changes(
     passed.then(|| moments.into_iter().find(|at| !run(*at).differences.is_empty())).flatten()
 }
 
-/// A file that `facts export` wrote, as far as a test needs it.
-#[derive(Deserialize)]
-struct Snapshot {
-    version: u32,
-    facts: Facts,
-}
-
-fn snapshot(path: &Path) -> Result<Facts, String> {
+/// The facts of a file that `facts export` wrote of the test's own tenant. It is read as strictly as
+/// by `scan --facts`: a test that passed for what a file leaves out would show nothing.
+fn snapshot(path: &Path, tenant: &Tenant) -> Result<Facts, String> {
     let place = path.display();
-    let text = std::fs::read(path).map_err(|error| format!("cannot read {place}: {error}"))?;
-    let mut json = serde_json::Deserializer::from_slice(&text);
-    let snapshot: Snapshot = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let at = error.path().to_string();
-        format!(
-            "{place} is no file of facts: {}: {}",
-            at,
-            one_line(&error.into_inner().to_string())
-        )
-    })?;
-    match snapshot.version {
-        1 => Ok(snapshot.facts),
-        version => Err(format!(
-            "{place} has version {version} of the format; this program reads version 1: export \
-             the facts again"
-        )),
+    let bytes = bytes(path).map_err(|error| format!("{error:#}"))?;
+    let Snapshot { tenant: of, facts, .. } =
+        Snapshot::parse(&bytes).map_err(|error| format!("{place} is {error}"))?;
+    if of.id == tenant.id {
+        return Ok(facts);
     }
+    Err(format!(
+        "{place} is a snapshot of {} ({}), and the test is about {}; name a file of that tenant, or \
+         the other in the test's `tenant`",
+        foreign(&of.name),
+        of.id,
+        one_line(&tenant.name),
+    ))
 }
 
 struct Colours {

@@ -10,7 +10,7 @@ use crate::domain::roster::AffectedPartner;
 use crate::domain::snapshot::NamedTenant;
 use crate::domain::text::{count, foreign};
 use crate::ports::{PortError, ReadRecords};
-use crate::scan::table::{Paper, lines, minute, sgr};
+use crate::scan::table::{Paper, lines, sgr};
 
 /// What is kept, as far as it was asked for.
 #[derive(Debug, Serialize)]
@@ -77,18 +77,18 @@ impl List {
         let mut out = Vec::new();
         if !self.records.is_empty() {
             let mut table = paper.table();
-            table.set_header(["Record", "Written", "What", "Tenant", "Partner", "Case"]);
+            table.set_header(["Record", "Written (UTC)", "What", "Case", "Tenant", "Partner"]);
             table.add_rows(self.records.iter().map(|row| {
                 [
                     row.id.clone(),
-                    minute(row.at),
+                    row.at.strftime("%Y-%m-%d %H:%M").to_string(),
                     row.event.as_str().to_owned(),
+                    if row.open { "open" } else { "closed" }.to_owned(),
                     foreign(&row.tenant.name),
                     foreign(&row.partner.name),
-                    if row.open { "open" } else { "closed" }.to_owned(),
                 ]
             }));
-            out.extend(lines(&mut table, &[0, 1, 2, 5]));
+            out.extend(lines(&mut table, &[0, 1, 2, 3]));
             out.push(String::new());
         }
         let mut summary = count(self.records.len(), "record");

@@ -180,7 +180,7 @@ impl OfChain {
                     Forged::Chain(Broken { sequence, id, .. }) => {
                         Some(Place { sequence: *sequence, id: id.clone() })
                     }
-                    Forged::OtherCase(sequence) => {
+                    Forged::OtherCase(sequence) | Forged::LeftOut(sequence) => {
                         Some(Place { sequence: *sequence, id: String::new() })
                     }
                     Forged::NoRecord | Forged::OtherPolicies => None,

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::approval::Decision;
+use crate::domain::approval::Answer;
 use crate::domain::proof::Seen;
 use crate::domain::record::Record;
 use crate::domain::record::chain::Entry;
@@ -24,7 +24,7 @@ pub(super) fn text(record: &Record, chain: &str, entry: &Entry) -> String {
     told.head("In the chain");
     told.say(&format!("record {} of {chain}", entry.sequence));
     told.say(&format!("digest {}", entry.digest));
-    told.say(&format!("link   {}", entry.link));
+    told.say(&format!("link {}", entry.link));
     told.lines.push(String::new());
     told.lines.join("\n")
 }
@@ -53,11 +53,11 @@ impl Told {
         let (id, event, at) = (&record.id, record.event.as_str(), moment(record.at));
         self.lines.push(one_line(&format!("{id}: {event}, {at}")));
         let partner = case.partner.id.map_or_else(String::new, |id| format!(" ({id})"));
-        self.say(&format!("tenant   {} ({})", case.tenant_name, case.tenant));
-        self.say(&format!("partner  {}{partner}", case.partner.name));
+        self.say(&format!("tenant: {} ({})", case.tenant_name, case.tenant));
+        self.say(&format!("partner: {}{partner}", case.partner.name));
         let (number, state) = (case.episode + 1, if case.is_open() { "open" } else { "closed" });
-        self.say(&format!("case     number {number} about the two, {state}"));
-        self.say(&format!("policy   {} in mode {}", record.policy, record.mode));
+        self.say(&format!("case: number {number} about the two, {state}"));
+        self.say(&format!("policy: {} in mode {}", record.policy, record.mode));
     }
 
     fn signals(&mut self, record: &Record) {
@@ -74,7 +74,7 @@ impl Told {
             self.add(&format!("happened {}", moment(at)));
         }
         self.add(&format!("received {}", moment(*received_at)));
-        self.add(&format!("digest   {digest}"));
+        self.add(&format!("digest {digest}"));
     }
 
     fn before(&mut self, record: &Record) {
@@ -141,13 +141,13 @@ impl Told {
         self.head("Who decided");
         for approval in &record.approvals {
             let decision = match approval.decision {
-                Decision::Approve => "agreed",
-                Decision::Refuse => "refused",
+                Answer::Approve => "agreed",
+                Answer::Refuse => "refused",
             };
-            let proven = approval.proven.as_ref().map_or_else(
-                || "who had the link and said so".to_owned(),
-                |proven| format!("proven by {proven}"),
-            );
+            let proven = match &approval.identity {
+                Some(identity) => format!("signed in as {identity}"),
+                None => "who had the link and gave that name".to_owned(),
+            };
             self.say(&format!("{} {decision} {} ({proven})", approval.by, moment(approval.at)));
         }
     }
@@ -175,8 +175,9 @@ impl Told {
             let mut steps = record.case.rows.iter().filter_map(|row| row.step.as_ref());
             let step = steps.find(|step| step.id == reread.step);
             let summary = step.map_or_else(|| reread.step.to_string(), |step| step.summary.clone());
-            let seen = match reread.seen {
+            let seen = match &reread.seen {
                 Seen::Gone => "gone",
+                Seen::Failed { .. } => "Microsoft took it up and could not do it",
                 Seen::There => "still there",
                 Seen::Unread => "could not be read",
             };
@@ -192,7 +193,7 @@ impl Told {
             let later = before.map_or_else(String::new, |before| {
                 format!(", {} later", length(at.duration_since(before)))
             });
-            self.say(&format!("{name:<9}{}{later}", moment(at)));
+            self.say(&format!("{name}: {}{later}", moment(at)));
             before = Some(at);
         }
         if let Some(took) = record.timeline.time_to_revoke() {

@@ -134,6 +134,16 @@ impl Judged<'_> {
         self.lacks.is_empty() && self.unclear.is_empty()
     }
 
+    /// Whether it keeps somebody out at every sign-in.
+    pub(super) fn blocks(&self) -> bool {
+        self.enforces() && self.demand == Demand::Block
+    }
+
+    /// Whether it certainly has no bearing on somebody.
+    pub(super) fn leaves_alone(&self) -> bool {
+        self.lacks.iter().any(|lack| matches!(lack, Lack::Untargeted | Lack::Excluded(_)))
+    }
+
     /// Why it may protect, if all that stands against it is what cannot be told.
     pub(super) fn open(&self) -> Option<Reason> {
         (self.lacks.is_empty() && !self.unclear.is_empty())

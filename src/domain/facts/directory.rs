@@ -59,7 +59,7 @@ pub enum DirectoryObject {
     User(User),
     /// A group of this directory.
     #[serde(rename = "#microsoft.graph.group")]
-    Group(Named),
+    Group(Group),
     /// An application's presence in this directory.
     #[serde(rename = "#microsoft.graph.servicePrincipal")]
     ServicePrincipal(ServicePrincipal),
@@ -90,6 +90,42 @@ pub struct User {
     /// Whether the account may sign in; nothing where it was not asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_enabled: Option<bool>,
+}
+
+/// How a user or an application may sign in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignIn {
+    /// Whether it may sign in at all; nothing where Graph does not say.
+    #[serde(default)]
+    pub account_enabled: Option<bool>,
+    /// Since when a session must have begun to count; accounts only.
+    #[serde(default)]
+    pub sign_in_sessions_valid_from_date_time: Option<Timestamp>,
+}
+
+/// A group.
+///
+/// Source: Microsoft Graph documentation, "group resource type".
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Group {
+    /// The name shown.
+    #[serde(default)]
+    pub display_name: Option<String>,
+    /// `DynamicMembership` among them, where a rule says who is in it; nothing where nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_types: Option<Vec<String>>,
+    /// Whether it is kept by a directory on premises; nothing where it is not, or nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_premises_sync_enabled: Option<bool>,
+}
+
+impl Group {
+    /// A group of which only the name is known.
+    pub fn named(name: &str) -> Self {
+        Self { display_name: Some(name.to_owned()), ..Self::default() }
+    }
 }
 
 /// Anything of which only the name matters.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::domain::id::{PartnerId, PrincipalId};
 
@@ -45,6 +46,10 @@ pub struct DelegatedAdminRelationship {
     /// Which groups of the partner got which of the roles.
     #[serde(default)]
     pub access_assignments: Vec<AccessAssignment>,
+    /// What Microsoft was asked to do with it and does in its own time; read after a step only, and
+    /// no part of what is kept.
+    #[serde(skip)]
+    pub operations: Vec<Operation>,
 }
 
 impl DelegatedAdminRelationship {
@@ -66,6 +71,29 @@ impl DelegatedAdminRelationship {
         !POWERLESS.iter().any(|powerless| powerless.eq_ignore_ascii_case(status))
     }
 
+    /// Whether it has this status.
+    pub fn is(&self, status: &str) -> bool {
+        self.status.as_deref().unwrap_or_default().trim().eq_ignore_ascii_case(status)
+    }
+
+    /// Whether it is coming to its end, and nothing more need be asked for.
+    pub fn is_ending(&self) -> bool {
+        self.is("terminationRequested") || self.is("terminating")
+    }
+
+    /// Whether it is extended at its end; nothing where what it says of that is no duration.
+    pub fn extends_itself(&self) -> Option<bool> {
+        match self.auto_extend_duration.as_deref() {
+            None => Some(false),
+            Some(by) => length(by).map(|length| !length.is_zero()),
+        }
+    }
+
+    /// The roles that the customer agreed to, as Graph writes their ids.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        roles(self.access_details.as_ref())
+    }
+
     /// The customer's tenant; nothing where it is not told, as while anybody may accept it.
     pub fn customer_id(&self) -> Option<PartnerId> {
         self.customer.as_ref()?.id()
@@ -75,6 +103,41 @@ impl DelegatedAdminRelationship {
     pub fn groups(&self) -> BTreeSet<PrincipalId> {
         let used = self.access_assignments.iter().filter(|it| it.is_in_force());
         used.filter_map(AccessAssignment::group).collect()
+    }
+}
+
+/// `delegatedAdminRelationshipOperation`, or `delegatedAdminRelationshipRequest`: something that
+/// Microsoft does with a relationship in its own time.
+///
+/// Source: Microsoft Graph documentation, the resource types of these names (v1.0). Neither says
+/// why it failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Operation {
+    /// What is done, such as `delegatedAdminAccessAssignmentUpdate` or `terminate`.
+    #[serde(default, rename = "operationType", alias = "action")]
+    pub kind: Option<String>,
+    /// How far it has come: `notStarted`, `created`, `pending`, `running`, `succeeded` or `failed`.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// When it was begun.
+    #[serde(default)]
+    pub created_date_time: Option<Timestamp>,
+    /// What it is done with: JSON in a text, in which an access assignment has its id.
+    #[serde(default)]
+    pub data: Option<String>,
+}
+
+impl Operation {
+    /// Whether it came to nothing.
+    pub fn has_failed(&self) -> bool {
+        self.status.as_deref().unwrap_or_default().trim().eq_ignore_ascii_case("failed")
+    }
+
+    /// The id of what it is done with, where it tells.
+    pub fn about(&self) -> Option<String> {
+        let data: Value = serde_json::from_str(self.data.as_deref()?).ok()?;
+        Some(data.get("id")?.as_str()?.to_owned())
     }
 }
 
@@ -138,7 +201,17 @@ impl AccessAssignment {
     /// Whether the group has the roles, or may have: what is being deleted is not gone yet, and what
     /// ended in an error may have come about in part.
     pub fn is_in_force(&self) -> bool {
-        !self.status.as_deref().unwrap_or_default().trim().eq_ignore_ascii_case("deleted")
+        !self.is("deleted")
+    }
+
+    /// Whether it has this status.
+    pub fn is(&self, status: &str) -> bool {
+        self.status.as_deref().unwrap_or_default().trim().eq_ignore_ascii_case(status)
+    }
+
+    /// The roles that the group has, as Graph writes their ids.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        roles(self.access_details.as_ref())
     }
 
     /// The group that has the roles.
@@ -146,6 +219,32 @@ impl AccessAssignment {
         let id = self.access_container.as_ref()?.access_container_id.as_deref()?;
         Some(PrincipalId::new(id))
     }
+}
+
+fn roles(details: Option<&AccessDetails>) -> impl Iterator<Item = &str> {
+    let roles = details.into_iter().flat_map(|details| &details.unified_roles);
+    roles.map(|role| role.role_definition_id.as_str())
+}
+
+/// Whether these are the ids of the same roles, whatever their order and case.
+pub fn are_same_roles<'a>(
+    one: impl Iterator<Item = &'a str>,
+    other: impl Iterator<Item = &'a str>,
+) -> bool {
+    let folded = |id: &str| id.trim().to_ascii_lowercase();
+    one.map(folded).collect::<BTreeSet<_>>() == other.map(folded).collect::<BTreeSet<_>>()
+}
+
+/// The length of an ISO 8601 duration. A year counts 365 days and a month 30, as Microsoft counts
+/// them: the longest relationship is "P2Y", which is 730 days, and "6 months" are `P180D`. Nothing
+/// for what is no duration, or a negative one.
+pub fn length(text: &str) -> Option<SignedDuration> {
+    let span: Span = text.trim().parse().ok()?;
+    let days = i64::from(span.get_years()) * 365 + i64::from(span.get_months()) * 30;
+    let rest = span.years(0).months(0);
+    let rest = rest.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    let length = SignedDuration::try_from_hours(days.checked_mul(24)?)?.checked_add(rest)?;
+    (!length.is_negative()).then_some(length)
 }
 
 /// The group that an access assignment is for.

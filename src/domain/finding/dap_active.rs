@@ -42,6 +42,7 @@ fn check(view: &View<'_>) -> Vec<Finding> {
             role: Some("Global Administrator".to_owned()),
             text,
             grant: None,
+            relationship: None,
             certain: true,
         }
     });

@@ -82,6 +82,7 @@ fn about_account(view: &View<'_>, partner: &Partner, account: &AccountName, what
         text: format!("{shown}, the account given to {}, {what}.", partner.name),
         partner,
         grant: None,
+        relationship: None,
         certain: true,
     }
 }

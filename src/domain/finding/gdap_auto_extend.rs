@@ -1,8 +1,8 @@
 //! `gdap-auto-extend`: a relationship of this partner extends itself without anybody deciding.
 
-use super::relationship::{days, length, powerful};
+use super::relationship::{days, powerful};
 use super::{Finding, FindingName, Rule, Severity, View};
-use crate::domain::facts::Part;
+use crate::domain::facts::{Part, length};
 use crate::domain::text::foreign;
 
 pub(super) const RULE: Rule = Rule {

@@ -7,9 +7,9 @@
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
-use super::relationship::{days, length, powerful};
+use super::relationship::{days, powerful};
 use super::{Finding, FindingName, Rule, Severity, View};
-use crate::domain::facts::Part;
+use crate::domain::facts::{Part, length};
 
 /// The longest a relationship can be agreed for.
 ///

@@ -57,6 +57,7 @@ fn check(view: &View<'_>) -> Vec<Finding> {
                 role: None,
                 text,
                 grant: None,
+                relationship: None,
                 certain: true,
             })
         })

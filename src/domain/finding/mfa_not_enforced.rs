@@ -107,6 +107,7 @@ pub(super) fn by_partner(
                 role: None,
                 text: text.join(" "),
                 grant: None,
+                relationship: None,
                 certain,
             }
         })

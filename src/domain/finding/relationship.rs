@@ -7,14 +7,15 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Span, SpanRelativeTo};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Finding, Rule, View};
-use crate::domain::facts::{AccessDetails, DelegatedAdminRelationship, DirectoryObject, Facts};
+use crate::domain::facts::{DelegatedAdminRelationship, DirectoryObject, Facts};
 use crate::domain::grant::named;
-use crate::domain::id::PrincipalId;
+use crate::domain::id::{PartnerId, PrincipalId};
+use crate::domain::policy::Policy;
 use crate::domain::role::{self, RoleTemplateId};
-use crate::domain::roster::AffectedPartner;
+use crate::domain::roster::{AffectedPartner, Tenant};
 use crate::domain::text::{count, foreign};
 
 /// Most groups that are named in a sentence.
@@ -75,13 +76,13 @@ impl Relationship<'_> {
             role,
             text,
             grant: None,
+            relationship: Some(self.given.id.clone()),
             certain: true,
         }
     }
 
     fn name(&self) -> Option<String> {
-        let name = self.given.display_name.as_deref().map(foreign);
-        name.filter(|name| !name.is_empty())
+        name_of(self.given)
     }
 
     /// The roles it gives that neither an allowance nor an exception covers, by name.
@@ -92,7 +93,7 @@ impl Relationship<'_> {
     /// The roles it gives, by name.
     fn roles(&self) -> Vec<GivenRole> {
         let mut roles: BTreeMap<String, GivenRole> = BTreeMap::new();
-        for id in ids(self.given.access_details.as_ref()) {
+        for id in self.given.roles() {
             of(&mut roles, id).agreed = true;
         }
         for used in self.given.access_assignments.iter().filter(|used| used.is_in_force()) {
@@ -100,7 +101,7 @@ impl Relationship<'_> {
                 || "a group that is not named".to_owned(),
                 |id| group_name(self.view.facts, &id),
             );
-            for id in ids(used.access_details.as_ref()) {
+            for id in used.roles() {
                 let groups = &mut of(&mut roles, id).groups;
                 if !groups.contains(&group) {
                     groups.push(group.clone());
@@ -114,12 +115,7 @@ impl Relationship<'_> {
 
     fn may_give(&self, role: &GivenRole) -> bool {
         let View { tenant, policy, now, .. } = *self.view;
-        let (Some(customer), Some(role)) = (self.customer.id, role.template_id) else {
-            return false;
-        };
-        let listed = tenant.partner(customer);
-        listed.map_or(&tenant.unlisted, |listed| &listed.allow).covers(role, now)
-            || policy.exception(tenant.id, customer, role, now).is_some()
+        may_give(tenant, policy, self.customer.id, role.template_id, now)
     }
 
     /// `gives Helpdesk Exchange Administrator`.
@@ -151,43 +147,50 @@ impl GivenRole {
     }
 }
 
-fn ids(details: Option<&AccessDetails>) -> impl Iterator<Item = &str> {
-    let roles = details.into_iter().flat_map(|details| &details.unified_roles);
-    roles.map(|role| role.role_definition_id.as_str())
+/// The name a relationship was given, fit to show; nothing where it has none.
+pub(in crate::domain) fn name_of(given: &DelegatedAdminRelationship) -> Option<String> {
+    given.display_name.as_deref().map(foreign).filter(|name| !name.is_empty())
+}
+
+/// Whether an allowance or an exception lets a relationship with a customer give a role at `now`.
+pub(in crate::domain) fn may_give(
+    tenant: &Tenant,
+    policy: &Policy,
+    customer: Option<PartnerId>,
+    role: Option<RoleTemplateId>,
+    now: Timestamp,
+) -> bool {
+    let (Some(customer), Some(role)) = (customer, role) else { return false };
+    let listed = tenant.partner(customer);
+    listed.map_or(&tenant.unlisted, |listed| &listed.allow).covers(role, now)
+        || policy.exception(tenant.id, customer, role, now).is_some()
+}
+
+/// The template that an id means, and the name to show. Custom roles are not given by
+/// relationships, so whatever the catalogue lacks is new.
+pub(in crate::domain) fn role_of(id: &str) -> (Option<RoleTemplateId>, String) {
+    let template_id: Option<RoleTemplateId> = id.trim().parse().ok();
+    let known = template_id.and_then(role::by_id);
+    let name =
+        known.map_or_else(|| format!("unknown role {}", foreign(id)), |role| role.name.to_owned());
+    (template_id, name)
 }
 
 /// The entry of a role, however its id is written.
 fn of<'r>(roles: &'r mut BTreeMap<String, GivenRole>, id: &str) -> &'r mut GivenRole {
-    let template_id: Option<RoleTemplateId> = id.trim().parse().ok();
+    let (template_id, name) = role_of(id);
     let key = template_id.map_or_else(|| id.to_owned(), |id| id.to_string());
-    roles.entry(key).or_insert_with(|| {
-        // Custom roles are not given by relationships, so whatever the catalogue lacks is new.
-        let known = template_id.and_then(role::by_id);
-        let name = known
-            .map_or_else(|| format!("unknown role {}", foreign(id)), |role| role.name.to_owned());
-        GivenRole { template_id, name, agreed: false, groups: Vec::new() }
-    })
+    roles.entry(key).or_insert(GivenRole { template_id, name, agreed: false, groups: Vec::new() })
 }
 
-fn group_name(facts: &Facts, id: &PrincipalId) -> String {
+/// What a group of the partner's is called.
+pub(in crate::domain) fn group_name(facts: &Facts, id: &PrincipalId) -> String {
     let name = match facts.objects.get(id) {
         Some(DirectoryObject::Group(group)) => group.display_name.as_deref().map(foreign),
         _ => None,
     };
     let name = name.filter(|name| !name.is_empty());
     name.unwrap_or_else(|| format!("group {}", foreign(id.as_str())))
-}
-
-/// The length of an ISO 8601 duration. A year counts 365 days and a month 30, as Microsoft counts
-/// them: the longest relationship is "P2Y", which is 730 days, and "6 months" are `P180D`. Nothing
-/// for what is no duration, or a negative one.
-pub(super) fn length(text: &str) -> Option<SignedDuration> {
-    let span: Span = text.trim().parse().ok()?;
-    let days = i64::from(span.get_years()) * 365 + i64::from(span.get_months()) * 30;
-    let rest = span.years(0).months(0);
-    let rest = rest.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
-    let length = SignedDuration::try_from_hours(days.checked_mul(24)?)?.checked_add(rest)?;
-    (!length.is_negative()).then_some(length)
 }
 
 /// `180 days`, or the hours where they are no whole days.
@@ -203,6 +206,7 @@ pub(super) fn days(length: SignedDuration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::facts::length;
 
     #[test]
     fn durations_are_as_long_as_microsoft_counts_them() {

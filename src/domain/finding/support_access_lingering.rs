@@ -74,6 +74,7 @@ fn check(view: &View<'_>) -> Vec<Finding> {
             ),
             partner,
             grant: None,
+            relationship: None,
             certain: true,
         });
     }

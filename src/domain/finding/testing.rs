@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Finding, findings};
 use crate::domain::facts::{
-    DirectoryObject, Facts, Gap, GapCause, Named, Part, PartnerEntry, PartnerReference,
+    DirectoryObject, Facts, Gap, GapCause, Group, Part, PartnerEntry, PartnerReference,
     RoleAssignment, ServicePrincipal, User,
 };
 use crate::domain::id::{AssignmentId, PartnerId, PrincipalId, Sha256Hex};
@@ -233,7 +233,7 @@ impl Case {
 
     fn group_with_home(mut self, name: &str, home: Option<&str>, role: &str) -> Self {
         let principal = id_of(name);
-        let group = Named { display_name: Some(name.to_owned()) };
+        let group = Group::named(name);
         self.facts.objects.insert(principal.clone(), DirectoryObject::Group(group));
         self.assign(&principal, role, "/", home)
     }

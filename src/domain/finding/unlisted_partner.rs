@@ -127,6 +127,7 @@ fn relationship(partner: AffectedPartner, subject: String, what: &str) -> Findin
         text: format!("{} {what} and the policy does not name it.", partner.name),
         partner,
         grant: None,
+        relationship: None,
         certain: true,
     }
 }

@@ -94,6 +94,7 @@ fn finding(subject: &str, text: String) -> Finding {
         role: None,
         text,
         grant: None,
+        relationship: None,
         certain: false,
     }
 }

@@ -7,12 +7,11 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::holder::{Holder, Known, shown};
+use super::groups::{own_group, through};
+use super::holder::{Holder, Known};
 use super::{Grant, Held, Role};
 use crate::domain::app_role::{self, MICROSOFT_GRAPH};
-use crate::domain::facts::{
-    AppRoleAssignment, DirectoryObject, Facts, RoleAssignment, ScheduleInstance,
-};
+use crate::domain::facts::{AppRoleAssignment, Facts, RoleAssignment, ScheduleInstance};
 use crate::domain::id::{AssignmentId, PrincipalId};
 use crate::domain::role::{self, RoleTemplateId};
 use crate::domain::roster::Tenant;
@@ -27,11 +26,12 @@ pub fn grants(facts: &Facts, tenant: &Tenant) -> Vec<Grant> {
     let mut found = Vec::new();
     let mut groups = Vec::new();
     for (assignment, term) in facts.assignments.iter().zip(terms) {
+        let scheduled = term.is_some();
         let term = term.unwrap_or_default();
         let at = At::of_assignment(assignment);
         let home = assignment.principal_organization_id.as_deref();
         if let Some(holder) = known.of_assignment(at.principal, home) {
-            let held = Held::Assignment { assignment: assignment.id.clone() };
+            let held = Held::Assignment { assignment: assignment.id.clone(), scheduled };
             found.push(grant(facts, at, holder, held, term));
         }
         groups.extend(own_group(&known, &assignment.id, at, term, false));
@@ -44,18 +44,16 @@ pub fn grants(facts: &Facts, tenant: &Tenant) -> Vec<Grant> {
         let term = Term::of(schedule);
         groups.extend(own_group(&known, &schedule.id, at, term, eligible));
         let Some(holder) = known.of_principal(at.principal) else { continue };
-        let id = schedule.id.clone();
+        let (id, shadow) = (schedule.id.clone(), is_derived(schedule));
         let held = if eligible {
-            Held::Eligible { eligibility: id }
+            Held::Eligible { eligibility: id, derived: shadow }
         } else {
-            Held::Scheduled { schedule: id }
+            Held::Scheduled { schedule: id, derived: shadow }
         };
-        let to = if is_derived(schedule) { &mut derived } else { &mut found };
+        let to = if shadow { &mut derived } else { &mut found };
         to.push(grant(facts, at, holder, held, term));
     }
-    for group in groups {
-        through(&known, &group, &mut found);
-    }
+    found.extend(through(&known, &groups));
     add_derived(derived, &mut found);
     for app in &facts.apps {
         let Some(holder) = known.of_app(&app.id, &app.app) else { continue };
@@ -87,10 +85,10 @@ pub fn keeps_a_global_administrator(facts: &Facts, tenant: &Tenant) -> bool {
 
 /// Who holds which role where.
 #[derive(Clone, Copy)]
-struct At<'a> {
-    principal: &'a PrincipalId,
-    definition: &'a str,
-    scope: &'a str,
+pub(super) struct At<'a> {
+    pub(super) principal: &'a PrincipalId,
+    pub(super) definition: &'a str,
+    pub(super) scope: &'a str,
 }
 
 impl<'a> At<'a> {
@@ -112,7 +110,7 @@ impl<'a> At<'a> {
 
 /// For how long something is held.
 #[derive(Clone, Copy, Default)]
-struct Term {
+pub(super) struct Term {
     ends: Option<Timestamp>,
     activated: bool,
 }
@@ -190,44 +188,7 @@ fn add_derived(derived: Vec<Grant>, found: &mut Vec<Grant>) {
     found.extend(news);
 }
 
-/// A group of the tenant's own that holds a role or may activate it.
-struct OwnGroup<'a> {
-    through: &'a AssignmentId,
-    at: At<'a>,
-    name: String,
-    term: Term,
-    eligible: bool,
-}
-
-fn own_group<'a>(
-    known: &Known<'_>,
-    through: &'a AssignmentId,
-    at: At<'a>,
-    term: Term,
-    eligible: bool,
-) -> Option<OwnGroup<'a>> {
-    let Some(DirectoryObject::Group(group)) = known.object(at.principal) else { return None };
-    let name = shown(group.display_name.as_deref(), at.principal);
-    Some(OwnGroup { through, at, name, term, eligible })
-}
-
-/// Adds what partners' principals hold by being in a group.
-fn through(known: &Known<'_>, group: &OwnGroup<'_>, found: &mut Vec<Grant>) {
-    let members = known.facts.members.get(group.at.principal);
-    for member in members.into_iter().flatten() {
-        let Some(holder) = known.of_member(&member.id, &member.object) else { continue };
-        let held = Held::ThroughGroup {
-            through: group.through.clone(),
-            group: group.at.principal.clone(),
-            group_name: group.name.clone(),
-            eligible: group.eligible,
-        };
-        let at = At { principal: &member.id, ..group.at };
-        found.push(grant(known.facts, at, holder, held, group.term));
-    }
-}
-
-fn grant(facts: &Facts, at: At<'_>, holder: Holder, held: Held, term: Term) -> Grant {
+pub(super) fn grant(facts: &Facts, at: At<'_>, holder: Holder, held: Held, term: Term) -> Grant {
     let unit = facts.units.get(lower(at.scope).as_ref());
     let unit = unit.map(|name| text::foreign(name)).filter(|name| !name.is_empty());
     let scope = (at.scope.to_owned(), unit);
@@ -328,7 +289,7 @@ fn lower(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::facts::PartnerReference;
+    use crate::domain::facts::{DirectoryObject, PartnerReference};
     use crate::domain::finding::testing::{CONTOSO, Case, noon};
 
     const SVC: &str = "svc-contoso@woodgrove.example";

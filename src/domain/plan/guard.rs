@@ -1,51 +1,66 @@
 //! What holds a step back, and what was done about it before.
 
+mod limits;
+mod lock_out;
+mod pause;
+mod protected;
+mod reach;
+#[cfg(test)]
+mod testing;
+mod whose;
+
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 
-use super::wanted::Wanted;
+use super::wanted::{Known, Wanted};
 use super::{Circumstances, History, PastStep, Remediation, Step, StepState, Target, Verdict};
 use crate::domain::facts::{Facts, Part};
 use crate::domain::grant::{PrincipalKind, keeps_a_global_administrator};
-use crate::domain::id::{PartnerId, Sha256Hex, StepId};
+use crate::domain::id::{Sha256Hex, StepId};
 use crate::domain::policy::{Do, Mode};
-use crate::domain::role;
-
-/// What this version carries out; all else is held back.
-const CARRIED_OUT: &[Remediation] = &[Remediation::RevokeRoleAssignment];
 
 /// What Microsoft refused for a partner's group is tried again after this time: the permission may
 /// have been missing.
 const REFUSED_AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
-/// How often access that keeps coming back is taken away before a person has to see to it.
-const EPISODES_MAX: u32 = 3;
-
 /// Decides about each thing wanted, one after another.
 pub(super) struct Guard<'a> {
     about: Circumstances<'a>,
-    keeps_global_administrator: bool,
-    knows_own_administrators: bool,
+    facts: &'a Facts,
+    administrators: Administrators,
     revocations: u32,
+    held_by_limit: u32,
+    /// What was decided so far, by the keys of the steps.
+    decided: BTreeMap<Sha256Hex, Decided>,
+}
+
+/// What was decided about a step that others may go with.
+struct Decided {
+    episode: u32,
+    /// Whether nothing was done about it yet.
+    is_new: bool,
+    verdict: Verdict,
 }
 
 impl<'a> Guard<'a> {
-    pub(super) fn new(facts: &Facts, about: Circumstances<'a>) -> Self {
-        Self {
-            about,
-            keeps_global_administrator: keeps_a_global_administrator(facts, about.tenant),
-            knows_own_administrators: !facts
-                .gaps
-                .iter()
-                .any(|gap| matches!(gap.part, Part::RoleAssignments | Part::Principals)),
-            revocations: about.history.revocations + outcome_unknown(about.history),
-        }
+    pub(super) fn new(facts: &'a Facts, about: Circumstances<'a>) -> Self {
+        let revocations = about.history.revocations + outcome_unknown(about.history);
+        let administrators = Administrators::of(facts, about);
+        let decided = BTreeMap::new();
+        Self { about, facts, administrators, revocations, held_by_limit: 0, decided }
+    }
+
+    /// How many steps were held back only because too much was done already.
+    pub(super) fn held_by_limit(&self) -> u32 {
+        self.held_by_limit
     }
 
     /// The step that comes of what is wanted.
     pub(super) fn step(&mut self, wanted: Wanted) -> Step {
         let key = wanted.key();
         let past = self.about.history.steps.get(&key).copied();
-        let episode = wanted.episode.unwrap_or(match past {
+        let episode = self.episode_with(&wanted, past).or(wanted.episode).unwrap_or(match past {
             Some(PastStep {
                 episode, state: StepState::Verified | StepState::Restored, ..
             }) => episode + 1,
@@ -58,7 +73,10 @@ impl<'a> Guard<'a> {
         self.revocations = self.revocations.saturating_sub(begun);
         let verdict = self.verdict(&wanted, episode, past);
         self.revocations += begun.max(u32::from(verdict == Verdict::CarryOut));
-        let Wanted { partner, remediation, target, because, answers, .. } = wanted;
+        let (is_new, decided) = (past.is_none(), verdict.clone());
+        self.decided.insert(key.clone(), Decided { episode, is_new, verdict: decided });
+        let Wanted { partner, remediation, target, because, answers, quarantine, .. } = wanted;
+        let since = (remediation == Remediation::RevokeSessions).then_some(self.about.now);
         let id = self.step_id(&partner.key(), &key, remediation, episode);
         Step {
             id,
@@ -69,11 +87,47 @@ impl<'a> Guard<'a> {
             because,
             answers,
             verdict,
+            quarantine,
+            since,
             approval: None,
         }
     }
 
-    fn verdict(&self, wanted: &Wanted, episode: u32, past: Option<PastStep>) -> Verdict {
+    /// The episode of a step that goes with others: as late as theirs, and one of its own for each
+    /// time that anything is taken away anew.
+    fn episode_with(&self, wanted: &Wanted, past: Option<PastStep>) -> Option<u32> {
+        let others = || wanted.goes_with.iter().filter_map(|key| self.decided.get(key));
+        let latest = others().map(|other| other.episode).max()?;
+        Some(match past {
+            Some(past) if past.state != StepState::Intended && others().any(|it| it.is_new) => {
+                latest.max(past.episode + 1)
+            }
+            Some(past) => latest.max(past.episode),
+            None => latest,
+        })
+    }
+
+    /// Why a step that goes with others has to wait with all of them.
+    fn waits_with(&self, wanted: &Wanted) -> Option<Verdict> {
+        let others = || wanted.goes_with.iter().filter_map(|key| self.decided.get(key));
+        let mut held = None;
+        for other in others() {
+            match &other.verdict {
+                Verdict::CarryOut | Verdict::Already(_) => return None,
+                Verdict::AwaitApproval => held = Some(Verdict::AwaitApproval),
+                Verdict::Held(reason) => {
+                    let reason = format!("it goes with a step that is held back: {reason}");
+                    held = held.or(Some(Verdict::Held(reason)));
+                }
+            }
+        }
+        held
+    }
+
+    fn verdict(&mut self, wanted: &Wanted, episode: u32, past: Option<PastStep>) -> Verdict {
+        if wanted.known == Known::Met {
+            return Verdict::Already(StepState::Verified);
+        }
         match past.map(|past| past.state) {
             Some(
                 state @ (StepState::Revoked
@@ -84,22 +138,51 @@ impl<'a> Guard<'a> {
                 return Verdict::Already(state);
             }
             // Whether a customer may delete it is not documented, so it is not tried at every
-            // look. What is refused for other principals may work with the next.
+            // look, nor are people asked about it at every look. What is refused for other
+            // principals may work with the next.
             Some(StepState::Refused)
-                if kind(&wanted.target) == Some(PrincipalKind::ForeignGroup)
-                    && past.is_some_and(|p| self.about.now < p.at + REFUSED_AGAIN_AFTER) =>
+                if past.is_some_and(|p| {
+                    (p.approved || kind(&wanted.target) == Some(PrincipalKind::ForeignGroup))
+                        && self.about.now < p.at + REFUSED_AGAIN_AFTER
+                }) =>
             {
                 return Verdict::Already(StepState::Refused);
             }
             _ => {}
         }
-        match self.holds_back(wanted, episode) {
-            Some(reason) => Verdict::Held(reason),
-            None if wanted.act == Do::Approve || self.about.policy.mode == Mode::Approve => {
-                Verdict::AwaitApproval
-            }
-            None => Verdict::CarryOut,
+        let held = self.holds_back(wanted, episode).map(Verdict::Held);
+        let asks = wanted.act == Do::Approve || self.about.policy.mode == Mode::Approve;
+        match held.or_else(|| self.waits_with(wanted)) {
+            Some(verdict) => verdict,
+            None if asks => Verdict::AwaitApproval,
+            None => self.too_many().map_or(Verdict::CarryOut, Verdict::Held),
         }
+    }
+
+    /// Decides about a step that waited for a person, who has agreed: what may change from one
+    /// minute to the next is asked now.
+    pub(super) fn allow(&mut self, step: &Step) -> Verdict {
+        let past = self.about.history.steps.get(&step.key());
+        let begun = past
+            .is_some_and(|past| past.episode == step.episode && past.state == StepState::Intended);
+        // One that was begun before is counted already.
+        if let Some(reason) = self.too_many().filter(|_| !begun) {
+            return Verdict::Held(reason);
+        }
+        self.revocations += u32::from(!begun);
+        Verdict::CarryOut
+    }
+
+    /// Whether as much was done as the policy allows, in words.
+    fn too_many(&self) -> Option<String> {
+        let guardrails = &self.about.policy.guardrails;
+        (self.revocations >= guardrails.max_revocations).then(|| {
+            format!(
+                "{} revocations within {:#} are the most the policy allows \
+                 (guardrails.maxRevocations)",
+                guardrails.max_revocations, guardrails.per
+            )
+        })
     }
 
     fn step_id(
@@ -119,72 +202,85 @@ impl<'a> Guard<'a> {
     }
 
     /// The guardrail that forbids what is wanted, in words.
-    fn holds_back(&self, wanted: &Wanted, episode: u32) -> Option<String> {
-        let guardrails = &self.about.policy.guardrails;
-        let partner = wanted.partner.id;
-        if kind(&wanted.target) == Some(PrincipalKind::Unclassified) {
-            Some("it is not known whose this principal is".to_owned())
-        } else if !CARRIED_OUT.contains(&wanted.remediation) {
-            Some("only role assignments are taken away by this version; do it by hand".to_owned())
-        } else if partner.is_none_or(|id| id.tenant() == self.about.tenant.id) {
-            Some("this principal is the tenant's own".to_owned())
-        } else if self.is_own_app(&wanted.target) {
-            Some("this is the application Partner Warden itself signs in with".to_owned())
-        } else if self.is_protected(&wanted.target) {
-            Some("the account is protected by the policy (guardrails.protected)".to_owned())
-        } else if partner == Some(PartnerId::MICROSOFT_SUPPORT) {
-            Some("this is Microsoft Support; close the support case instead".to_owned())
-        } else if self.would_lock_out(&wanted.target) && !self.knows_own_administrators {
-            Some(
-                "it could not be read who of the tenant's own people holds Global Administrator, \
-                 so this could lock the tenant out"
-                    .to_owned(),
-            )
-        } else if self.would_lock_out(&wanted.target) {
-            Some(
-                "no user of the tenant's own was seen to hold Global Administrator, so this could \
-                 lock the tenant out; give the role to one of its own people first"
-                    .to_owned(),
-            )
-        } else if episode >= EPISODES_MAX {
-            Some(format!("it was taken away {episode} times and came back each time"))
-        } else if self.revocations >= guardrails.max_revocations {
-            Some(format!(
-                "{} revocations within {:#} are the most the policy allows \
-                 (guardrails.maxRevocations)",
-                guardrails.max_revocations, guardrails.per
-            ))
-        } else {
-            None
+    fn holds_back(&mut self, wanted: &Wanted, episode: u32) -> Option<String> {
+        let Self { about, facts, administrators, revocations, .. } = *self;
+        let asked = Asked { about, facts, wanted, administrators, episode, revocations };
+        if let Some(reason) = GUARDRAILS.iter().find_map(|guardrail| guardrail(&asked)) {
+            return Some(reason);
         }
+        // Last of all, so that what it alone holds back is known.
+        let too_many = limits::too_many(&asked)?;
+        self.held_by_limit += 1;
+        Some(too_many)
     }
+}
 
-    fn is_own_app(&self, target: &Target) -> bool {
-        let app_id = match target {
-            Target::Grant(grant) => grant.app_id.as_ref(),
-            Target::Principal { app_id, .. } => app_id.as_ref(),
-            Target::Partner | Target::Relationship { .. } | Target::AccessAssignment { .. } => None,
-        };
-        app_id.is_some_and(|id| self.about.own_apps.iter().any(|own| own.eq_ignore_ascii_case(id)))
+/// Everything that may hold a step back, beside how much was done already. The first that does is
+/// told: what stays as it is comes before what passes.
+const GUARDRAILS: [Guardrail; 15] = [
+    whose::unknown,
+    whose::with_nobody,
+    whose::own,
+    reach::unfit,
+    whose::own_group,
+    whose::own_app,
+    protected::protected,
+    protected::relationship,
+    protected::renamed,
+    whose::microsoft_support,
+    lock_out::lock_out,
+    reach::out_of_reach,
+    limits::comes_back,
+    pause::stopped,
+    pause::planned_change,
+];
+
+/// Says in words why a step is held back, if it is.
+type Guardrail = fn(&Asked<'_>) -> Option<String>;
+
+/// What a guardrail is asked about.
+struct Asked<'a> {
+    about: Circumstances<'a>,
+    facts: &'a Facts,
+    wanted: &'a Wanted,
+    administrators: Administrators,
+    /// How often the same was done before and did not last.
+    episode: u32,
+    /// What was done within the window and is about to be, beside this.
+    revocations: u32,
+}
+
+impl Asked<'_> {
+    /// What kind of principal it is done to, where it is done to one.
+    fn kind(&self) -> Option<PrincipalKind> {
+        kind(&self.wanted.target)
     }
+}
 
-    fn is_protected(&self, target: &Target) -> bool {
-        let (principal, upn) = match target {
-            Target::Grant(grant) => (&grant.principal, grant.user_principal_name.as_deref()),
-            Target::Principal { principal, user_principal_name, .. } => {
-                (principal, user_principal_name.as_deref())
-            }
-            Target::AccessAssignment { group, .. } => (group, None),
-            Target::Partner | Target::Relationship { .. } => return false,
-        };
-        let protected = &self.about.policy.guardrails.protected;
-        protected.iter().any(|account| account.means(principal, upn))
-    }
+/// Whether somebody of the tenant's own holds Global Administrator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Administrators {
+    /// Somebody was seen to.
+    Seen,
+    /// Nobody was, and all was read.
+    NotSeen,
+    /// Nobody certainly was, and not all was read.
+    Unread,
+}
 
-    fn would_lock_out(&self, target: &Target) -> bool {
-        let Target::Grant(grant) = target else { return false };
-        grant.role.template_id == Some(role::GLOBAL_ADMINISTRATOR)
-            && !self.keeps_global_administrator
+impl Administrators {
+    fn of(facts: &Facts, about: Circumstances<'_>) -> Self {
+        let unread = |part| facts.gaps.iter().any(|gap| gap.part == part);
+        // Without the list of guests somebody's guest may look like one of the tenant's own.
+        if unread(Part::Guests) {
+            Self::Unread
+        } else if keeps_a_global_administrator(facts, about.tenant) {
+            Self::Seen
+        } else if unread(Part::RoleAssignments) || unread(Part::Principals) {
+            Self::Unread
+        } else {
+            Self::NotSeen
+        }
     }
 }
 

@@ -108,3 +108,35 @@ impl Remediation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_about_signing_in_names_what_each_takes() {
+        let page = include_str!("../../../docs/sign-in.md");
+        let rows = page.lines().filter_map(|line| {
+            let cells: Vec<&str> = line.strip_prefix('|')?.split('|').map(str::trim).collect();
+            let [name, _, permissions, ..] = cells.as_slice() else { return None };
+            Some(((*name).to_owned(), (*permissions).to_owned()))
+        });
+        let rows: Vec<(String, String)> = rows.collect();
+        for remediation in Remediation::ALL {
+            let name = format!("`{}`", remediation.as_str());
+            let told: Vec<&String> =
+                rows.iter().filter(|row| row.0 == name).map(|row| &row.1).collect();
+            let permissions: Vec<String> =
+                remediation.permissions().iter().map(|it| format!("`{it}`")).collect();
+            assert_eq!(told, [&permissions.join(", ")], "{name}");
+            for permission in permissions {
+                let has_id = |line: &&str| {
+                    let id = line.strip_prefix(&format!("| {permission} | `"));
+                    id.and_then(|id| id.get(..36))
+                        .is_some_and(|id| id.parse::<uuid::Uuid>().is_ok())
+                };
+                assert_eq!(page.lines().filter(has_id).count(), 1, "the id of {permission}");
+            }
+        }
+    }
+}

@@ -44,6 +44,9 @@ pub enum Target {
         /// By how much it was to be extended at its end, ISO 8601.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         auto_extend: Option<String>,
+        /// Whether no other relationship with the customer would be left to see without it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        last: bool,
     },
     /// What a relationship gives to one group of the partner.
     AccessAssignment {
@@ -79,8 +82,9 @@ impl Target {
             Self::Principal { principal, .. } => of(&[principal.as_str()]),
             Self::Partner => of(&[]),
             Self::Relationship { relationship, .. } => of(&[relationship]),
-            Self::AccessAssignment { relationship, access_assignment, .. } => {
-                of(&[relationship, access_assignment])
+            // What is given to the group again is the same, whatever its new id.
+            Self::AccessAssignment { relationship, group, .. } => {
+                of(&[relationship, group.as_str()])
             }
         }
     }

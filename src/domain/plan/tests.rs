@@ -17,6 +17,7 @@ fn plan_of(case: &Case, history: &History) -> Plan {
         tenant: &policy.roster.tenants[0],
         history,
         own_apps: &[],
+        stopped: None,
         now: noon(),
     };
     plan(&case.facts, about)
@@ -88,7 +89,7 @@ fn the_strongest_response_wins_and_there_is_one_step_for_each_grant() {
 }
 
 #[test]
-fn a_response_that_is_not_carried_out_does_not_hide_a_weaker_one_that_is() {
+fn a_quarantine_does_not_hide_a_weaker_response_that_takes_away() {
     check(
         Case::new()
             .with_policy(
@@ -96,7 +97,10 @@ fn a_response_that_is_not_carried_out_does_not_hide_a_weaker_one_that_is() {
             )
             .member("Megan", "Global Administrator")
             .foreign_group("AdminAgents", "Global Administrator"),
-        &["ask before: revoke Global Administrator from AdminAgents (role-not-allowed)"],
+        &[
+            "ask before: revoke Global Administrator from AdminAgents (role-not-allowed)",
+            "block Contoso Reseller's people by conditional access (privileged-role)",
+        ],
     );
 }
 
@@ -194,6 +198,7 @@ fn our_own_application_and_microsoft_support_are_left_alone() {
         tenant: &policy.roster.tenants[0],
         history: &History::default(),
         own_apps: &[own.to_uppercase()],
+        stopped: None,
         now: noon(),
     };
     let plan = plan(&case.facts, about).to_string();
@@ -207,6 +212,217 @@ fn grants_app_id(case: &Case) -> String {
     let policy = case.policy();
     let grants = crate::domain::grant::grants(&case.facts, &policy.roster.tenants[0]);
     grants.into_iter().find_map(|grant| grant.app_id).unwrap()
+}
+
+const ALICE: &str = "Alice (alice_contoso-reseller.example#EXT#@woodgrove.example)";
+
+/// Alice, in a group that holds a role.
+fn in_admins(role: &str) -> Case {
+    case().own_group("Admins", role).guest_in("Admins", "Alice", "alice@contoso-reseller.example")
+}
+
+#[test]
+fn every_way_to_hold_a_role_has_a_call_that_ends_it() {
+    const PERMISSION: &str = "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8";
+    let because = "(role-not-allowed, guest-with-role)";
+    check(
+        in_admins("Reports Reader"),
+        &[&format!("take {ALICE} out of Admins, which holds Reports Reader {because}")],
+    );
+    check(
+        case().eligible_group("Admins", "Reports Reader").guest_in(
+            "Admins",
+            "Alice",
+            "alice@contoso-reseller.example",
+        ),
+        &[&format!("take {ALICE} out of Admins, which may activate Reports Reader {because}")],
+    );
+    let alice = || case().guest_alone("Alice", "alice@contoso-reseller.example");
+    check(
+        alice().eligible("Alice", "Reports Reader", None),
+        &[&format!("revoke eligibility for Reports Reader from {ALICE} {because}")],
+    );
+    check(
+        alice().active("Alice", "Reports Reader", None),
+        &[&format!("revoke Reports Reader from {ALICE} {because}")],
+    );
+    check(
+        Case::new()
+            .with_policy(&format!("{REVOKE}  partner-app-privileged: {{do: revoke}}"))
+            .member("Megan", "Global Administrator")
+            .app_with("Sync", PERMISSION, "Microsoft Graph"),
+        &["revoke the permission RoleManagement.ReadWrite.Directory of Microsoft Graph from Sync \
+           (partner-app-privileged)"],
+    );
+}
+
+#[test]
+fn whoever_is_in_a_group_by_another_group_is_taken_out_of_that() {
+    let nested =
+        || in_admins("Reports Reader").group_in("Admins", "Help").group_in("Admins", "Night");
+    check(
+        nested()
+            .directly_in("Admins", &["Help", "Night"])
+            .directly_in("Help", &["Alice"])
+            .directly_in("Night", &[]),
+        &[&format!(
+            "take {ALICE} out of Help, which is in Admins, which holds Reports Reader \
+             (role-not-allowed, guest-with-role)"
+        )],
+    );
+    check(
+        nested()
+            .directly_in("Admins", &["Help", "Night", "Alice"])
+            .directly_in("Help", &["Alice"])
+            .directly_in("Night", &["Alice"]),
+        &[&format!(
+            "take {ALICE} out of Admins, Help and Night, by which it is in Admins, which holds \
+             Reports Reader (role-not-allowed, guest-with-role)"
+        )],
+    );
+    let unknown = format!(
+        "held back: take {ALICE} out of Admins, which holds Reports Reader: it could not be read \
+         by which of the groups within Admins this principal is in it; do it by hand"
+    );
+    check(nested(), &[&unknown]);
+    // To leave one of two groups would not be to leave.
+    let half = nested().directly_in("Admins", &["Help", "Night", "Alice"]);
+    check(half.directly_in("Help", &["Alice"]), &[&unknown]);
+}
+
+#[test]
+fn a_group_whose_members_nobody_can_take_out_is_left_to_people() {
+    let held = |why: &str| {
+        format!("held back: take {ALICE} out of Admins, which holds Reports Reader: {why}")
+    };
+    let by_rule = in_admins("Reports Reader")
+        .group_is("Admins", |it| it.group_types = Some(vec!["dynamicMembership".to_owned()]));
+    check(
+        by_rule,
+        &[&held(
+            "a rule says who is in Admins (dynamic membership), so nobody can be taken out of \
+             it; change the rule or the account's properties",
+        )],
+    );
+    let synced = |is| {
+        in_admins("Reports Reader").group_is("Admins", |it| it.on_premises_sync_enabled = Some(is))
+    };
+    check(
+        synced(true),
+        &[&held(
+            "who is in Admins is kept by a directory on premises; take this principal out of it \
+             there",
+        )],
+    );
+    let free = format!(
+        "take {ALICE} out of Admins, which holds Reports Reader (role-not-allowed, \
+         guest-with-role)"
+    );
+    check(synced(false), &[&free]);
+    let cloud = in_admins("Reports Reader")
+        .group_is("Admins", |it| it.group_types = Some(vec!["Unified".to_owned()]));
+    check(cloud, &[&free]);
+    // The group that counts is the one to be taken out of.
+    let inner = in_admins("Reports Reader")
+        .group_in("Admins", "Help")
+        .directly_in("Admins", &["Help"])
+        .directly_in("Help", &["Alice"])
+        .group_is("Help", |it| it.on_premises_sync_enabled = Some(true));
+    check(
+        inner,
+        &[&format!(
+            "held back: take {ALICE} out of Help, which is in Admins, which holds Reports Reader: \
+             who is in Help is kept by a directory on premises; take this principal out of it \
+             there"
+        )],
+    );
+}
+
+#[test]
+fn what_goes_with_a_membership_is_told_and_guarded() {
+    let both = |case: Case| {
+        case.allow(&["Reports Reader"])
+            .own_group("Admins", "Reports Reader")
+            .own_group("Admins", "Search Editor")
+            .guest_in("Admins", "Alice", "alice@contoso-reseller.example")
+    };
+    let quiet = "respond: {role-not-allowed: {do: revoke}}";
+    check(
+        both(Case::new().with_policy(quiet).member("Megan", "Global Administrator")),
+        &[&format!(
+            "take {ALICE} out of Admins, which holds Search Editor; that takes Reports Reader \
+             away too (role-not-allowed)"
+        )],
+    );
+    // Its last Global Administrator may be in the same group.
+    let last = Case::new()
+        .with_policy(quiet)
+        .allow(&["Global Administrator"])
+        .own_group("Admins", "Search Editor")
+        .own_group("Admins", "Global Administrator")
+        .guest_in("Admins", "Alice", "alice@contoso-reseller.example");
+    let plan = plan_of(&last, &History::default());
+    let steps: Vec<&Step> = plan.cases.iter().flat_map(|case| &case.steps).collect();
+    assert!(!steps.is_empty(), "{plan}");
+    for step in steps {
+        let Verdict::Held(why) = &step.verdict else { panic!("{plan}") };
+        assert!(why.starts_with("no user of the tenant's own was seen to hold Global"), "{why}");
+    }
+}
+
+#[test]
+fn the_last_global_administrator_stays_however_it_is_held() {
+    let alice = || {
+        let case = Case::new().with_policy(REVOKE);
+        case.guest_alone("Alice", "alice@contoso-reseller.example")
+    };
+    let group = Case::new()
+        .with_policy(REVOKE)
+        .own_group("Admins", "Global Administrator")
+        .member_in("Admins", "Megan")
+        .guest_in("Admins", "Alice", "alice@contoso-reseller.example");
+    for case in [
+        group,
+        alice().eligible("Alice", "Global Administrator", None),
+        alice().active("Alice", "Global Administrator", None),
+    ] {
+        let told = |case: &Case| {
+            let plan = plan_of(case, &History::default());
+            let step = &plan.cases[0].steps[0];
+            matches!(&step.verdict, Verdict::Held(why) if why.contains("lock the tenant out"))
+        };
+        assert!(told(&case), "{}", plan_of(&case, &History::default()));
+        let kept = case.member("Lee", "Global Administrator");
+        assert!(!told(&kept), "{}", plan_of(&kept, &History::default()));
+    }
+}
+
+#[test]
+fn what_is_only_the_shadow_of_something_else_is_taken_away_there() {
+    let held = "it is held by a group, or for a wider scope, that was not seen; take it away there";
+    let alice = || case().guest_alone("Alice", "alice@contoso-reseller.example");
+    check(
+        alice().shadow("Alice", "Reports Reader"),
+        &[&format!("held back: revoke Reports Reader from {ALICE}: {held}")],
+    );
+    let mut inherited = alice().eligible("Alice", "Reports Reader", None);
+    inherited.facts.eligible[0].member_type = Some("Inherited".to_owned());
+    check(
+        inherited,
+        &[&format!("held back: revoke eligibility for Reports Reader from {ALICE}: {held}")],
+    );
+}
+
+#[test]
+fn nobody_is_taken_out_of_a_protected_group() {
+    let id = in_admins("Reports Reader").facts.assignments[1].principal_id.clone();
+    check(
+        in_admins("Reports Reader").with_policy(&format!("guardrails: {{protected: ['{id}']}}")),
+        &[&format!(
+            "held back: take {ALICE} out of Admins, which holds Reports Reader: the account is \
+             protected by the policy (guardrails.protected)"
+        )],
+    );
 }
 
 #[test]
@@ -244,7 +460,7 @@ fn what_was_done_is_not_done_again_until_it_was_gone_and_came_back() {
             step.key(),
             PastStep { episode, state, at: noon(), approved: false },
         )]),
-        revocations: 0,
+        ..History::default()
     };
     let again = "revoke Reports Reader from Agents (role-not-allowed)";
     for (state, expect) in [
@@ -264,7 +480,7 @@ fn what_was_done_is_not_done_again_until_it_was_gone_and_came_back() {
     let steps = BTreeMap::from([(key, refused)]);
     check_after(
         guest,
-        &History { steps, revocations: 0 },
+        &History { steps, ..History::default() },
         &["revoke Reports Reader from Al (al_contoso-reseller.example#EXT#@woodgrove.example) \
            (role-not-allowed, guest-with-role)"],
     );

@@ -1,8 +1,13 @@
 //! Findings to what the policy wants done about them, before any guardrail is asked.
 
+mod also;
 mod grants;
+mod quarantine;
+mod relationships;
 
 use super::{Circumstances, Remediation, Target};
+use crate::domain::conditional_access::quarantine::Quarantine;
+use crate::domain::facts::Facts;
 use crate::domain::finding::{Finding, FindingName};
 use crate::domain::id::Sha256Hex;
 use crate::domain::policy::Do;
@@ -23,18 +28,68 @@ pub(super) struct Wanted {
     pub(super) because: Vec<FindingName>,
     /// The rows that are done with once it is proven, beside a grant's own.
     pub(super) answers: Vec<Sha256Hex>,
-    /// Which episode it is, where that goes by another step's.
+    /// Which episode it is, where that does not go by its own history alone.
     pub(super) episode: Option<u32>,
+    /// The steps it goes with, by their keys: it shares their lot.
+    pub(super) goes_with: Vec<Sha256Hex>,
+    /// The policy that is to be made, where it is one.
+    pub(super) quarantine: Option<Box<Quarantine>>,
+    /// What the facts say of whether it can be done, or is done.
+    pub(super) known: Known,
+}
+
+/// What the facts say of whether something can be done, or is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Nothing that stands in its way.
+    Open,
+    /// It is so already.
+    Met,
+    /// It cannot be done, for this reason.
+    Unfit(String),
 }
 
 impl Wanted {
+    /// That this is done to this, because of nothing yet.
+    fn new(partner: &AffectedPartner, remediation: Remediation, target: Target, act: Do) -> Self {
+        Self {
+            partner: partner.clone(),
+            remediation,
+            target,
+            act,
+            because: Vec::new(),
+            answers: Vec::new(),
+            episode: None,
+            goes_with: Vec::new(),
+            quarantine: None,
+            known: Known::Open,
+        }
+    }
+
+    /// One more finding asks for it, by this response.
+    fn asked_by(&mut self, finding: FindingName, act: Do) {
+        self.act = act.max(self.act);
+        if !self.because.contains(&finding) {
+            self.because.push(finding);
+        }
+    }
+
     /// What its history is kept by.
     pub(super) fn key(&self) -> Sha256Hex {
         self.target.key(self.remediation, &self.partner)
     }
 }
 
-/// What the policy wants done about one partner.
-pub(super) fn wanted(findings: &[Finding], about: Circumstances<'_>) -> Vec<Wanted> {
-    grants::wanted(findings, about)
+/// What the policy wants done about one partner, in the order in which it is done.
+pub(super) fn wanted(
+    partner: &AffectedPartner,
+    findings: &[Finding],
+    facts: &Facts,
+    about: Circumstances<'_>,
+) -> Vec<Wanted> {
+    let mut wanted = grants::wanted(findings, about);
+    wanted.extend(also::wanted(partner, &wanted, findings, facts, about));
+    wanted.extend(quarantine::wanted(partner, findings, facts, about));
+    wanted.extend(relationships::wanted(partner, findings, facts, about));
+    wanted
 }

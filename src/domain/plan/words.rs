@@ -18,14 +18,25 @@ impl Step {
             (Target::Principal { .. }, _) => {
                 format!("keep {} from signing in", self.named())
             }
-            (Target::Partner, _) => format!("block {partner}'s people by conditional access"),
+            (Target::Partner, _) => {
+                let only = self.quarantine.as_ref().is_some_and(|made| !made.in_force);
+                let only = if only { ", report-only" } else { "" };
+                format!("block {partner}'s people by conditional access{only}")
+            }
             (Target::Relationship { .. }, Remediation::DropGlobalAdministrator) => {
                 format!("take Global Administrator out of {} with {partner}", self.named())
             }
             (Target::Relationship { .. }, Remediation::StopAutoExtend) => {
                 format!("keep {} with {partner} from extending itself", self.named())
             }
-            (Target::Relationship { .. }, _) => format!("end {} with {partner}", self.named()),
+            (Target::Relationship { last, .. }, _) => {
+                let last = if *last {
+                    format!("; no other relationship with {partner} is seen")
+                } else {
+                    String::new()
+                };
+                format!("end {} with {partner}, and all access by it{last}", self.named())
+            }
             (Target::AccessAssignment { group_name, .. }, _) => {
                 format!("take from {group_name} all that {} with {partner} gives it", self.named())
             }
@@ -53,7 +64,8 @@ impl Step {
     /// the one documented way for a customer to end delegated administration. "Assign Microsoft
     /// Entra roles in Privileged Identity Management", "Review permissions granted to enterprise
     /// applications", "Revoke user access in Microsoft Entra ID", "Conditional Access: external
-    /// user types", "Terminate a granular delegated admin relationship".
+    /// user types". Partner Center documentation, "Terminate a GDAP relationship", "Grant granular
+    /// permissions to security groups", "Extend granular delegated admin privileges".
     pub fn by_hand(&self) -> String {
         let (partner, named) = (&self.partner.name, self.named());
         match (&self.target, self.remediation) {
@@ -78,21 +90,31 @@ impl Step {
                  your own emergency accounts; for Target resources choose All resources; for Grant \
                  choose Block access; set Enable policy to On, choose Create."
             ),
-            (Target::Relationship { .. }, Remediation::DropGlobalAdministrator) => format!(
-                "Open Partner Center > Customers > {partner} > Admin relationships > {named}, and \
-                 choose Remove beside Global Administrator."
-            ),
+            (Target::Relationship { relationship, .. }, Remediation::DropGlobalAdministrator) => {
+                format!(
+                    "Partner Center has no button for it. Send PATCH \
+                     https://graph.microsoft.com/v1.0/tenantRelationships/\
+                     delegatedAdminRelationships/{} with its @odata.etag in If-Match and, in \
+                     accessDetails.unifiedRoles, all its roles but Global Administrator \
+                     (DelegatedAdminRelationship.ReadWrite.All). Or agree with {partner} on another \
+                     relationship first, and end this one: sign in to Partner Center as Admin \
+                     agent, choose Customers > {partner} > Admin relationships > {named} > \
+                     Terminate relationship.",
+                    text::foreign(relationship)
+                )
+            }
             (Target::Relationship { .. }, Remediation::StopAutoExtend) => format!(
-                "Open Partner Center > Customers > {partner} > Admin relationships > {named}, and \
-                 set Auto extend to Off."
+                "Sign in to Partner Center as Admin agent, choose Customers > Expiring granular \
+                 relationships, select {named} with {partner}, choose Disable auto-extend."
             ),
             (Target::Relationship { .. }, _) => format!(
-                "Open Partner Center > Customers > {partner} > Admin relationships > {named}, and \
-                 choose Terminate relationship."
+                "Sign in to Partner Center as Admin agent, choose Customers > {partner} > Admin \
+                 relationships > {named}, choose Terminate relationship, and once more in the \
+                 dialog."
             ),
             (Target::AccessAssignment { group_name, .. }, _) => format!(
-                "Open Partner Center > Customers > {partner} > Admin relationships > {named}, \
-                 tick {group_name} under Security groups, and choose Remove."
+                "Sign in to Partner Center as Admin agent, choose Customers > {partner} > Admin \
+                 relationships > {named}, and remove {group_name} under Security groups."
             ),
         }
     }
@@ -106,8 +128,28 @@ fn taken_away(grant: &Grant) -> String {
             format!("revoke {role} from {holder}{scope}")
         }
         Held::Eligible { .. } => format!("revoke eligibility for {role} from {holder}{scope}"),
-        Held::ThroughGroup { group_name, .. } => {
-            format!("take {holder} out of {group_name}, which holds {role}{scope}")
+        Held::ThroughGroup { group, group_name, within, also, eligible, .. } => {
+            let verb = if *eligible { "may activate" } else { "holds" };
+            let elsewhere: Vec<&str> = within
+                .iter()
+                .filter(|within| within.group != *group)
+                .map(|within| within.group_name.as_str())
+                .collect();
+            let direct = within.is_empty() || elsewhere.len() < within.len();
+            let own = direct.then_some(group_name.as_str());
+            let from: Vec<&str> = own.into_iter().chain(elsewhere).collect();
+            let link = match (direct, from.len()) {
+                (true, 1) => format!("which {verb} {role}{scope}"),
+                (false, 1) => format!("which is in {group_name}, which {verb} {role}{scope}"),
+                _ => format!("by which it is in {group_name}, which {verb} {role}{scope}"),
+            };
+            let also: Vec<&str> = also.iter().map(|role| role.name.as_str()).collect();
+            let also = if also.is_empty() {
+                String::new()
+            } else {
+                format!("; that takes {} away too", text::listed(&also))
+            };
+            format!("take {holder} out of {}, {link}{also}", text::listed(&from))
         }
         Held::AppRole { .. } => format!("revoke the permission {role} from {holder}"),
     }
@@ -135,11 +177,18 @@ fn taken_away_by_hand(grant: &Grant) -> String {
                  {role} > {tab}, and choose Remove beside {holder}."
             )
         }
-        Held::ThroughGroup { group_name, .. } => format!(
-            "Open https://entra.microsoft.com as Privileged Role Administrator, choose Groups \
-             > All groups > {group_name} > Members (and the groups among them), tick {holder}, \
-             choose Remove."
-        ),
+        Held::ThroughGroup { group, group_name, within, .. } => {
+            let names: Vec<&str> = within.iter().map(|it| it.group_name.as_str()).collect();
+            let where_to = match within.as_slice() {
+                [only] if only.group == *group => format!("{group_name} > Members"),
+                [] => format!("{group_name} > Members (and the groups among them)"),
+                _ => format!("{} > Members", text::listed(&names)),
+            };
+            format!(
+                "Open https://entra.microsoft.com as Privileged Role Administrator, choose Groups \
+                 > All groups > {where_to}, tick {holder}, choose Remove."
+            )
+        }
         Held::AppRole { .. } => format!(
             "Open https://entra.microsoft.com as Cloud Application Administrator, choose \
              Enterprise apps > {holder} > Permissions, choose {role}, then Revoke permission."

@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::raw_tests::RawTest;
 use super::shape::{At, Entries, Text};
-use super::{Do, Mode};
+use super::{Also, Do, Mode};
+use crate::domain::approval::OnExpiry;
 use crate::domain::finding::FindingName;
 use crate::domain::roster::Side;
 
@@ -35,11 +36,16 @@ pub(super) struct RawPolicy {
     pub(super) exceptions: Vec<RawException>,
     /// What is never done, whatever is found.
     pub(super) guardrails: Option<RawGuardrails>,
+    /// How people are asked before something is carried out: in mode approve, and for
+    /// `do: approve`.
+    pub(super) approvals: Option<RawApprovals>,
     /// Where tickets go, each under a name of your choice. The first is for responses that name
     /// none.
     #[serde(default)]
     #[schemars(with = "std::collections::BTreeMap<String, RawSink>")]
     pub(super) tickets: Entries<At<RawSink>>,
+    /// How long records are kept.
+    pub(super) records: Option<RawRecords>,
     /// Tests of this policy, run by `partner-warden policy test`.
     #[serde(default)]
     pub(super) tests: Vec<At<RawTest>>,
@@ -138,7 +144,7 @@ pub(super) struct RawRequire {
 
 /// What to do about a finding, and whom to tell.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(rename = "Response")]
 pub(super) struct RawResponse {
     /// What to do.
@@ -146,6 +152,20 @@ pub(super) struct RawResponse {
     /// Whom to tell: a name under `tickets`. Default: the first of them.
     #[schemars(example = &"security")]
     pub(super) ticket: Option<Text>,
+    /// What is done too, to the guest or the application from whom something is taken away.
+    #[serde(default)]
+    #[schemars(with = "Vec<Also>", example = ["revoke-sessions"])]
+    pub(super) also: Vec<At<Also>>,
+    /// What is done where Microsoft refuses to take it away. Default: a ticket says so.
+    pub(super) if_refused: Option<At<IfRefused>>,
+}
+
+/// What is done where Microsoft refuses to take something away.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum IfRefused {
+    /// The partner is blocked by conditional access.
+    Quarantine,
 }
 
 /// A role that a partner may hold until a moment, for a reason.
@@ -187,6 +207,61 @@ pub(super) struct RawGuardrails {
     /// The window of `maxRevocations`: an ISO 8601 duration, or one such as 1h. Default: 1h.
     #[schemars(example = &"1h")]
     pub(super) per: Option<Text>,
+    /// Times in which nothing is written: what is found waits for their end, and is told meanwhile.
+    #[serde(default)]
+    pub(super) planned_changes: Vec<RawPlannedChange>,
+}
+
+/// A time in which nothing is written, for a change that people have planned.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "PlannedChange")]
+pub(super) struct RawPlannedChange {
+    /// The tenant it is for, by name or id. Default: every tenant.
+    #[schemars(example = &"Woodgrove")]
+    pub(super) tenant: Option<Text>,
+    /// The partner it is for, by name or id; on side partner the customer. Default: every partner.
+    #[schemars(example = &"Contoso Reseller")]
+    pub(super) partner: Option<Text>,
+    /// The beginning: a day (from its first moment in UTC) or a moment.
+    #[schemars(example = &"2026-12-24T18:00Z")]
+    pub(super) from: Text,
+    /// The end: a day (to its end in UTC) or a moment, at most 31 days later.
+    #[schemars(example = &"2026-12-24T22:00Z")]
+    pub(super) until: Text,
+    /// Why.
+    #[schemars(length(min = 1), example = &"mailbox migration")]
+    pub(super) reason: Text,
+    /// The change or ticket that stands behind it.
+    #[schemars(example = &"CHG-4711")]
+    pub(super) ticket: Option<Text>,
+}
+
+/// How people are asked before something is carried out.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "Approvals")]
+pub(super) struct RawApprovals {
+    /// How long a person may take to answer: an ISO 8601 duration such as P3D. Default: P3D.
+    #[schemars(example = &"P3D")]
+    pub(super) expire: Option<Text>,
+    /// What becomes of what nobody answered: it is asked again, held back, or carried out (in mode
+    /// enforce alone). Default: ask-again.
+    pub(super) on_expiry: Option<At<OnExpiry>>,
+    /// How many people have to agree: 1 or 2. Default: 1.
+    #[schemars(with = "Option<u32>", extend("enum" = [1, 2]))]
+    pub(super) people: Option<At<u32>>,
+}
+
+/// How long records are kept.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Records")]
+pub(super) struct RawRecords {
+    /// The records of a closed case are removed this long after its last one: an ISO 8601 duration
+    /// such as P2Y; a year counts 366 days, a month 31. Default: they are kept for ever.
+    #[schemars(example = &"P2Y")]
+    pub(super) keep: Option<Text>,
 }
 
 /// Where tickets go.

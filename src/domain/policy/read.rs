@@ -1,25 +1,29 @@
 //! The policy's text to its meaning, with every mistake placed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 use super::node::{Node, Place};
-use super::raw::{RawException, RawGuardrails, RawPolicy, RawResponse, RawSink};
+use super::raw::{RawApprovals, RawException, RawPolicy, RawResponse, RawSink};
 use super::reading::shaped;
 use super::shape::{At, Entries, Text};
 use super::spelling::{did_you_mean, list, nearest};
 use super::words::Day;
 use super::{
-    Checked, Do, Ending, Exception, Guardrails, Policy, Problem, Response, Sink, end_in_words,
-    is_protected,
+    Also, Checked, Do, Ending, Exception, Guardrails, Mode, Policy, Problem, Response, Sink,
+    end_in_words, is_protected,
 };
+use crate::domain::approval::{Approvals, OnExpiry};
 use crate::domain::finding::{self, FindingName};
 use crate::domain::id::{PartnerId, Sha256Hex, SinkName, TenantId};
-use crate::domain::roster::{Attribution, Roster, Side, Tenant};
+use crate::domain::roster::{Roster, Side, Tenant};
 use crate::domain::trial::Trial;
+
+/// The shortest time in which a person can be expected to answer.
+const EXPIRE_MIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// Collects what is wrong while the rest is still read, so that one run tells all of it.
 #[derive(Default)]
@@ -80,8 +84,63 @@ impl Reader {
         let exceptions = raw.exceptions.iter().filter_map(|e| self.exception(e, &roster)).collect();
         let guardrails =
             raw.guardrails.map_or_else(Guardrails::default, |g| self.guardrails(g, &roster));
+        let approvals = raw.approvals.map(|it| self.approvals(it, raw.mode)).unwrap_or_default();
+        let keep = raw.records.and_then(|records| records.keep).and_then(|keep| self.keep(&keep));
         let tests = self.trials(raw.tests, &roster);
-        (Policy { hash, mode: raw.mode, roster, exceptions, guardrails, tickets, respond }, tests)
+        let mode = raw.mode;
+        let policy = Policy {
+            hash,
+            mode,
+            roster,
+            exceptions,
+            guardrails,
+            approvals,
+            keep,
+            tickets,
+            respond,
+        };
+        (policy, tests)
+    }
+
+    fn approvals(&mut self, raw: RawApprovals, mode: Mode) -> Approvals {
+        let default = Approvals::default();
+        let expire = raw.expire.and_then(|text| {
+            let expire = self.duration(&text)?;
+            if expire < EXPIRE_MIN {
+                self.wrong(
+                    text.at,
+                    "nobody can answer within less than a minute; give PT1M or more",
+                );
+            }
+            Some(expire)
+        });
+        if let Some(it) = &raw.on_expiry
+            && it.value == OnExpiry::CarryOut
+            && mode == Mode::Approve
+        {
+            self.wrong(
+                it.at,
+                "in `mode: approve` nothing is carried out without a person's word; use ask-again \
+                 or hold",
+            );
+        }
+        if let Some(people) = &raw.people
+            && people.value == 2
+        {
+            self.warn(
+                people.at,
+                "unless people sign in (WARDEN_APPROVER_SIGN_IN=entra), two are told apart by the \
+                 names they give",
+            );
+        }
+        let people = raw.people.map_or(default.people, |people| {
+            if !(1..=2).contains(&people.value) {
+                self.wrong(people.at, "`people` is 1 or 2");
+            }
+            people.value
+        });
+        let on_expiry = raw.on_expiry.map_or(default.on_expiry, |it| it.value);
+        Approvals { expire: expire.unwrap_or(default.expire), on_expiry, people }
     }
 
     fn responses(
@@ -97,16 +156,15 @@ impl Reader {
                 self.empty_unless_torn(&name);
                 continue;
             };
+            if let Some(finding) = finding {
+                self.accompaniment(finding, &response);
+            }
             let names_a_sink = response.ticket.is_some();
             let ticket = response.ticket.and_then(|sink| self.sink_name(&sink, sinks));
             let Some(finding) = finding else { continue };
             let act = response.r#do.value;
-            if act == Do::Quarantine {
-                self.warn(
-                    response.r#do.at,
-                    "`quarantine` is not carried out by this version: it opens a ticket",
-                );
-            }
+            let also: BTreeSet<Also> = response.also.iter().map(|also| also.value).collect();
+            let quarantine_if_refused = response.if_refused.is_some();
             if !roster.tenants.is_empty()
                 && !roster.tenants.iter().any(|tenant| finding.is_raised_on(tenant.side))
             {
@@ -125,9 +183,50 @@ impl Reader {
                     ),
                 );
             }
-            responses.insert(finding, Response { act, ticket });
+            let response = Response { act, ticket, also, quarantine_if_refused };
+            responses.insert(finding, response);
         }
         responses
+    }
+
+    /// Says what of a response has no effect.
+    fn accompaniment(&mut self, finding: FindingName, response: &RawResponse) {
+        let act = response.r#do.value;
+        let takes_away = matches!(act, Do::Approve | Do::Revoke);
+        let on_customers = finding.is_raised_on(Side::Customer);
+        if act == Do::Quarantine && !on_customers {
+            self.warn(
+                response.r#do.at,
+                format!(
+                    "`quarantine` has no effect on `{finding}`: it blocks a partner's people in a \
+                     customer's tenant"
+                ),
+            );
+        }
+        if let Some(if_refused) = &response.if_refused
+            && !(takes_away && on_customers)
+        {
+            self.warn(
+                if_refused.at,
+                "`ifRefused` has no effect here: it goes with `revoke` or `approve`, in a \
+                 customer's tenant",
+            );
+        }
+        let mut seen = BTreeSet::new();
+        for also in &response.also {
+            let name = also.value.as_str();
+            if !seen.insert(also.value) {
+                self.warn(also.at, format!("`{name}` is named twice"));
+            } else if !(takes_away && on_customers) {
+                self.warn(
+                    also.at,
+                    format!(
+                        "`{name}` has no effect here: it goes with `revoke` or `approve`, in a \
+                         customer's tenant"
+                    ),
+                );
+            }
+        }
     }
 
     /// Says that a field is empty, unless its value is missing for another mistake.
@@ -210,7 +309,7 @@ impl Reader {
     }
 
     /// A partner of one tenant or of any, by name or id. An id need not be in the policy.
-    fn partner_ref(
+    pub(super) fn partner_ref(
         &mut self,
         text: &Text,
         tenant: Option<TenantId>,
@@ -251,37 +350,6 @@ impl Reader {
             None => format!("; named are: {}", list(names)),
         };
         self.wrong(text.at, format!("no {what} `{}`{hint}", text.value));
-    }
-
-    fn guardrails(&mut self, raw: RawGuardrails, roster: &Roster) -> Guardrails {
-        let default = Guardrails::default();
-        let mut protected = Vec::new();
-        for text in &raw.protected {
-            let Some(account) = self.account(text) else { continue };
-            let partners = || roster.tenants.iter().flat_map(|tenant| &tenant.partners);
-            if let Some(partner) = partners().find(|p| p.accounts.contains(&account)) {
-                let message = format!(
-                    "`{}` was given to {}: as long as it is protected, nothing is ever taken from \
-                     it",
-                    text.value, partner.name
-                );
-                self.warn(text.at, message);
-            }
-            let domain = text.value.rsplit_once('@').map(|(_, domain)| domain.trim());
-            let owner = roster.tenants.iter().find_map(|t| Attribution::of(t).of_domain(domain?));
-            if let Some(partner) = owner {
-                let message = format!(
-                    "`{}` protects nobody: guests of {} have a user principal name such as \
-                     name_domain#EXT#@tenant; give that, or the object id",
-                    text.value, partner.name
-                );
-                self.warn(text.at, message);
-            }
-            protected.push(account);
-        }
-        let per = raw.per.and_then(|text| self.duration(&text)).unwrap_or(default.per);
-        let max_revocations = raw.max_revocations.unwrap_or(default.max_revocations);
-        Guardrails { protected, max_revocations, per }
     }
 
     fn tickets(&mut self, raw: Entries<At<RawSink>>) -> IndexMap<SinkName, Sink> {

@@ -56,6 +56,38 @@ fn the_built_in_responses_never_write() {
 }
 
 #[test]
+fn a_planned_change_covers_what_it_names_from_its_first_moment_to_its_last() {
+    let tail = "guardrails:
+  plannedChanges:
+    - {from: 2026-12-01, until: 2026-12-31, reason: the whole month}
+    - {tenant: Woodgrove, partner: Contoso Reseller, from: 2026-11-23T12:00Z, until: 2026-11-23T13:00Z, reason: move, ticket: CHG-1}
+";
+    let Checked { policy, warnings, endings, .. } = parse(&format!("{HEAD}{tail}"));
+    assert_eq!((warnings.len(), endings.len()), (0, 2));
+    let rails = &policy.guardrails;
+    let tenant = policy.roster.tenants[0].id;
+    let other: TenantId = "33333333-3333-3333-3333-333333333333".parse().unwrap();
+    let contoso = Some(policy.roster.tenants[0].partners[0].id);
+    let reason = |tenant, partner, now: &str| {
+        rails.planned_change(tenant, partner, at(now)).map(|change| change.reason.as_str())
+    };
+    for (tenant, partner, now, expect) in [
+        (tenant, contoso, "2026-11-23T11:59:59.999Z", None),
+        (tenant, contoso, "2026-11-23T12:00:00Z", Some("move")),
+        (tenant, contoso, "2026-11-23T12:59:59.999Z", Some("move")),
+        (tenant, contoso, "2026-11-23T13:00:00Z", None),
+        (tenant, Some(other.into()), "2026-11-23T12:00:00Z", None),
+        (tenant, None, "2026-11-23T12:00:00Z", None),
+        (other, contoso, "2026-11-23T12:00:00Z", None),
+        (other, None, "2026-12-01T00:00:00Z", Some("the whole month")),
+        (tenant, contoso, "2026-12-31T23:59:59Z", Some("the whole month")),
+        (tenant, contoso, "2027-01-01T00:00:00Z", None),
+    ] {
+        assert_eq!(reason(tenant, partner, now), expect, "{now}");
+    }
+}
+
+#[test]
 fn every_part_of_the_example_is_understood() {
     let text = include_str!("../../../policy/example.yaml");
     let Checked { policy, warnings, .. } = parse(text);
@@ -125,7 +157,6 @@ guardrails: {{protected: [SVC@woodgrove.example, eve@mail.contoso.example, own@w
             "10:66: `directory readers` is named twice",
             "11:32: GLOBAL ADMINISTRATOR is allowed to any partner that is not named: whoever \
              takes over that partner owns the whole tenant, and nothing here will say so",
-            "12:33: `quarantine` is not carried out by this version: it opens a ticket",
             "12:33: `quarantine` opens tickets, and `tickets` names nowhere for them to go: they \
              are only recorded",
             "12:46: `dap-active` is only found in a tenant with `side: partner`, and there is none",
@@ -180,6 +211,82 @@ tenants:
 }
 
 #[test]
+fn people_are_asked_as_the_policy_says() {
+    use crate::domain::approval::{Approvals, OnExpiry};
+    assert_eq!(parse(HEAD).policy.approvals, Approvals::default());
+    assert_eq!(Approvals::default().on_expiry, OnExpiry::AskAgain, "silence takes nothing away");
+    let text = format!("{HEAD}approvals: {{expire: 2h, onExpiry: carry-out, people: 2}}\n");
+    let (expire, on_expiry) = (SignedDuration::from_hours(2), OnExpiry::CarryOut);
+    let Checked { policy, .. } =
+        parse(&text.replacen("version: 1", "version: 1\nmode: enforce", 1));
+    assert_eq!(policy.approvals, Approvals { expire, on_expiry, people: 2 });
+    warned(
+        &text,
+        NOW,
+        &[
+            "8:54: unless people sign in (WARDEN_APPROVER_SIGN_IN=entra), two are told apart by the \
+           names they give",
+        ],
+    );
+    let asks = |mode: &str, act: &str| {
+        let rest = format!("respond: {{privileged-role: {{do: {act}}}}}\nmode: {mode}\n");
+        parse(&format!("{HEAD}{rest}")).policy.asks()
+    };
+    for (mode, act, expect) in [
+        ("observe", "approve", false),
+        ("approve", "ticket", false),
+        ("approve", "revoke", true),
+        ("enforce", "revoke", false),
+        ("enforce", "approve", true),
+    ] {
+        assert_eq!(asks(mode, act), expect, "{mode} {act}");
+    }
+}
+
+#[test]
+fn what_goes_with_a_response_is_read_and_warned_of_where_it_has_no_effect() {
+    let sink = "tickets: {s: {kind: webhook, url: https://x.example}}\n";
+    let text = format!(
+        "{HEAD}respond:
+  privileged-role: {{do: revoke, also: [revoke-sessions, disable-app], ifRefused: quarantine}}
+  role-not-allowed: {{do: approve}}
+{sink}"
+    );
+    warned(&text, NOW, &[]);
+    let policy = parse(&text).policy;
+    let response = policy.response(FindingName::PrivilegedRole, Severity::Critical);
+    assert_eq!(response.also, [Also::RevokeSessions, Also::DisableApp].into());
+    assert!(response.quarantine_if_refused && policy.speaks_of_quarantine());
+    let other = policy.response(FindingName::RoleNotAllowed, Severity::High);
+    assert!(other.also.is_empty() && !other.quarantine_if_refused);
+    let quiet = text.replace(", ifRefused: quarantine", "");
+    assert!(!parse(&quiet).policy.speaks_of_quarantine());
+    assert!(parse(&quiet.replace("approve", "quarantine")).policy.speaks_of_quarantine());
+    warned(
+        &format!(
+            "{HEAD}respond:
+  privileged-role: {{do: quarantine, also: [disable-guest]}}
+  role-not-allowed: {{do: ticket, ifRefused: quarantine}}
+  guest-with-role: {{do: revoke, also: [disable-guest, disable-guest]}}
+  gdap-auto-extend: {{do: quarantine}}
+{sink}"
+        ),
+        NOW,
+        &[
+            "9:44: `disable-guest` has no effect here: it goes with `revoke` or `approve`, in a \
+             customer's tenant",
+            "10:45: `ifRefused` has no effect here: it goes with `revoke` or `approve`, in a \
+             customer's tenant",
+            "11:55: `disable-guest` is named twice",
+            "12:3: `gdap-auto-extend` is only found in a tenant with `side: partner`, and there is \
+             none",
+            "12:26: `quarantine` has no effect on `gdap-auto-extend`: it blocks a partner's people \
+             in a customer's tenant",
+        ],
+    );
+}
+
+#[test]
 fn what_ends_is_warned_of_once_it_is_past_and_not_before() {
     let text = format!(
         "{HEAD}        allow: {{roles: [Directory Readers], until: 2026-11-24}}
@@ -220,7 +327,7 @@ fn what_is_no_policy_is_placed() {
 #[rustfmt::skip]
 const MISTAKES: &[(&str, &[&str])] = &[
     ("modee: enforce", &["8:1: unknown field `modee`; did you mean `mode`?"]),
-    ("zzz: 1", &["8:1: unknown field `zzz`; there is: version, mode, tenants, respond, exceptions, guardrails, tickets, tests"]),
+    ("zzz: 1", &["8:1: unknown field `zzz`; there is: version, mode, tenants, respond, exceptions, guardrails, approvals, tickets, records, tests"]),
     ("mode: enforced", &["8:7: `enforced` is not one of observe, approve, enforce; did you mean `enforce`?"]),
     ("mode: [enforce]", &["8:7: this must be one of observe, approve, enforce, not a list"]),
     // Tenants and partners.
@@ -247,6 +354,8 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("respond: {privileged-role: }", &["8:11: `privileged-role` is empty; write its value"]),
     ("respond: {privileged-role: {do: ticket, ticket: securty}}\ntickets: {security: {kind: webhook, url: https://x.example}}", &["8:49: no ticket sink `securty` under `tickets`; did you mean `security`?"]),
     ("respond: {privileged-role: {do: record, ticket: me}}", &["8:49: no ticket sink `me` under `tickets`; it has: none"]),
+    ("respond: {privileged-role: {do: revoke, also: [revoke-session, disable], ifrefused: quarantine}}", &["8:48: `revoke-session` is not one of revoke-sessions, disable-guest, disable-app; did you mean `revoke-sessions`?", "8:64: `disable` is not one of revoke-sessions, disable-guest, disable-app; did you mean `disable-app`?", "8:74: unknown field `ifrefused`; did you mean `ifRefused`?"]),
+    ("respond: {privileged-role: {do: revoke, also: revoke-sessions, ifRefused: ticket}}", &["8:47: this must be a list, not `revoke-sessions`; write [revoke-sessions]", "8:75: `ticket` is not quarantine"]),
     // Exceptions.
     ("exceptions:\n  - {partner: Contoso Reselle, tenant: Woodgrov, role: Global Admin, until: soon, reason: \"\"}", &[
         "9:15: no partner `Contoso Reselle`; did you mean `Contoso Reseller`?",
@@ -266,8 +375,22 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("exceptions:\n  - {partner: Contoso Reseller, role: Reports Reader, until: 2027-01-01}", &["9:5: `reason` is missing"]),
     // Guardrails.
     ("guardrails: {protected: [break glass], per: forever, maxRevocations: -1}", &["8:26: `break glass` names no account; give a user principal name (name@domain) or an object id", "8:45: `forever` is not a duration of fixed length such as PT15M, P180D or 1h", "8:70: this must be a whole number from 0 to 4294967295, not `-1`"]),
+    ("approvals: {expire: never, onExpiry: maybe, people: 3}", &["8:21: `never` is not a duration of fixed length such as PT15M, P180D or 1h", "8:38: `maybe` is not one of ask-again, hold, carry-out", "8:53: `people` is 1 or 2"]),
+    ("approvals: {expire: PT10S}", &["8:21: nobody can answer within less than a minute; give PT1M or more"]),
+    ("mode: approve\napprovals: {onExpiry: carry-out}", &["9:23: in `mode: approve` nothing is carried out without a person's word; use ask-again or hold"]),
     ("guardrails: {maxRevocation: 5}", &["8:14: unknown field `maxRevocation`; did you mean `maxRevocations`?"]),
     ("guardrails: {maxRevocations: 5.5}", &["8:30: this must be a whole number, not `5.5`"]),
+    ("guardrails: {plannedChanges: {}}", &["8:30: this must be a list, not fields"]),
+    ("guardrails:\n  plannedChanges: [{until: 2026-12-24, reason: x}, {from: 2026-12-24, reason: x}, {from: 2026-12-24, until: 2026-12-24}]", &["9:20: `from` is missing", "9:52: `until` is missing", "9:83: `reason` is missing"]),
+    ("guardrails:\n  plannedChanges: [{partner: Contoso, tenant: Woodgrov, from: soon, until: later, reason: \"\"}]", &[
+        "9:30: no partner `Contoso`; did you mean `Contoso Reseller`?",
+        "9:47: no tenant `Woodgrov`; did you mean `Woodgrove`?",
+        "9:63: `soon` is not a moment; write 2027-03-31 (from its first moment, UTC) or 2026-12-24T18:00Z",
+        "9:76: `later` is not a moment; write 2027-03-31 (the whole day, UTC) or 2026-12-24T18:00Z",
+        "9:91: this must not be empty",
+    ]),
+    ("guardrails:\n  plannedChanges: [{from: 2026-12-24T18:00Z, until: 2026-12-24T18:00Z, reason: x}]", &["9:53: it ends before it begins: `until` is after `from`"]),
+    ("guardrails:\n  plannedChanges: [{from: 2026-12-01, until: 2027-01-01, reason: x}]", &["9:46: a planned change lasts 31 days at the most: nothing is taken away meanwhile; for longer, set `mode`"]),
     // Tickets.
     ("tickets: {s: {kind: jira}}", &["8:21: `jira` is not a kind of ticket sink; there is: webhook"]),
     ("tickets: {s: {kind: webhook}}", &["8:14: a webhook needs its `url`"]),
@@ -275,6 +398,11 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("tickets: {s: {kind: webhook, url: \"http://x.example\"}}", &["8:35: the url must be https (plain http only to this machine)"]),
     ("tickets: {s: {kind: webhook, url: x}}", &["8:35: not a url: relative URL without a base"]),
     ("tickets: {s: {kind: webhook, url: https://x.example, project: SEC}}", &["8:54: unknown field `project`; there is: kind, url"]),
+    // Records.
+    ("records: {keep: ever}", &["8:17: `ever` is not a length of time such as P2Y, P18M or P90D"]),
+    ("records: {keep: P0D}", &["8:17: `P0D` is not a length of time such as P2Y, P18M or P90D"]),
+    ("records: {keep: -P2Y}", &["8:17: `-P2Y` is not a length of time such as P2Y, P18M or P90D"]),
+    ("records: {kept: P2Y}", &["8:11: unknown field `kept`; there is: keep"]),
     // Tests.
     ("tests: [{name: a}]", &["8:9: `expect` is missing"]),
     ("tests: [{name: \"\", expect: nothing}]", &["8:16: this must not be empty"]),
@@ -571,4 +699,29 @@ proptest::proptest! {
             }
         }
     }
+}
+
+#[test]
+fn records_are_kept_for_ever_or_as_long_as_is_said() {
+    let keep = |records: &str| parse(&format!("{HEAD}{records}\n")).policy.keep;
+    let days = |days: i64| Some(SignedDuration::from_hours(days * 24));
+    assert_eq!(parse(HEAD).policy.keep, None);
+    assert_eq!(keep("records: {}"), None);
+    for (written, kept) in [
+        ("P2Y", days(732)),
+        ("P18M", days(558)),
+        ("P1Y6M", days(366 + 186)),
+        ("P13W", days(91)),
+        ("P90D", days(90)),
+        ("P1YT12H", Some(SignedDuration::from_hours(366 * 24 + 12))),
+    ] {
+        assert_eq!(keep(&format!("records: {{keep: {written}}}")), kept, "{written}");
+    }
+    // Six minutes, where six months may be meant.
+    let slip = parse(&format!("{HEAD}records: {{keep: PT6M}}\n"));
+    assert_eq!(slip.policy.keep, Some(SignedDuration::from_mins(6)));
+    let [warning] = slip.warnings.as_slice() else { panic!("{:?}", slip.warnings) };
+    assert!(warning.message.starts_with("`PT6M`: what is removed so soon is missing"));
+    let fine = parse(&format!("{HEAD}records: {{keep: P30D}}\n"));
+    assert_eq!(fine.warnings, []);
 }

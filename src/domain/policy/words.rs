@@ -4,17 +4,22 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::duration;
 use super::read::Reader;
 use super::shape::Text;
 use super::spelling::did_you_mean;
+use super::{age, duration};
 use crate::domain::id::TenantId;
 use crate::domain::role::{self, RoleTemplateId};
 use crate::domain::roster::AccountName;
 
+/// What is kept for less than this time is likely a slip of the pen.
+const SHORT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 /// What a bare date means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Day {
+    /// Its first moment, in UTC.
+    Start,
     /// Its last moment, in UTC.
     End,
     /// Its noon, in UTC.
@@ -44,6 +49,7 @@ impl Reader {
         let moment = written.parse::<Timestamp>().ok().or_else(|| {
             let date = written.parse::<Date>().ok()?;
             let moment = match day {
+                Day::Start => date.to_zoned(TimeZone::UTC).ok()?,
                 Day::End => date.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok()?,
                 Day::Noon => date.at(12, 0, 0, 0).to_zoned(TimeZone::UTC).ok()?,
             };
@@ -51,6 +57,7 @@ impl Reader {
         });
         if moment.is_none() {
             let meaning = match day {
+                Day::Start => "from its first moment, UTC",
                 Day::End => "the whole day, UTC",
                 Day::Noon => "its noon, UTC",
             };
@@ -71,6 +78,28 @@ impl Reader {
                 text.value
             );
             self.wrong(text.at, message);
+        }
+        read
+    }
+
+    /// How long something is kept.
+    pub(super) fn keep(&mut self, text: &Text) -> Option<SignedDuration> {
+        let read = age(&text.value);
+        match read {
+            None => {
+                let message =
+                    format!("`{}` is not a length of time such as P2Y, P18M or P90D", text.value);
+                self.wrong(text.at, message);
+            }
+            Some(age) if age < SHORT => {
+                let message = format!(
+                    "`{}`: what is removed so soon is missing when somebody asks what was done, \
+                     and cannot be restored; P2Y is two years, P6M six months",
+                    text.value
+                );
+                self.warn(text.at, message);
+            }
+            Some(_) => {}
         }
         read
     }

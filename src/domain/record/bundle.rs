@@ -24,7 +24,7 @@ pub const BYTES_MAX: usize = 1 << 30;
 
 /// The evidence of one case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Bundle {
     /// `partner-warden/evidence`.
     pub kind: String,
@@ -48,6 +48,7 @@ pub struct Bundle {
 
 /// Whom a bundle is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Subject {
     /// The tenant.
     pub tenant: NamedTenant,
@@ -59,6 +60,7 @@ pub struct Subject {
 
 /// One record of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Piece {
     /// Its number.
     pub sequence: u64,
@@ -114,12 +116,23 @@ pub enum Forged {
     /// A record is of another case.
     #[error("record {0} is not of the case that the file names")]
     OtherCase(u64),
-    /// The record the file is about is not in it.
-    #[error("the record the file is about is not among its records")]
+    /// A record of the case is not there, though its name is.
+    #[error("record {0} is of the case, and it is left out")]
+    LeftOut(u64),
+    /// The record the file is about is not in it, or it is about somebody else.
+    #[error("the record the file is about is not among its records, or names another case")]
     NoRecord,
     /// The policies are not those of the records.
     #[error("the policies it names are not those by which its records say it was decided")]
     OtherPolicies,
+}
+
+impl Subject {
+    fn of(record: &Outline) -> Self {
+        let case = &record.case;
+        let tenant = NamedTenant { id: case.tenant, name: case.tenant_name.clone() };
+        Self { tenant, partner: case.partner.clone(), episode: case.episode }
+    }
 }
 
 impl Bundle {
@@ -159,14 +172,12 @@ impl Bundle {
             || from.clone(),
             |last| Anchor { sequence: last.sequence, link: last.link.clone() },
         );
-        let case = wanted.case;
-        let tenant = NamedTenant { id: case.tenant, name: case.tenant_name };
         Ok(Self {
             kind: KIND.to_owned(),
             version: VERSION,
             exported_at,
+            case: Subject::of(&wanted),
             record: wanted.id,
-            case: Subject { tenant, partner: case.partner, episode: case.episode },
             policies,
             from,
             chain: pieces,
@@ -215,24 +226,30 @@ impl Bundle {
         let mut check = Check::new(self.from.clone(), noted);
         let mut previous = self.from.link.clone();
         let mut policies = BTreeSet::new();
+        let mut is_there = false;
         for piece in &self.chain {
             let entry = piece.entry(previous);
             check.take(&entry)?;
             previous = entry.link;
-            let Some(outline) = entry.record.as_deref().map(Outline::of) else { continue };
+            let Some(outline) = entry.record.as_deref().map(Outline::of) else {
+                if piece.id.is_some() {
+                    return Err(Forged::LeftOut(piece.sequence));
+                }
+                continue;
+            };
             let outline = outline.filter(|outline| {
                 let (case, ours) = (&outline.case, &self.case);
                 case.tenant == ours.tenant.id
                     && case.partner.key() == ours.partner.key()
                     && case.episode == ours.episode
             });
-            policies.insert(outline.ok_or(Forged::OtherCase(piece.sequence))?.policy);
+            let outline = outline.ok_or(Forged::OtherCase(piece.sequence))?;
+            is_there |= outline.id == self.record && self.case == Subject::of(&outline);
+            policies.insert(outline.policy);
         }
         let (sequence, link) = (self.head.sequence, Some(self.head.link.clone()));
         let proven = check.end(Some(&Head { sequence, link }))?;
-        let is_it =
-            |piece: &Piece| piece.record.is_some() && piece.id.as_ref() == Some(&self.record);
-        if !self.chain.iter().any(is_it) {
+        if !is_there {
             return Err(Forged::NoRecord);
         }
         if policies != self.policies {

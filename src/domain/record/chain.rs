@@ -110,7 +110,7 @@ pub enum Flaw {
     #[error("it was not written behind the record that now stands before it")]
     Unlinked,
     /// Record, digest and link do not belong together.
-    #[error("it was changed after it was sealed")]
+    #[error("it was changed after it was sealed, or written behind another record")]
     Changed,
     /// The text is of another record than it is kept as.
     #[error("it holds another record than its name says")]

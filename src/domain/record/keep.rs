@@ -38,11 +38,8 @@ pub fn prunable(records: &[Kept], cases: &[Case], before: Timestamp) -> BTreeSet
     for record in records {
         last.insert(&record.case, record);
     }
-    let standing: BTreeSet<CaseKey> = cases
-        .iter()
-        .filter(|case| case.begun || case.rows.iter().any(|row| row.open))
-        .map(CaseKey::of)
-        .collect();
+    let standing: BTreeSet<CaseKey> =
+        cases.iter().filter(|case| case.stands()).map(CaseKey::of).collect();
     last.retain(|case, last| !last.stands && last.at < before && !standing.contains(case));
     let gone = records.iter().filter(|record| last.contains_key(&record.case));
     gone.map(|record| record.sequence).collect()

@@ -9,7 +9,7 @@ use super::{Effect, Happening, Heard};
 use crate::domain::finding::Finding;
 use crate::domain::grant::Grant;
 use crate::domain::id::{Sha256Hex, SinkName};
-use crate::domain::plan::{Plan, Step, Verdict};
+use crate::domain::plan::{Plan, Verdict};
 use crate::domain::policy::{Do, Mode, Policy};
 use crate::domain::text;
 
@@ -17,7 +17,6 @@ use crate::domain::text;
 pub(super) struct Row<'a> {
     pub(super) key: Sha256Hex,
     findings: Vec<&'a Finding>,
-    pub(super) step: Option<&'a Step>,
     pub(super) effect: Effect,
 }
 
@@ -34,7 +33,7 @@ pub(super) fn rows<'a>(plan: &'a Plan, policy: &Policy) -> Vec<Row<'a>> {
             let step = case.steps.iter().find(|step| step.key() == key);
             let effect =
                 step.map_or_else(|| told(&findings, policy), |step| done(&step.verdict, plan.mode));
-            Row { key, findings, step, effect }
+            Row { key, findings, effect }
         }));
     }
     rows

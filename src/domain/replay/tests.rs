@@ -195,3 +195,57 @@ fn an_allowance_is_judged_by_the_time_of_the_event() {
     let lines = told(&played(&case, None, &heard));
     assert_eq!(lines, ["60 revoke User Administrator", "60 ticket Reports Reader"]);
 }
+
+/// Each way to hold a role is gone after it was taken away, and what is beside it stays.
+#[test]
+fn what_was_taken_away_is_not_found_again_however_it_was_held() {
+    const PERMISSION: &str = "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8";
+    const UPN: &str = "svc@woodgrove.example";
+    let case = || {
+        Case::new()
+            .with_policy(
+                "respond: {privileged-role: {do: revoke}, partner-app-privileged: {do: revoke}}",
+            )
+            .member("Lee", "Global Administrator")
+    };
+    let alice = |case: Case| case.guest_in("Admins", "Alice", "alice@contoso-reseller.example");
+    let role = "User Administrator";
+    let nested = |direct: &[&str]| {
+        alice(case().own_group("Admins", role))
+            .group_in("Admins", "Help")
+            .directly_in("Admins", direct)
+            .directly_in("Help", &["Alice"])
+    };
+    let by_schedule = case().dedicated_account(UPN, role).active(UPN, role, None);
+    let shadowed = alice(case().own_group("Admins", role)).shadow("Alice", role);
+    for case in [
+        case().foreign_group("AdminAgents", role),
+        by_schedule,
+        case().account(UPN).active(UPN, role, None),
+        case().account(UPN).eligible(UPN, role, None),
+        alice(case().own_group("Admins", role)),
+        alice(case().eligible_group("Admins", role)),
+        shadowed,
+        nested(&["Help"]),
+        nested(&["Help", "Alice"]),
+        case().app_with("Sync", PERMISSION, "Microsoft Graph"),
+    ] {
+        let heard = [event(0, None), account(1, "nobody@woodgrove.example", "Reports Reader")];
+        let replayed = played(&case, Some(&case.facts), &heard);
+        let effects: Vec<&Effect> = replayed.happenings.iter().map(|it| &it.effect).collect();
+        assert_eq!(effects, [&Effect::Revoke], "{:#?}\n{:#?}", replayed.happenings, case.facts);
+    }
+}
+
+/// Whoever leaves one group of two that hold the same role has it by the other.
+#[test]
+fn whoever_is_taken_out_of_one_group_is_in_the_other_still() {
+    let case = given()
+        .member("Lee", "Global Administrator")
+        .own_group("Admins", "User Administrator")
+        .own_group("Others", "Reports Reader")
+        .guest_in("Admins", "Alice", "alice@contoso-reseller.example")
+        .guest_in("Others", "Alice", "alice@contoso-reseller.example");
+    let replayed = played(&case, Some(&case.facts), &[event(0, None), event(1, None)]);
+    assert_eq!(told(&replayed), ["0 revoke User Administrator", "0 ticket Reports Reader"]);
+}

@@ -102,8 +102,15 @@ fn responses(yaml: &mut String, policy: &Policy) {
         Do::Revoke => "revoke",
     };
     let all: Vec<String> = rules()
-        .map(|rule| (rule.name, policy.response(rule.name, rule.severity).act))
-        .map(|(name, act)| format!("  {name}: {{do: {}}}", word(act)))
+        .map(|rule| {
+            let response = policy.response(rule.name, rule.severity);
+            let also: Vec<&str> = response.also.iter().map(|also| also.as_str()).collect();
+            let also = also.join(", ");
+            let also = if also.is_empty() { also } else { format!(", also: [{also}]") };
+            let refused = response.quarantine_if_refused;
+            let refused = if refused { ", ifRefused: quarantine" } else { "" };
+            format!("  {}: {{do: {}{also}{refused}}}", rule.name, word(response.act))
+        })
         .collect();
     line(yaml, format_args!("respond:\n{}", all.join("\n")));
 }

@@ -8,7 +8,7 @@ use super::given::{Demanded, Fact, How, Who};
 use crate::domain::facts::{
     AccessAssignment, AccessContainer, AccessDetails, AppRoleAssignment, Customer,
     DelegatedAdminRelationship, DirectoryObject, Facts, Gap, GivenAccount, GovernanceRelationship,
-    InboundTrust, Member, Named, PartnerApp, PartnerEntry, PartnerReference, RoleAssignment,
+    Group, InboundTrust, Member, PartnerApp, PartnerEntry, PartnerReference, RoleAssignment,
     ScheduleInstance, ServicePrincipal, UnifiedRole, User,
 };
 use crate::domain::grant::grants;
@@ -246,7 +246,7 @@ impl Making {
             None => (principal.clone(), home),
             Some(group) => {
                 let id = id_of(&["own group", group]);
-                let named = Named { display_name: Some(group.clone()) };
+                let named = Group::named(group);
                 self.facts.objects.insert(id.clone(), DirectoryObject::Group(named));
                 let members = self.facts.members.entry(id.clone()).or_default();
                 if let Some(object) = object
@@ -326,6 +326,7 @@ impl Making {
                 access_details: Some(access),
                 etag: None,
             }],
+            operations: Vec::new(),
             id,
         });
     }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Readers;
 use super::reading::Reading;
 use crate::domain::facts::{Facts, Part};
-use crate::domain::grant::Held;
+use crate::domain::grant::{Grant, Held};
 use crate::domain::id::{PartnerId, PrincipalId, TenantId};
-use crate::domain::plan::Step;
+use crate::domain::plan::{Remediation, Step, Target};
 use crate::domain::proof::{Seen, parts, seen};
 
 /// What became of each step, in their order.
@@ -50,25 +50,44 @@ async fn shared(readers: &Readers, tenant: TenantId, name: &str, steps: &[&Step]
                 let members = readers.groups.members(tenant, &groups).await;
                 facts.members = reading.taken(part, members).into_iter().collect();
             }
+            Part::Accounts => {
+                let accounts = principals_to(steps, Remediation::DisableApp, false);
+                let read = readers.users.sign_ins(tenant, &accounts).await;
+                facts.sign_ins.extend(reading.taken(part, read));
+            }
+            Part::ConditionalAccess => {
+                let policies = readers.conditional_access.policies(tenant).await;
+                facts.conditional_access = reading.taken(part, policies);
+            }
             Part::PartnerApps => {
+                let apps = principals_to(steps, Remediation::DisableApp, true);
+                if !apps.is_empty() {
+                    let read = readers.partner_apps.app_sign_ins(tenant, &apps).await;
+                    facts.sign_ins.extend(reading.taken(part, read));
+                }
+                if !steps.iter().any(|step| step.grant().is_some_and(is_app_role)) {
+                    continue;
+                }
                 let owners: BTreeSet<PartnerId> =
                     steps.iter().filter_map(|step| step.partner.id).collect();
                 let owners: Vec<PartnerId> = owners.into_iter().collect();
                 let apps = readers.partner_apps.partner_apps(tenant, &owners).await;
                 facts.apps = reading.taken(part, apps);
             }
+            Part::Relationships => {
+                let ids = relationships(steps);
+                let now = readers.relationships.relationships_now(tenant, &ids).await;
+                facts.relationships = reading.taken(part, now);
+            }
             // Read by principal, or nothing that a step changes.
             Part::RoleAssignments
             | Part::RoleDefinitions
             | Part::Principals
             | Part::Guests
-            | Part::Accounts
             | Part::Memberships
             | Part::PartnerEntries
             | Part::ServiceProviderConstraints
-            | Part::ConditionalAccess
             | Part::Governance
-            | Part::Relationships
             | Part::DelegatedAccess => {}
         }
     }
@@ -84,6 +103,36 @@ fn principals<'a>(steps: &[&'a Step]) -> BTreeSet<&'a PrincipalId> {
 fn assigned(step: &Step) -> Option<&PrincipalId> {
     let grant = step.grant().filter(|grant| matches!(grant.held, Held::Assignment { .. }))?;
     Some(&grant.principal)
+}
+
+/// The principals that steps are about: those of this remediation, or those of every other.
+fn principals_to(steps: &[&Step], remediation: Remediation, is_it: bool) -> Vec<PrincipalId> {
+    let of = |step: &&Step| match &step.target {
+        Target::Principal { principal, .. } if (step.remediation == remediation) == is_it => {
+            Some(principal.clone())
+        }
+        Target::Principal { .. }
+        | Target::Grant(_)
+        | Target::Partner
+        | Target::Relationship { .. }
+        | Target::AccessAssignment { .. } => None,
+    };
+    let all: BTreeSet<PrincipalId> = steps.iter().filter_map(of).collect();
+    all.into_iter().collect()
+}
+
+fn is_app_role(grant: &Grant) -> bool {
+    matches!(grant.held, Held::AppRole { .. })
+}
+
+fn relationships(steps: &[&Step]) -> Vec<String> {
+    let relationship = |step: &&Step| match &step.target {
+        Target::Relationship { relationship, .. }
+        | Target::AccessAssignment { relationship, .. } => Some(relationship.clone()),
+        Target::Grant(_) | Target::Principal { .. } | Target::Partner => None,
+    };
+    let ids: BTreeSet<String> = steps.iter().filter_map(relationship).collect();
+    ids.into_iter().collect()
 }
 
 fn groups(steps: &[&Step]) -> Vec<PrincipalId> {

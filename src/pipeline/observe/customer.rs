@@ -10,14 +10,14 @@
 //!
 //! - 8 always: role assignments, role definitions, active and eligible schedules, guests, partner
 //!   entries, the default trust, governance relationships;
-//! - ⌈A⌉ for A accounts that the policy names;
-//! - 2 for conditional access, if a partner's multifactor authentication is required or is to be
-//!   shown, and 1 more if a policy does not say what its authentication strength requires;
+//! - ⌈A⌉ for A accounts that the policy gives to partners, or protects if it speaks of quarantine;
+//! - 2 for conditional access, if a partner's multifactor authentication is required, if the policy
+//!   speaks of quarantine, or if it is to be shown, and 1 more if a policy does not say what its authentication strength requires;
 //! - 1 if anybody holds or may activate a role (for each 1000 of them), and 1 if any of these roles
 //!   holds in an administrative unit only;
 //! - ⌈S⌉ for S partner entries of service providers;
-//! - ⌈G⌉ for G groups of the tenant's own that hold or may activate roles, and 1 if any application
-//!   is in one of them;
+//! - ⌈G⌉ for G groups of the tenant's own that hold or may activate roles, 1 if any application or
+//!   group is in one of them, and ⌈N⌉ for N groups with groups in them and the groups in these;
 //! - ⌈P⌉ for P partners, those of the policy and those found, and ⌈Q⌉ for Q applications of theirs;
 //! - 1 for the name of each partner that was found and is not in the policy;
 //! - ⌈M⌉ for M accounts of partners that hold power or are named by the policy, if conditional
@@ -32,14 +32,14 @@ use super::reading::Reading;
 use super::{Purpose, Readers};
 use crate::domain::facts::{DirectoryObject, Facts, GivenAccount, Member, Part};
 use crate::domain::grant::{PrincipalKind, grants};
-use crate::domain::id::{PartnerId, PrincipalId};
+use crate::domain::id::{PartnerId, PrincipalId, TenantId};
 use crate::domain::roster::{AccountName, Tenant};
 use crate::ports::{Listed, PortError};
 
 /// How the scope of a role begins that holds in an administrative unit only.
 const UNIT: &str = "/administrativeunits/";
 
-pub(super) async fn facts(readers: &Readers, tenant: &Tenant, purpose: Purpose) -> Facts {
+pub(super) async fn facts(readers: &Readers, tenant: &Tenant, purpose: Purpose<'_>) -> Facts {
     let (mut reading, mut facts) = (Reading::of(tenant), Facts::default());
     collections(readers, tenant, purpose, &mut reading, &mut facts).await;
     if reading.was_refused() {
@@ -57,12 +57,16 @@ pub(super) async fn facts(readers: &Readers, tenant: &Tenant, purpose: Purpose) 
 async fn collections(
     readers: &Readers,
     tenant: &Tenant,
-    purpose: Purpose,
+    purpose: Purpose<'_>,
     reading: &mut Reading<'_>,
     facts: &mut Facts,
 ) {
     let id = tenant.id;
-    let required = tenant.partners.iter().any(|partner| partner.require.mfa);
+    let (quarantine, protected): (bool, &[AccountName]) = match purpose {
+        Purpose::Quarantine(protected) => (true, protected),
+        Purpose::Decide | Purpose::Show => (false, &[]),
+    };
+    let required = quarantine || tenant.partners.iter().any(|partner| partner.require.mfa);
     let (
         assignments,
         definitions,
@@ -82,7 +86,7 @@ async fn collections(
         readers.cross_tenant_access.default_trust(id),
         readers.active.active(id),
         readers.eligible.eligible(id),
-        accounts(readers, tenant),
+        accounts(readers, tenant, protected),
         readers.governance.governance(id),
         conditional_access(readers, tenant, required || purpose == Purpose::Show),
     );
@@ -95,8 +99,14 @@ async fn collections(
     facts.active = reading.taken(Part::ActiveSchedules, active);
     facts.eligible = reading.taken(Part::EligibleSchedules, eligible);
     let accounts = reading.taken(Part::Accounts, accounts);
-    facts.accounts =
-        accounts.into_iter().map(|(name, found)| (name.as_str().to_owned(), found)).collect();
+    for (name, found) in accounts {
+        if protected.contains(&name) {
+            facts.protected.insert(name.as_str().to_owned(), found.clone());
+        }
+        if given(tenant).any(|given| *given == name) {
+            facts.accounts.insert(name.as_str().to_owned(), found);
+        }
+    }
     facts.governance = reading.taken(Part::Governance, governance);
     let Some((policies, security_defaults)) = conditional_access else { return };
     let whole = policies.failure.is_none() && security_defaults.is_ok();
@@ -106,9 +116,18 @@ async fn collections(
     }
 }
 
-async fn accounts(readers: &Readers, tenant: &Tenant) -> Listed<(AccountName, GivenAccount)> {
+/// The accounts that the policy says were given to partners.
+fn given(tenant: &Tenant) -> impl Iterator<Item = &AccountName> {
+    tenant.partners.iter().flat_map(|partner| &partner.accounts)
+}
+
+async fn accounts(
+    readers: &Readers,
+    tenant: &Tenant,
+    protected: &[AccountName],
+) -> Listed<(AccountName, GivenAccount)> {
     let mut names: Vec<AccountName> = Vec::new();
-    for name in tenant.partners.iter().flat_map(|partner| &partner.accounts) {
+    for name in given(tenant).chain(protected) {
         if !names.contains(name) {
             names.push(name.clone());
         }
@@ -202,21 +221,9 @@ async fn groups_and_apps(
     let (members, apps, names) = tokio::join!(
         async {
             if groups.is_empty() {
-                return (Listed::nothing(), Listed::nothing());
+                return (Listed::nothing(), Listed::nothing(), Listed::nothing());
             }
-            let mut members = readers.groups.members(id, &groups).await;
-            let apps = apps_among(&members.items);
-            if apps.is_empty() {
-                return (members, Listed::nothing());
-            }
-            let objects = readers.objects.objects(id, &apps).await;
-            let told: BTreeMap<PrincipalId, DirectoryObject> = objects.items.into_iter().collect();
-            for member in members.items.iter_mut().flat_map(|(_, members)| members) {
-                if let Some(object) = told.get(&member.id) {
-                    member.object = object.clone();
-                }
-            }
-            (members, Listed { items: Vec::<()>::new(), failure: objects.failure })
+            members(readers, id, &groups).await
         },
         async {
             if partners.is_empty() {
@@ -226,21 +233,75 @@ async fn groups_and_apps(
         },
         join_all(names),
     );
-    let (members, told) = members;
+    let (members, told, direct) = members;
     facts.members = reading.taken(Part::GroupMembers, members).into_iter().collect();
+    facts.direct_members = reading.taken(Part::GroupMembers, direct).into_iter().collect();
     reading.taken(Part::Principals, told);
     facts.apps = reading.taken(Part::PartnerApps, apps);
     facts.tenant_names = names.into_iter().flatten().collect();
 }
 
-/// The applications in groups. Whose they are is not told where groups are listed.
-fn apps_among(groups: &[(PrincipalId, Vec<Member>)]) -> Vec<PrincipalId> {
+/// Who is in groups, what could not be told of them, and, where there are groups in a group, who is
+/// directly in which.
+async fn members(
+    readers: &Readers,
+    tenant: TenantId,
+    groups: &[PrincipalId],
+) -> (Listed<(PrincipalId, Vec<Member>)>, Listed<()>, Listed<(PrincipalId, BTreeSet<PrincipalId>)>)
+{
+    let mut members = readers.groups.members(tenant, groups).await;
+    let (untold, nested) = (untold(&members.items), nested(&members.items));
+    let (objects, direct) = tokio::join!(
+        async {
+            if untold.is_empty() {
+                return Listed::nothing();
+            }
+            readers.objects.objects(tenant, &untold).await
+        },
+        async {
+            if nested.is_empty() {
+                return Listed::nothing();
+            }
+            readers.groups.direct_members(tenant, &nested).await
+        },
+    );
+    let told: BTreeMap<PrincipalId, DirectoryObject> = objects.items.into_iter().collect();
+    for member in members.items.iter_mut().flat_map(|(_, members)| members) {
+        if let Some(object) = told.get(&member.id) {
+            member.object = object.clone();
+        }
+    }
+    (members, Listed { items: Vec::new(), failure: objects.failure }, direct)
+}
+
+/// The applications and groups in groups. Whose application it is, and whether members can be taken
+/// out of a group, is not told where groups are listed.
+fn untold(groups: &[(PrincipalId, Vec<Member>)]) -> Vec<PrincipalId> {
     let members = groups.iter().flat_map(|(_, members)| members);
-    let apps: BTreeSet<&PrincipalId> = members
-        .filter(|member| matches!(member.object, DirectoryObject::ServicePrincipal(_)))
+    let untold: BTreeSet<&PrincipalId> = members
+        .filter(|member| {
+            matches!(
+                member.object,
+                DirectoryObject::ServicePrincipal(_) | DirectoryObject::Group(_)
+            )
+        })
         .map(|member| &member.id)
         .collect();
-    apps.into_iter().cloned().collect()
+    untold.into_iter().cloned().collect()
+}
+
+/// The groups with groups in them, and these.
+fn nested(groups: &[(PrincipalId, Vec<Member>)]) -> Vec<PrincipalId> {
+    let mut nested = BTreeSet::new();
+    for (group, members) in groups {
+        let inner = members.iter().filter(|it| matches!(it.object, DirectoryObject::Group(_)));
+        let inner: Vec<PrincipalId> = inner.map(|member| member.id.clone()).collect();
+        if !inner.is_empty() {
+            nested.insert(group.clone());
+            nested.extend(inner);
+        }
+    }
+    nested.into_iter().collect()
 }
 
 /// The groups that partners' accounts are in, where a conditional access policy names groups.

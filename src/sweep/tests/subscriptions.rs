@@ -14,6 +14,7 @@ fn another(given: &Given) -> Sweep {
         marks: sweep.marks.clone(),
         heard: sweep.heard.clone(),
         enqueue: given.outside.clone(),
+        prune: given.outside.clone(),
         audits: given.outside.clone(),
         subscribing: sweep.subscribing.clone(),
         times: sweep.times,

@@ -44,9 +44,11 @@ const TABLE: &[&str] = &[
     "dynamodb:Query",
     "dynamodb:UpdateItem",
 ];
-/// What the sweep does there: it reads by key and by the index, and changes marks.
+/// What the sweep does there: it reads by key and by the index, changes marks, and removes records.
 const SWEEPS: &[&str] =
     &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"];
+/// What the door does there: it reads what people are asked, and writes what they say.
+const DECIDE: &[&str] = &["dynamodb:GetItem", "dynamodb:UpdateItem"];
 const TAKE: &[&str] = &["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
 
 const fn asks(port: &'static str, actions: &'static [&'static str], on: On) -> Asks {
@@ -57,6 +59,7 @@ const fn asks(port: &'static str, actions: &'static [&'static str], on: On) -> A
 const INGEST: &[Asks] = &[
     asks("log", LOGS, On::Arn("IngestLogs", &[])),
     asks("Enqueue", SEND, On::Arn("WorkQueue", &[])),
+    asks("Decide", DECIDE, On::Arn("Table", &[])),
     asks("secrets of senders", SECRET, On::Secret("DoorSecret")),
     asks("secrets of senders, encrypted", DECRYPT, On::Key(&["DoorSecret"])),
     asks("policy", POLICY, On::Policy),
@@ -86,6 +89,7 @@ const SWEEP: &[Asks] = &[
     asks("log", LOGS, On::Arn("SweepLogs", &[])),
     asks("Enqueue", SEND, On::Arn("WorkQueue", &[])),
     asks("Marks, ReadHeard, DueTenants", SWEEPS, On::Arn("Table", &["index/due"])),
+    asks("PruneRecords", &["dynamodb:DeleteItem"], On::Arn("Table", &[])),
     asks("secrets of Graph", SECRET, On::Secret("GraphSecret")),
     asks("the key of clientState", SECRET, On::Secret("DoorSecret")),
     asks("secrets, encrypted", DECRYPT, On::Key(&["GraphSecret", "DoorSecret"])),
@@ -210,13 +214,22 @@ fn a_key_decrypts_for_a_functions_own_secrets_alone() {
 }
 
 #[test]
-fn the_door_cannot_read_the_table_nor_what_signs_in_to_graph() {
-    let may = may(&synthesised(), "IngestRole");
+fn the_door_reads_of_the_table_what_people_are_asked_and_nothing_that_signs_in_to_graph() {
+    let template = synthesised();
+    let may = may(&template, "IngestRole");
+    let on_table = |it: &Value| told(&it["Resource"]).contains("Table");
+    let statements = statements(&template, "IngestRole").into_iter().filter(on_table);
+    let conditions: Vec<Value> = statements.map(|it| it["Condition"].clone()).collect();
+    let only = serde_json::json!({
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["DECISION#*"]},
+    });
+    assert_eq!(conditions, [only]);
     for line in &may {
         let (action, on) = line.split_once(" on ").unwrap();
         let service = action.split_once(':').unwrap().0;
-        assert!(["logs", "sqs", "secretsmanager", "s3", "kms"].contains(&service), "{line}");
-        for other in ["Table", "GraphSecret", "WriteSecret", "LaterQueue", "DeadLetters"] {
+        let services = ["logs", "sqs", "secretsmanager", "s3", "kms", "dynamodb"];
+        assert!(services.contains(&service), "{line}");
+        for other in ["GraphSecret", "WriteSecret", "LaterQueue", "DeadLetters"] {
             assert!(!on.contains(other), "{line}");
         }
     }

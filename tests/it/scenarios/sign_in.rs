@@ -9,7 +9,7 @@ on_each! {
     one_app_reads_and_another_takes_away_each_with_its_own_certificate
     the_app_that_reads_is_refused_where_it_is_to_write_and_a_ticket_says_so
     a_writer_that_cannot_sign_in_is_told_and_writes_once_it_is_mended
-    nobody_but_an_enforcing_process_signs_in_to_write
+    nobody_signs_in_to_write_before_something_is_to_be_written
     neither_of_its_own_apps_is_touched
     a_certificate_that_is_not_in_force_is_told_at_the_start_and_when_it_is_refused
 }
@@ -30,6 +30,7 @@ fn two_apps(scenario: Scenario) -> Scenario {
         .without_secret()
         .certificate(&pem("read", "certificatePem"))
         .without_permission(WRITE)
+        .without_permission("RoleAssignmentSchedule.ReadWrite.Directory")
         .app(writer)
 }
 
@@ -118,12 +119,15 @@ async fn a_writer_that_cannot_sign_in_is_told_and_writes_once_it_is_mended(on: B
     assert_eq!(town.sim.deletions().len(), 2);
 }
 
-async fn nobody_but_an_enforcing_process_signs_in_to_write(on: Backend) {
+async fn nobody_signs_in_to_write_before_something_is_to_be_written(on: Backend) {
     for mode in ["observe", "approve"] {
         let policy = ENFORCE.replace("mode: enforce", &format!("mode: {mode}"));
-        // Nothing that the writer could sign in with is there.
         let town = town(on, two_apps(Scenario::woodgrove()), &policy).await;
-        let town = town.set("WARDEN_WRITE_CLIENT_ID", WRITER);
+        // In `observe` nothing that the writer could sign in with is there.
+        let town = match mode {
+            "observe" => town.set("WARDEN_WRITE_CLIENT_ID", WRITER),
+            _ => writing(town, "write"),
+        };
         let warden = town.start().await;
         warden.role_was_added().await;
         town.messages("the ticket", |messages| !messages.is_empty()).await;

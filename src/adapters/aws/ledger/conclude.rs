@@ -2,18 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use super::super::body::Body;
+use super::super::records::record_key;
 use super::super::table::{
     BYTES_MAX, Cancelled, DynamoDb, Item, TOGETHER_MAX, as_number, as_text, key, lease_lost,
     moment, number, tenant_key, text, with,
 };
 use super::{step_key, written};
+use crate::domain::approval::ProposalChange;
 use crate::domain::case::Case;
-use crate::domain::id::{StepId, TenantId};
+use crate::domain::id::{Sha256Hex, StepId, TenantId};
 use crate::domain::plan::StepState;
-use crate::domain::record::{Record, link};
+use crate::domain::record::Record;
+use crate::domain::record::chain::link;
+use crate::domain::record::outline::CaseKey;
 use crate::domain::ticket::Message;
 use crate::ports::{Conclusion, Failure, PortError, Proof};
 
@@ -25,7 +29,7 @@ const STEPS_WITH_CASE: usize = 60;
 const RACES: u32 = 5;
 
 /// The sort key of the end of a tenant's chain.
-const HEAD: &str = "HEAD";
+pub(in super::super) const HEAD: &str = "HEAD";
 
 /// What is not to be torn apart.
 enum Piece<'a> {
@@ -34,15 +38,17 @@ enum Piece<'a> {
         record: Option<&'a Record>,
         messages: &'a [Message],
         steps: Vec<TransactWriteItem>,
+        proposals: Vec<&'a ProposalChange>,
     },
     Step(Box<TransactWriteItem>),
+    Proposal(&'a ProposalChange),
 }
 
 /// The end of a tenant's chain.
 #[derive(Debug, Clone, Default)]
-struct Head {
-    records: i64,
-    link: String,
+pub(in super::super) struct Head {
+    pub(in super::super) records: i64,
+    pub(in super::super) link: String,
 }
 
 /// One transaction.
@@ -66,16 +72,22 @@ impl DynamoDb {
     ) -> Result<(), PortError> {
         let mut steps = self.steps(tenant, proofs, conclusion).await?;
         let mut pieces = VecDeque::new();
+        let mut left: Vec<&ProposalChange> = conclusion.proposals.iter().collect();
         for (case, record, messages) in &conclusion.cases {
             let rows = case.rows.iter().filter_map(|row| row.step.as_ref());
             let own = rows.filter_map(|step| steps.remove(&step.id));
             let mut own: Vec<TransactWriteItem> = own.collect();
             let rest = own.split_off(own.len().min(STEPS_WITH_CASE));
-            pieces.push_back(Piece::Case { case, record: record.as_ref(), messages, steps: own });
+            let partner = case.partner.key();
+            let (proposals, others) = left.into_iter().partition(|it| it.partner() == partner);
+            left = others;
+            let record = record.as_ref();
+            pieces.push_back(Piece::Case { case, record, messages, steps: own, proposals });
             pieces.extend(rest.into_iter().map(|step| Piece::Step(Box::new(step))));
         }
         // The cases go first, and each of them is whole.
         pieces.make_contiguous().sort_by_key(|piece| matches!(piece, Piece::Step(_)));
+        pieces.extend(left.into_iter().map(Piece::Proposal));
         pieces.extend(steps.into_values().map(|step| Piece::Step(Box::new(step))));
         while !pieces.is_empty() {
             let written = self.first_of(tenant, &pieces).await?;
@@ -128,8 +140,19 @@ impl DynamoDb {
             let mut next = end.clone();
             let (items, size, lines) = match piece {
                 Piece::Step(item) => (vec![item.as_ref().clone()], 0, Vec::new()),
-                Piece::Case { case, record, messages, steps } => {
-                    self.piece(case, *record, messages, steps, &mut next)?
+                Piece::Proposal(change) => {
+                    let (items, size) = self.proposed(change)?;
+                    (items, size, Vec::new())
+                }
+                Piece::Case { case, record, messages, steps, proposals } => {
+                    let (mut items, mut size, lines) =
+                        self.piece(case, *record, messages, steps, &mut next)?;
+                    for change in proposals {
+                        let (more, bytes) = self.proposed(change)?;
+                        items.extend(more);
+                        size += bytes;
+                    }
+                    (items, size, lines)
                 }
             };
             // The lease and the head come beside.
@@ -165,8 +188,9 @@ impl DynamoDb {
             let text = written(record)?;
             let body = Body::of(&text, &format!("the record of {}", case.partner.name))?;
             size += body.size();
-            let link = link(&end.link, &text).to_string();
-            let item = Self::entry(case.tenant, record, end, &link);
+            let digest = Sha256Hex::of(text.as_bytes());
+            let link = link(&end.link, &digest).to_string();
+            let item = Self::entry(case, record, end, &digest, &link);
             *end = Head { records: end.records + 1, link };
             items.extend(self.put_body(item, body));
         }
@@ -184,18 +208,23 @@ impl DynamoDb {
     }
 
     /// A record's own item, without its text.
-    fn entry(tenant: TenantId, record: &Record, end: &Head, link: &str) -> Item {
-        let mut item = key(&tenant_key(tenant), &format!("REC#{:012}", end.records));
+    fn entry(case: &Case, record: &Record, end: &Head, digest: &Sha256Hex, link: &str) -> Item {
+        let mut item = key(&tenant_key(case.tenant), &record_key(end.records));
+        let CaseKey { partner, episode, .. } = CaseKey::of(&record.case);
         item.extend(with([
             ("id", text(&record.id)),
             ("at", moment(record.at)),
             ("previous", text(&end.link)),
+            ("digest", text(digest.as_str())),
             ("link", text(link)),
+            ("partner", text(&partner)),
+            ("episode", number(episode.into())),
+            ("stands", AttributeValue::Bool(record.case.stands())),
         ]));
         item
     }
 
-    async fn head(&self, tenant: TenantId) -> Result<Head, PortError> {
+    pub(in super::super) async fn head(&self, tenant: TenantId) -> Result<Head, PortError> {
         let item = self.item(key(&tenant_key(tenant), HEAD)).await?.unwrap_or_default();
         Ok(Head {
             records: as_number(&item, "records").unwrap_or_default(),

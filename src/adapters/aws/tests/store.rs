@@ -14,7 +14,8 @@ use crate::adapters::aws::table::{DUE, DynamoDb};
 use crate::adapters::behaviour::{self, at, behaviours, tenant};
 use crate::domain::finding::testing::{CONTOSO, WOODGROVE};
 use crate::domain::id::TenantId;
-use crate::ports::Lease as _;
+use crate::domain::record::chain::{Anchor, Entry};
+use crate::ports::{Lease as _, ReadRecords};
 
 /// Seconds after noon at which the leases of a test end.
 pub(super) const LEASED: i64 = 900;
@@ -108,10 +109,12 @@ impl behaviour::Store for Given {
         next
     }
 
-    async fn records(&self, tenant: TenantId) -> Vec<behaviour::Entry> {
-        let chain = self.store.chain(tenant).await.unwrap();
-        let entry = |(record, previous, link)| behaviour::Entry { record, previous, link };
-        chain.into_iter().map(entry).collect()
+    async fn chain(&self, tenant: TenantId) -> (Anchor, Vec<Entry>) {
+        self.store.chain(tenant).await.unwrap()
+    }
+
+    async fn reader(&self) -> Arc<dyn ReadRecords> {
+        self.another("reader").store
     }
 
     async fn dead_letters(&self) -> Vec<[String; 4]> {

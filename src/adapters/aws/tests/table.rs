@@ -14,7 +14,7 @@ use crate::domain::finding::testing::{CONTOSO, WOODGROVE};
 use crate::domain::grant::Held;
 use crate::domain::id::{AssignmentId, PartnerId, Sha256Hex, StepId};
 use crate::domain::plan::{Step, StepState, Target};
-use crate::domain::record::link;
+use crate::domain::record::chain::check;
 use crate::domain::signal::{Sender, Signal, Subject};
 use crate::ports::{
     Conclusion, DueTenants as _, Failure, Heard, Lease as _, Ledger as _, Looks, Marks as _,
@@ -29,10 +29,6 @@ async fn watched() -> (Between, Given) {
     (between, given)
 }
 
-fn nothing() -> Conclusion {
-    Conclusion { cases: Vec::new() }
-}
-
 /// The case of another partner.
 fn case_of(number: u32, state: StepState) -> Case {
     let mut case = case(state);
@@ -44,7 +40,8 @@ fn case_of(number: u32, state: StepState) -> Case {
 /// What a look leaves behind of many partners.
 fn many(partners: u32) -> Conclusion {
     let concluded = (0..partners).map(|n| conclusion(case_of(n, StepState::Revoked), n.into()));
-    Conclusion { cases: concluded.flat_map(|concluded| concluded.cases).collect() }
+    let cases = concluded.flat_map(|concluded| concluded.cases).collect();
+    Conclusion { cases, ..Conclusion::default() }
 }
 
 /// Another step about the same partner.
@@ -52,7 +49,8 @@ fn step(number: usize) -> Step {
     let [mut step, _] = steps();
     step.id = StepId(Sha256Hex::of(&number.to_be_bytes()));
     if let Target::Grant(grant) = &mut step.target {
-        grant.held = Held::Assignment { assignment: AssignmentId(format!("no-{number}")) };
+        let assignment = AssignmentId(format!("no-{number}"));
+        grant.held = Held::Assignment { assignment, scheduled: false };
     }
     step
 }
@@ -77,13 +75,8 @@ fn case_with(steps: &[Step], state: StepState) -> Case {
 impl Given {
     /// Every link of the tenant's chain follows from what is before it.
     async fn chain_length(&self) -> usize {
-        let chain = self.store.chain(tenant(WOODGROVE)).await.unwrap();
-        let mut before = String::new();
-        for (record, previous, own) in &chain {
-            assert_eq!(*previous, before);
-            assert_eq!(*own, link(previous, record).to_string());
-            before.clone_from(own);
-        }
+        let (anchor, chain) = self.store.chain(tenant(WOODGROVE)).await.unwrap();
+        check(anchor, &chain, None).unwrap();
         chain.len()
     }
 
@@ -176,7 +169,7 @@ async fn whoever_lost_the_lease_writes_nothing_more() {
         first.store.intend(&[&other], &[case_of(7, StepState::Intended)], at(1), at(301)).await,
         first.store.settle(tenant(WOODGROVE), &step, &taken).await,
         first.store.conclude(conclusion(case(StepState::Revoked), 1)).await,
-        first.store.verified(tenant(WOODGROVE), &proofs, nothing()).await,
+        first.store.verified(tenant(WOODGROVE), &proofs, Conclusion::default()).await,
         first
             .store
             .verified(tenant(WOODGROVE), &proofs, conclusion(case(StepState::Verified), 1))
@@ -306,7 +299,7 @@ async fn proofs_that_do_not_fit_with_their_case_follow_it() {
     let rows = cases[0].rows.iter().filter_map(|row| row.step.as_ref());
     assert!(rows.clone().count() == 100 && rows.clone().all(|s| s.state == StepState::Verified));
     // They are read again, are still gone, and change no case.
-    given.store.verified(tenant(WOODGROVE), &proofs, nothing()).await.unwrap();
+    given.store.verified(tenant(WOODGROVE), &proofs, Conclusion::default()).await.unwrap();
     assert_eq!((given.due_steps(9999).await, given.chain_length().await), (0, 1));
 }
 
@@ -391,7 +384,7 @@ async fn a_message_that_waits_for_another_is_not_met_again_and_again() {
     second[0].id = format!("{}-2", second[0].data.key);
     given.store.conclude(first).await.unwrap();
     let cases = vec![(case(StepState::Held), None, second)];
-    given.store.conclude(Conclusion { cases }).await.unwrap();
+    given.store.conclude(Conclusion { cases, ..Conclusion::default() }).await.unwrap();
     let message = given.store.due(at(0)).await.unwrap().remove(0);
     given.store.failed(&message, Some(at(3600)), "503").await.unwrap();
     assert_eq!(given.store.due(at(10)).await.unwrap(), []);

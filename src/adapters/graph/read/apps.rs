@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::super::Graph;
 use super::super::batch::{Asked, Get};
-use crate::domain::facts::{AppRoleAssignment, PartnerApp};
-use crate::domain::id::{PartnerId, TenantId};
+use crate::domain::facts::{AppRoleAssignment, PartnerApp, SignIn};
+use crate::domain::id::{PartnerId, PrincipalId, TenantId};
 use crate::ports::{Listed, ReadPartnerApps};
 
 /// The owner is an `Edm.Guid`, so that it has no quotes, and a filter on it is an advanced query.
@@ -47,6 +47,15 @@ impl ReadPartnerApps for Graph {
             }
         }
         Listed::new(apps, failures)
+    }
+
+    async fn app_sign_ins(
+        &self,
+        tenant: TenantId,
+        apps: &[PrincipalId],
+    ) -> Listed<(PrincipalId, Option<SignIn>)> {
+        let select = "$select=id,accountEnabled";
+        self.sign_ins_of(tenant, "servicePrincipals", apps, select).await
     }
 }
 

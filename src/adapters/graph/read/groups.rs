@@ -24,6 +24,9 @@ const MEMBERS: &str = "beta";
 const SELECT: &str =
     "$select=id,displayName,userPrincipalName,mail,userType,accountEnabled&$top=999";
 
+/// What is asked of somebody who is directly in a group.
+const DIRECT_SELECT: &str = "$select=id&$top=999";
+
 /// The one type among those of `transitiveMemberOf` that conditional access can name as a group.
 ///
 /// Source: Microsoft Graph documentation, "List a user's memberships (direct and transitive)": a
@@ -66,6 +69,16 @@ impl ReadGroupMembers for Graph {
         Listed::new(items, failures)
     }
 
+    async fn direct_members(
+        &self,
+        tenant: TenantId,
+        groups: &[PrincipalId],
+    ) -> Listed<(PrincipalId, BTreeSet<PrincipalId>)> {
+        let of =
+            |group: &PrincipalId| Get::new(&["groups", group.as_str(), "members"], DIRECT_SELECT);
+        whole_sets(self, tenant, MEMBERS, Asked::of(groups, of)).await
+    }
+
     async fn memberships(
         &self,
         tenant: TenantId,
@@ -75,18 +88,28 @@ impl ReadGroupMembers for Graph {
             let segments = ["users", account.as_str(), "transitiveMemberOf", GROUPS];
             Get::new(&segments, "$select=id&$count=true&$top=999").map(Get::advanced)
         };
-        let Asked { whom, gets, mut failures } = Asked::of(accounts, of);
-        let mut items = Vec::new();
-        let lists = self.batch_lists::<OnlyId>(tenant, "v1.0", &gets).await;
-        for (account, Listed { items: groups, failure }) in whom.into_iter().zip(lists) {
-            if let Some(failure) = failure {
-                // Half of them would read as if it were in no other.
-                failures.push(failure);
-            } else {
-                let groups = groups.iter().map(|group| PrincipalId::new(&group.id));
-                items.push((account.clone(), groups.collect()));
-            }
-        }
-        Listed::new(items, failures)
+        whole_sets(self, tenant, "v1.0", Asked::of(accounts, of)).await
     }
+}
+
+/// The ids that each list has. Where a list was not read whole it is left out: half of it would
+/// read as if nothing else were in it.
+async fn whole_sets(
+    graph: &Graph,
+    tenant: TenantId,
+    version: &str,
+    asked: Asked<'_, PrincipalId>,
+) -> Listed<(PrincipalId, BTreeSet<PrincipalId>)> {
+    let Asked { whom, gets, mut failures } = asked;
+    let mut items = Vec::new();
+    let lists = graph.batch_lists::<OnlyId>(tenant, version, &gets).await;
+    for (of, Listed { items: found, failure }) in whom.into_iter().zip(lists) {
+        if let Some(failure) = failure {
+            failures.push(failure);
+        } else {
+            let ids = found.iter().map(|it| PrincipalId::new(&it.id));
+            items.push((of.clone(), ids.collect()));
+        }
+    }
+    Listed::new(items, failures)
 }

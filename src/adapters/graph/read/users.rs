@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::super::Graph;
 use super::super::batch::{Asked, Get};
 use super::{WithId, garbled};
-use crate::domain::facts::{GivenAccount, User};
+use crate::domain::facts::{GivenAccount, SignIn, User};
 use crate::domain::id::{PrincipalId, TenantId};
 use crate::domain::roster::AccountName;
 use crate::ports::{Failure, Listed, PortError, ReadUsers};
@@ -41,6 +41,41 @@ impl ReadUsers for Graph {
                 Err(PortError { kind: Failure::Gone, .. }) => {
                     items.push((name.clone(), GivenAccount::Missing));
                 }
+                Err(error) => failures.push(error),
+            }
+        }
+        Listed::new(items, failures)
+    }
+
+    async fn sign_ins(
+        &self,
+        tenant: TenantId,
+        accounts: &[PrincipalId],
+    ) -> Listed<(PrincipalId, Option<SignIn>)> {
+        let select = "$select=id,accountEnabled,signInSessionsValidFromDateTime";
+        self.sign_ins_of(tenant, "users", accounts, select).await
+    }
+}
+
+impl Graph {
+    /// How principals of a collection may sign in.
+    ///
+    /// Source: Microsoft Graph documentation, resources `user` and `servicePrincipal`.
+    pub(super) async fn sign_ins_of(
+        &self,
+        tenant: TenantId,
+        collection: &str,
+        principals: &[PrincipalId],
+        select: &str,
+    ) -> Listed<(PrincipalId, Option<SignIn>)> {
+        let of = |id: &PrincipalId| Get::new(&[collection, id.as_str()], select);
+        let Asked { whom, gets, mut failures } = Asked::of(principals, of);
+        let mut items = Vec::new();
+        for (id, answer) in whom.into_iter().zip(self.batch(tenant, "v1.0", &gets).await) {
+            let read = answer.and_then(|it| serde_json::from_value(it).map_err(|e| garbled(&e)));
+            match read {
+                Ok(sign_in) => items.push((id.clone(), Some(sign_in))),
+                Err(PortError { kind: Failure::Gone, .. }) => items.push((id.clone(), None)),
                 Err(error) => failures.push(error),
             }
         }

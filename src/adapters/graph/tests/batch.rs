@@ -7,7 +7,7 @@ use super::*;
 use crate::adapters::http::{Http, Patience};
 
 /// What a server answers to each request of a batch, by its url.
-fn answering(
+pub(super) fn answering(
     each: impl Fn(&Asked, &str) -> Value + Send + Sync + 'static,
 ) -> impl Fn(&Asked) -> Response + Send + Sync + 'static {
     move |asked| {
@@ -29,7 +29,7 @@ fn requests(asked: &Asked) -> Vec<Value> {
 }
 
 /// The urls of each batch that the server was sent.
-fn batches(server: &Server) -> Vec<Vec<String>> {
+pub(super) fn batches(server: &Server) -> Vec<Vec<String>> {
     let sent = server.asked().into_iter().filter(|asked| asked.line.ends_with("$batch"));
     let urls = |asked: Asked| {
         let urls = requests(&asked).into_iter();

@@ -1,6 +1,6 @@
 //! What a snapshot of a customer's tenant is made of, beside roles, principals and guests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::domain::facts::{GivenAccount, Member};
@@ -188,6 +188,25 @@ async fn a_group_that_was_read_half_keeps_whom_it_has_and_one_not_read_is_not_em
     let listed = graph.members(woodgrove(), &groups).await;
     assert_eq!((listed.items.len(), kind(&listed).1), (1, Some(Failure::Denied)));
     assert_eq!(listed.items[0].0, groups[1]);
+}
+
+#[tokio::test]
+async fn who_is_directly_in_a_group_is_told_whole_or_not_at_all() {
+    let (sim, graph) = given(grouped(8)).await;
+    let groups = ["Outer", "Inner", "Empty", "Crowd"].map(|name| id_of(&sim, name));
+    let sizes = |listed: &Listed<(PrincipalId, BTreeSet<PrincipalId>)>| {
+        let size = |(id, direct): &(PrincipalId, BTreeSet<PrincipalId>)| (id.clone(), direct.len());
+        listed.items.iter().map(size).collect::<Vec<_>>()
+    };
+    let listed = graph.direct_members(woodgrove(), &groups).await;
+    assert_eq!(failure(&listed), None);
+    let [outer, inner, empty, crowd] = groups.clone();
+    assert_eq!(listed.items[0], (outer, [inner.clone()].into()), "and nobody who is in that");
+    assert_eq!(sizes(&listed)[1..], [(inner, 2), (empty, 0), (crowd, 8)]);
+    sim.add_fault(Rule::new("skiptoken", Then::status(500)).forever());
+    let listed = graph.direct_members(woodgrove(), &groups).await;
+    assert_eq!((listed.items.len(), kind(&listed).1), (3, Some(Failure::Transient)));
+    assert!(listed.items.iter().all(|(id, _)| *id != groups[3]), "half of it is no list");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use super::{CONTOSO, WOODGROVE, id_of, noon};
 use crate::domain::facts::{
     AccessAssignment, AccessContainer, AccessDetails, Customer, DelegatedAdminRelationship,
-    DirectoryObject, Facts, Gap, GapCause, Named, Part, UnifiedRole,
+    DirectoryObject, Facts, Gap, GapCause, Group, Part, UnifiedRole,
 };
 use crate::domain::finding::{Finding, findings};
 use crate::domain::policy::Policy;
@@ -43,6 +43,7 @@ pub(crate) fn relationship(name: &str, roles: &[&str]) -> DelegatedAdminRelation
         end_date_time: "2027-01-22T12:00:00Z".parse().ok(),
         etag: None,
         access_assignments: Vec::new(),
+        operations: Vec::new(),
     }
 }
 
@@ -133,7 +134,7 @@ impl Msp {
 
     /// Knowing what a group of Contoso's is called.
     pub(crate) fn group(mut self, name: &str) -> Self {
-        let group = Named { display_name: Some(name.to_owned()) };
+        let group = Group::named(name);
         self.facts.objects.insert(id_of(name), DirectoryObject::Group(group));
         self
     }

@@ -2,7 +2,7 @@
 
 use super::{Case, id_of};
 use crate::domain::facts::{
-    AppRoleAssignment, DirectoryObject, GivenAccount, GovernanceRelationship, Member, Named,
+    AppRoleAssignment, DirectoryObject, GivenAccount, GovernanceRelationship, Group, Member,
     PartnerApp, PartnerEntry, ScheduleInstance, ServicePrincipal, User,
 };
 use crate::domain::finding::testing::{CONTOSO, STRANGER};
@@ -98,7 +98,7 @@ impl Case {
     }
 
     fn group(mut self, name: &str) -> Self {
-        let group = Named { display_name: Some(name.to_owned()) };
+        let group = Group::named(name);
         self.facts.objects.insert(id_of(name), DirectoryObject::Group(group));
         self
     }
@@ -139,6 +139,32 @@ impl Case {
     fn put_in(mut self, group: &str, name: &str, object: DirectoryObject) -> Self {
         let member = Member { id: id_of(name), object };
         self.facts.members.entry(id_of(group)).or_default().push(member);
+        self
+    }
+
+    /// A group within a group.
+    pub(crate) fn group_in(self, group: &str, name: &str) -> Self {
+        self.put_in(group, name, DirectoryObject::Group(Group::named(name)))
+    }
+
+    /// Who is directly in a group.
+    pub(crate) fn directly_in(mut self, group: &str, names: &[&str]) -> Self {
+        let ids = names.iter().map(|name| id_of(name)).collect();
+        self.facts.direct_members.insert(id_of(group), ids);
+        self
+    }
+
+    /// What a group is, wherever it stands.
+    pub(crate) fn group_is(mut self, name: &str, change: impl Fn(&mut Group)) -> Self {
+        let id = id_of(name);
+        let own = self.facts.objects.get_mut(&id).into_iter();
+        let members = self.facts.members.values_mut().flatten();
+        let inner = members.filter(|it| it.id == id).map(|it| &mut it.object);
+        for object in own.chain(inner) {
+            if let DirectoryObject::Group(group) = object {
+                change(group);
+            }
+        }
         self
     }
 

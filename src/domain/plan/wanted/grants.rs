@@ -19,17 +19,11 @@ pub(super) fn wanted(findings: &[Finding], about: Circumstances<'_>) -> Vec<Want
         if !takes_away || !finding.certain || may_stand(grant, tenant, policy, now) {
             continue;
         }
-        let wanted = wanted.entry(grant.key()).or_insert_with(|| Wanted {
-            partner: grant.partner.clone(),
-            remediation: Remediation::of(&grant.held),
-            target: Target::Grant(Box::new(grant.clone())),
-            act,
-            because: Vec::new(),
-            answers: Vec::new(),
-            episode: None,
+        let wanted = wanted.entry(grant.key()).or_insert_with(|| {
+            let target = Target::Grant(Box::new(grant.clone()));
+            Wanted::new(&grant.partner, Remediation::of(&grant.held), target, act)
         });
-        wanted.act = act.max(wanted.act);
-        wanted.because.push(finding.finding);
+        wanted.asked_by(finding.finding, act);
     }
     wanted.into_values().collect()
 }
