@@ -271,7 +271,11 @@ fn every_command_shows_an_example_of_itself() {
             "sim",
             "policy",
             "subscriptions",
+            "records",
+            "stop",
+            "resume",
             "redrive",
+            "restore",
             "help"
         ]
     );

@@ -104,6 +104,7 @@ async fn what_happens_is_counted_by_sender_and_reason() {
             ("warden_answer_seconds_count{sender=\"graph\"}", 1),
             ("warden_answer_seconds_count{sender=\"event-grid\"}", 1),
             ("warden_looks_total{end=\"settled\"}", 1),
+            ("warden_stopped", 0),
             ("warden_revocations_total{state=\"revoked\"}", 2),
             ("warden_verifications_total{proof=\"gone\"}", 2),
             ("warden_deliveries_total{end=\"accepted\"}", messages.len() as u64),

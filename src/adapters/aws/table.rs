@@ -16,8 +16,7 @@
 //! `due`: `V…` steps to read again, `L…` settling looks, `O…` messages. The index may lag behind;
 //! whatever is found by it is read again from the table before anything hangs on it.
 //!
-//! Every write about a tenant's cases demands, in the same transaction, that the tenant's lease is
-//! still this handle's.
+//! Every write about a tenant's cases demands, in the same transaction, that its lease is still ours.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};

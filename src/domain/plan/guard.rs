@@ -150,9 +150,13 @@ impl<'a> Guard<'a> {
             }
             _ => {}
         }
-        let held = self.holds_back(wanted, episode).map(Verdict::Held);
         let asks = wanted.act == Do::Approve || self.about.policy.mode == Mode::Approve;
-        match held.or_else(|| self.waits_with(wanted)) {
+        let waits = self.waits_with(wanted);
+        if let Some(Verdict::Held(reason)) = waits {
+            return Verdict::Held(reason);
+        }
+        // What a person might agree to may still be forbidden.
+        match self.holds_back(wanted, episode).map(Verdict::Held).or(waits) {
             Some(verdict) => verdict,
             None if asks => Verdict::AwaitApproval,
             None => self.too_many().map_or(Verdict::CarryOut, Verdict::Held),
@@ -166,23 +170,19 @@ impl<'a> Guard<'a> {
         let begun = past
             .is_some_and(|past| past.episode == step.episode && past.state == StepState::Intended);
         // One that was begun before is counted already.
-        if let Some(reason) = self.too_many().filter(|_| !begun) {
+        if !begun && let Some(reason) = self.too_many() {
             return Verdict::Held(reason);
         }
         self.revocations += u32::from(!begun);
         Verdict::CarryOut
     }
 
-    /// Whether as much was done as the policy allows, in words.
-    fn too_many(&self) -> Option<String> {
-        let guardrails = &self.about.policy.guardrails;
-        (self.revocations >= guardrails.max_revocations).then(|| {
-            format!(
-                "{} revocations within {:#} are the most the policy allows \
-                 (guardrails.maxRevocations)",
-                guardrails.max_revocations, guardrails.per
-            )
-        })
+    /// Whether as much was done as the policy allows, in words. It is asked last of all, so that
+    /// what it alone holds back is known.
+    fn too_many(&mut self) -> Option<String> {
+        let reason = limits::too_many(&self.about.policy.guardrails, self.revocations)?;
+        self.held_by_limit += 1;
+        Some(reason)
     }
 
     fn step_id(
@@ -202,16 +202,10 @@ impl<'a> Guard<'a> {
     }
 
     /// The guardrail that forbids what is wanted, in words.
-    fn holds_back(&mut self, wanted: &Wanted, episode: u32) -> Option<String> {
-        let Self { about, facts, administrators, revocations, .. } = *self;
-        let asked = Asked { about, facts, wanted, administrators, episode, revocations };
-        if let Some(reason) = GUARDRAILS.iter().find_map(|guardrail| guardrail(&asked)) {
-            return Some(reason);
-        }
-        // Last of all, so that what it alone holds back is known.
-        let too_many = limits::too_many(&asked)?;
-        self.held_by_limit += 1;
-        Some(too_many)
+    fn holds_back(&self, wanted: &Wanted, episode: u32) -> Option<String> {
+        let Self { about, facts, administrators, .. } = *self;
+        let asked = Asked { about, facts, wanted, administrators, episode };
+        GUARDRAILS.iter().find_map(|guardrail| guardrail(&asked))
     }
 }
 
@@ -246,8 +240,6 @@ struct Asked<'a> {
     administrators: Administrators,
     /// How often the same was done before and did not last.
     episode: u32,
-    /// What was done within the window and is about to be, beside this.
-    revocations: u32,
 }
 
 impl Asked<'_> {

@@ -119,6 +119,7 @@ async fn a_tenant_whose_only_global_administrator_is_the_partner_is_not_locked_o
         .guest("Alice", "alice@contoso-reseller.example", "Global Administrator")
         .member("Svc", "svc-contoso@woodgrove.example", "Global Administrator")
         .member("Megan Bowen", "megan@woodgrove.example", "User Administrator")
+        .member("Break Glass", "breakglass@woodgrove.example", None)
         .group("Administrators", &["Megan Bowen"], "Global Administrator")
         .service_principal("Automation", "automation", WOODGROVE, "Global Administrator");
     let policy = ENFORCE.replace(

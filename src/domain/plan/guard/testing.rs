@@ -23,7 +23,6 @@ pub(super) struct Question {
     pub(super) own_apps: Vec<String>,
     pub(super) stopped: Option<Stop>,
     pub(super) episode: u32,
-    pub(super) revocations: u32,
 }
 
 /// Checks what a guardrail says: nothing, or words that contain these.
@@ -40,8 +39,8 @@ pub(super) fn check(guardrail: Guardrail, it: &Question, expect: Option<&str>) {
     };
     let (facts, wanted) = (&it.facts, &it.wanted);
     let administrators = Administrators::of(facts, about);
-    let (episode, revocations) = (it.episode, it.revocations);
-    let said = guardrail(&Asked { about, facts, wanted, administrators, episode, revocations });
+    let episode = it.episode;
+    let said = guardrail(&Asked { about, facts, wanted, administrators, episode });
     match (said, expect) {
         (None, None) => {}
         (Some(said), Some(expect)) if said.contains(expect) => {}
@@ -72,7 +71,6 @@ fn question(target: Target, remediation: Remediation) -> Question {
         own_apps: Vec::new(),
         stopped: None,
         episode: 0,
-        revocations: 0,
     }
 }
 
