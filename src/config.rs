@@ -320,8 +320,8 @@ fn open(
     let reader = reads.then(|| credential(kind, Identity::Reader, &settings.client_id, secrets));
     let reader = reader.transpose().map_err(|wrong| problems.extend(wrong)).ok();
     // Nobody but a worker that may come to write has what the writer signs in with.
-    let writes = part == Part::Whole && policy.mode != Mode::Observe;
-    let writer = settings.write_client_id.as_ref().filter(|_| writes);
+    let may_write = part == Part::Whole && policy.mode != Mode::Observe;
+    let writer = settings.write_client_id.as_ref().filter(|_| may_write);
     let writer = writer.map(|id| credential(kind, Identity::Writer, id, secrets));
     let writer = writer.transpose().map_err(|wrong| problems.extend(wrong)).ok();
     problems.extend(secrets.missing_for(policy, part));

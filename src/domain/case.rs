@@ -1,15 +1,16 @@
 //! A case: what is the matter with one partner in one tenant, from the first finding to the end.
 
+mod rows;
+
 use std::collections::BTreeSet;
 
-use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::rows::rows;
 use super::approval::{Asked, ProposalChange, ProposalId, Standing};
 use super::facts::{Facts, GapCause};
 use super::finding::{Finding, FindingName, Severity};
-use super::grant::Grant;
 use super::id::{Sha256Hex, SinkName, StepId, TenantId};
 use super::plan::{Plan, PlannedCase, Remediation, Step, StepState, Target, Unfinished, Verdict};
 use super::policy::Mode;
@@ -461,52 +462,6 @@ impl StepRow {
         let guest = facts.guests.get(principal);
         self.remediation == Remediation::DisableGuest
             && guest.is_some_and(|guest| guest.account_enabled == Some(false))
-    }
-}
-
-fn rows(
-    findings: Vec<Finding>,
-    steps: &[Step],
-    recorded: &BTreeSet<Sha256Hex>,
-    outcome: impl Fn(&Step) -> Outcome,
-) -> IndexMap<Sha256Hex, Row> {
-    let mut rows: IndexMap<Sha256Hex, Row> = IndexMap::new();
-    for finding in findings {
-        let key = finding.grant.as_ref().map_or_else(|| finding.key(), Grant::key);
-        let (findings, step) = (Vec::new(), None);
-        let row = Row { key: key.clone(), findings, step, open: true, quiet: true };
-        let row = rows.entry(key).or_insert(row);
-        row.quiet &= recorded.contains(&finding.key());
-        row.findings.push(finding);
-    }
-    for step in steps {
-        let key = step.key();
-        let (findings, step_row) = (Vec::new(), Some(step_row(step, outcome(step))));
-        // What is in force already keeps no case open by itself.
-        let open = step.verdict != Verdict::Already(StepState::Verified);
-        let row = Row { key: key.clone(), findings, step: None, open, quiet: false };
-        let row = rows.entry(key).or_insert(row);
-        (row.step, row.quiet) = (step_row, false);
-    }
-    rows
-}
-
-fn step_row(step: &Step, outcome: Outcome) -> StepRow {
-    StepRow {
-        id: step.id.clone(),
-        remediation: step.remediation,
-        target: step.grant().is_none().then(|| step.target.clone()),
-        answers: step.answers.clone(),
-        summary: step.summary(),
-        state: outcome.state,
-        detail: outcome.detail,
-        request_id: outcome.request_id,
-        acted_at: outcome.acted_at,
-        verified_at: None,
-        by_hand: step.by_hand(),
-        reappeared: step.episode > 0,
-        stuck: false,
-        cause: None,
     }
 }
 

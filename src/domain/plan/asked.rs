@@ -55,7 +55,6 @@ pub(super) fn settle(
             hold(case, &reason);
         }
         Standing::Approved | Standing::Expired => match about.policy.approvals.on_expiry {
-            OnExpiry::AskAgain => ask(case, about),
             OnExpiry::Hold => {
                 let until = minute(before.question.expires_at);
                 hold(
@@ -71,7 +70,7 @@ pub(super) fn settle(
             OnExpiry::CarryOut if about.policy.mode == Mode::Enforce => {
                 carry_out(case, guard, before);
             }
-            OnExpiry::CarryOut => ask(case, about),
+            OnExpiry::AskAgain | OnExpiry::CarryOut => ask(case, about),
         },
         Standing::Void => ask(case, about),
     }
