@@ -58,7 +58,14 @@ fn main() -> ExitCode {
     let tenant = &policy.roster.tenants[0];
     let now: Timestamp = "2026-11-23T12:00:00Z".parse().expect("a moment");
     let history = History::default();
-    let about = Circumstances { policy: &policy, tenant, history: &history, own_apps: &[], now };
+    let about = Circumstances {
+        policy: &policy,
+        tenant,
+        history: &history,
+        own_apps: &[],
+        stopped: None,
+        now,
+    };
 
     println!("{:>9}  {:8}  {:>12}  {:>7}", "grants", "stage", "ns for each", "ratio");
     let mut before: [Option<f64>; 3] = [None; 3];

@@ -11,6 +11,8 @@ pub mod management;
 pub mod recorder;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "sqlite")]
+pub mod stop_file;
 pub mod webhook;
 #[cfg(test)]
 mod behaviour;

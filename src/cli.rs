@@ -9,6 +9,7 @@ pub mod redrive;
 pub mod replay;
 pub mod scan;
 pub mod sim;
+pub mod stop;
 pub mod subscriptions;
 
 use std::process::ExitCode;

@@ -8,6 +8,7 @@ pub mod work;
 pub mod role;
 pub mod app_role;
 pub mod roster;
+pub mod stop;
 pub mod policy;
 pub mod conditional_access;
 pub mod facts;

@@ -34,7 +34,7 @@ use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
 use crate::domain::signal::Sender;
 use crate::domain::text::count;
-use crate::ports::{Clock, Enqueue, PortError, SenderCertificates, SigningKeys, chain};
+use crate::ports::{Clock, Enqueue, PortError, SenderCertificates, SigningKeys, StopSwitch, chain};
 use crate::telemetry::metric::{self, Lack};
 use crate::wire::audit::Whose;
 use crate::wire::bearer::Allowed;
@@ -69,6 +69,8 @@ pub struct Front {
     pub o365_auth_ids: Vec<Secret>,
     /// The Management Activity API's origin.
     pub management: Url,
+    /// Whether all writing is stopped; nothing where this process cannot tell.
+    pub stop: Option<Arc<dyn StopSwitch>>,
     /// The application ids this program signs in with.
     pub own_apps: Vec<String>,
     /// The application roles of which a sender with a token must hold one.
@@ -103,12 +105,18 @@ pub fn router(front: Front) -> Router {
 }
 
 async fn health(State(front): State<Arc<Front>>) -> Response {
-    let body = json!({
+    let mut body = json!({
         "status": "ok",
         "version": env!("CARGO_PKG_VERSION"),
         "mode": front.policy.mode,
         "tenants": front.policy.roster.tenants.len(),
     });
+    // What cannot be read counts as stopped here too. Why is nobody's affair at this door.
+    if let Some(stop) = &front.stop
+        && !matches!(stop.stopped().await, Ok(None))
+    {
+        body["stopped"] = true.into();
+    }
     json_response(StatusCode::OK, &body)
 }
 

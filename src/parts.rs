@@ -26,7 +26,7 @@ use crate::pipeline::observe::Readers;
 use crate::pipeline::{READ_AGAIN, World, Writers};
 use crate::ports::{
     Decide, Enqueue, Ledger, Marks, Outbox, PruneRecords, ReadDelegatedAccess, ReadHeard,
-    SenderCertificates, SigningKeys,
+    SenderCertificates, SigningKeys, StopSwitch,
 };
 use crate::sweep::{Gates, LastKnown, Subscribing, Sweep, Times};
 use crate::wire::standard_webhooks::WebhookSecret;
@@ -143,12 +143,14 @@ fn hurried() -> Patience {
     }
 }
 
-/// What the router needs, with signals going to `enqueue`, and `decide` to know what people are asked.
+/// What the router needs, with signals going to `enqueue`, and `decide` to know what people are
+/// asked. With `stop` it tells whether all writing is stopped.
 pub fn front(
     config: &Config,
     lasting: &Lasting,
     enqueue: Arc<dyn Enqueue>,
     decide: Arc<dyn Decide>,
+    stop: Option<Arc<dyn StopSwitch>>,
 ) -> Front {
     let audit = config.secrets.rotated("auditWebhookSecret");
     let settings = &config.settings;
@@ -178,6 +180,7 @@ pub fn front(
                 .clone()
                 .map(|roles| SignIn { client_id: settings.client_id.clone(), roles }),
         },
+        stop,
         replays: Arc::clone(&lasting.replays),
     }
 }
@@ -248,7 +251,18 @@ pub fn sweep(
     }
 }
 
-/// The world of the pipeline, with `ledger` for its memory. In `observe` the writer that reaches
+/// What the pipeline remembers by, and what may stop it.
+#[derive(Clone)]
+pub struct Memory {
+    /// What was intended, done and proven.
+    pub ledger: Arc<dyn Ledger>,
+    /// What is remembered of tenants beside it.
+    pub marks: Arc<dyn Marks>,
+    /// Whether anything is to be written at all.
+    pub stop: Arc<dyn StopSwitch>,
+}
+
+/// The world of the pipeline, with a memory. In `observe` the writer that reaches
 /// Graph is not made.
 ///
 /// # Errors
@@ -257,7 +271,7 @@ pub fn world(
     config: &Config,
     http: &Http,
     graph: Graph,
-    ledger: Arc<dyn Ledger>,
+    memory: Memory,
     timing: &Timing,
 ) -> Result<World, PartsError> {
     let graph = Arc::new(graph);
@@ -275,7 +289,9 @@ pub fn world(
         readers: Readers { delegated_access, ..readers(graph) },
         audit_content: Arc::new(management(config, http)?),
         writers,
-        ledger,
+        ledger: memory.ledger,
+        marks: memory.marks,
+        stop: memory.stop,
         policy: config.policy.clone(),
         own_apps: config.settings.own_apps(),
         read_again: timing.read_again.clone(),
@@ -395,7 +411,7 @@ mod tests {
     fn a_door_made_anew_knows_what_was_fetched_and_taken_in_before() {
         let before = config(&json!({"o365AuthId": "the former"}));
         let lasting = Lasting::new(&before.settings).unwrap();
-        let first = front(&before, &lasting, Arc::new(Nowhere), Arc::new(Nowhere));
+        let first = front(&before, &lasting, Arc::new(Nowhere), Arc::new(Nowhere), None);
         let (message, now) = (Sha256Hex::of(b"message"), first.clock.now());
         first.replays.lock().unwrap().remember(message.clone(), now);
 
@@ -404,6 +420,7 @@ mod tests {
             &lasting,
             Arc::new(Nowhere),
             Arc::new(Nowhere),
+            None,
         );
         assert_ne!(first.o365_auth_ids, second.o365_auth_ids);
         assert!(second.replays.lock().unwrap().knows(&message, now));
@@ -414,7 +431,7 @@ mod tests {
         let vectors = include_str!("../tests/data/partner-center-openssl.json");
         let vectors: Value = serde_json::from_str(vectors).unwrap();
         let roots = json!({"partnerCenterRootsPem": vectors["rootPem"]});
-        let third = front(&config(&roots), &lasting, Arc::new(Nowhere), Arc::new(Nowhere));
+        let third = front(&config(&roots), &lasting, Arc::new(Nowhere), Arc::new(Nowhere), None);
         assert!(!Arc::ptr_eq(&first.certificates, &third.certificates));
     }
 

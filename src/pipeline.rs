@@ -1,11 +1,13 @@
 //! The one place where the stages meet: read, decide, write down, act, prove.
 
 mod act;
+mod alarm;
 pub mod deliver;
 pub mod look;
 pub mod observe;
 mod reason;
 mod record;
+mod stop;
 mod verify;
 
 use std::sync::Arc;
@@ -27,7 +29,8 @@ use crate::domain::roster::Tenant;
 use crate::domain::secret::Secret;
 use crate::domain::ticket::messages;
 use crate::ports::{
-    Clock, Conclusion, Ledger, Look, PortError, ReadAuditContent, ReadServicePrincipals,
+    Clock, Conclusion, Ledger, Look, Marks, PortError, ReadAuditContent, ReadServicePrincipals,
+    StopSwitch,
 };
 use crate::wire::decision::Link;
 
@@ -60,6 +63,10 @@ pub struct World {
     pub writers: Writers,
     /// The memory.
     pub ledger: Arc<dyn Ledger>,
+    /// What is remembered of tenants beside it.
+    pub marks: Arc<dyn Marks>,
+    /// Whether anything is to be written at all.
+    pub stop: Arc<dyn StopSwitch>,
     /// The policy.
     pub policy: Arc<Policy>,
     /// The application ids this program signs in with.
@@ -123,16 +130,24 @@ async fn look_once(
 ) -> Result<(Looked, bool), PortError> {
     let read_at = world.clock.now();
     let mut facts = observe::facts_to_decide(&world.readers, tenant, &world.policy).await;
+    alarm::denied_reads(tenant, &facts.gaps);
     let now = world.clock.now();
     let window = now - world.policy.guardrails.per;
     let before = world.ledger.cases(tenant.id).await?;
     let mut history = world.ledger.history(tenant.id, window).await?;
     history.unfinished = unfinished(&before);
     facts.taken_away = history.taken_away();
+    observe::protected(&world.readers, tenant, &world.policy.guardrails, &mut facts).await;
     let (policy, own_apps) = (&world.policy, world.own_apps.as_slice());
-    let about = Circumstances { policy, tenant, history: &history, own_apps, now };
+    let stopped = stop::asked(world.stop.as_ref()).await;
+    if let Some(stop) = &stopped {
+        warn!(tenant.name, "{}", stop.holds());
+    }
+    let stopped = stopped.as_ref();
+    let about = Circumstances { policy, tenant, history: &history, own_apps, stopped, now };
     let plan = plan(&facts, about);
     info!(tenant.name, signals = signals(look).count, "{plan}");
+    alarm::limit(world, &plan, now).await?;
 
     let mut cases = after_look(&before, &plan, &facts, now);
     let mut told = OfLook::new(signals(look), (tenant, &facts), read_at, now);

@@ -25,6 +25,7 @@ use crate::domain::plan::{History, Step};
 use crate::domain::record::Record;
 use crate::domain::secret::Secret;
 use crate::domain::signal::{Envelope, Sender, Signal, Subject};
+use crate::domain::stop::Stop;
 use crate::domain::text::count;
 use crate::domain::ticket::Message;
 use crate::wire::Verified;
@@ -370,6 +371,22 @@ pub trait Ledger: Send + Sync {
         proofs: &[(StepId, Proof)],
         conclusion: Conclusion,
     ) -> Result<(), PortError>;
+}
+
+/// Whether somebody has said that nothing is to be written.
+#[async_trait]
+pub trait StopSwitch: Send + Sync {
+    /// The stop in force; nothing where there is none. Whoever cannot read it counts it as engaged.
+    async fn stopped(&self) -> Result<Option<Stop>, PortError>;
+}
+
+/// Stop all writing, or let it go on.
+#[async_trait]
+pub trait TurnStopSwitch: StopSwitch {
+    /// Nothing is written from when this returns, beside a call that was already sent.
+    async fn stop(&self, stop: &Stop) -> Result<(), PortError>;
+    /// What is found is done again. Says what ended; nothing where nothing was stopped.
+    async fn resume(&self) -> Result<Option<Stop>, PortError>;
 }
 
 /// A message waiting to be delivered.

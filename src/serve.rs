@@ -23,12 +23,13 @@ use self::door::Limits;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::graph::Graph;
 use crate::adapters::sqlite::{OpenError, Sqlite};
+use crate::adapters::stop_file::StopFile;
 use crate::config::{Config, Place};
 use crate::domain::signal::Signal;
 use crate::http::router;
 pub use crate::parts::Timing;
-use crate::parts::{self, Lasting, PartsError};
-use crate::ports::{Clock as _, Enqueue, PortError, Queue};
+use crate::parts::{self, Lasting, Memory, PartsError};
+use crate::ports::{Clock as _, Enqueue, PortError, Queue, StopSwitch};
 use crate::sweep::Sweep;
 use crate::telemetry::prometheus;
 use crate::wire::Verified;
@@ -99,14 +100,22 @@ pub async fn serve(
     let arrived = Arc::new(Notify::new());
     let written = Arc::new(Notify::new());
     let door_queue = Arc::new(Waking { queue: queue.clone(), arrived: arrived.clone() });
+    let stop_switch = stop_switch(&config.settings.store)?;
     let lasting = Lasting::new(&config.settings)?;
-    let front = parts::front(config, &lasting, door_queue.clone(), Arc::new(store.clone()));
+    let decide = Arc::new(store.clone());
+    let stopping_switch = Some(stop_switch.clone());
+    let front = parts::front(config, &lasting, door_queue.clone(), decide, stopping_switch);
     let graph = parts::graph(config, &http)?;
     let sweep = Arc::new(sweep(config, &graph, &store, &queue, door_queue, &timing));
     let schedule =
         schedule::Schedule { sweep: Arc::clone(&sweep), retry_pause: timing.retry_pause };
+    let memory = Memory {
+        ledger: Arc::new(store.clone()),
+        marks: Arc::new(store.clone()),
+        stop: stop_switch,
+    };
     let worker = work::Worker {
-        world: Arc::new(parts::world(config, &http, graph, Arc::new(store.clone()), &timing)?),
+        world: Arc::new(parts::world(config, &http, graph, memory, &timing)?),
         queue: Arc::new(queue),
         sweep,
         settle_after: config.settings.settle_after,
@@ -164,6 +173,14 @@ fn store_and_queue(config: &Config) -> Result<(Sqlite, Sqlite), ServeError> {
 pub(crate) fn open(place: &Place) -> Result<Sqlite, ServeError> {
     match place {
         Place::Sqlite(path) => Ok(Sqlite::open(path)?),
+        Place::Aws(_) => Err(ServeError::Elsewhere),
+    }
+}
+
+/// The switch beside the store's file.
+fn stop_switch(place: &Place) -> Result<Arc<dyn StopSwitch>, ServeError> {
+    match place {
+        Place::Sqlite(path) => Ok(Arc::new(StopFile::beside(path))),
         Place::Aws(_) => Err(ServeError::Elsewhere),
     }
 }

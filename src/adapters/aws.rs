@@ -13,6 +13,7 @@ mod looks;
 mod marks;
 mod outbox;
 mod proposals;
+mod stop;
 pub mod policy;
 pub mod queue;
 mod records;

@@ -5,6 +5,7 @@ pub(super) mod ledger;
 pub(super) mod outbox;
 pub(super) mod proposals;
 pub(super) mod records;
+pub(super) mod stop;
 
 use std::sync::Arc;
 

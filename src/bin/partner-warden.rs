@@ -13,9 +13,10 @@ use partner_warden::cli::redrive::Redrive;
 use partner_warden::cli::replay::Replay;
 use partner_warden::cli::scan::Scan;
 use partner_warden::cli::sim::Simulate;
+use partner_warden::cli::stop::{Resume, StopAll};
 use partner_warden::cli::subscriptions::Subscriptions;
 use partner_warden::cli::{
-    WrongInput, exit_code, facts, policy, records, redrive, replay, scan, sim, stopped,
+    WrongInput, exit_code, facts, policy, records, redrive, replay, scan, sim, stop, stopped,
     subscriptions,
 };
 use partner_warden::config::{Config, environment};
@@ -76,6 +77,12 @@ SIGTERM or Ctrl-C finishes what is under way and stops.")]
     /// Shows, proves and hands out what is kept of cases. Changes nothing.
     #[command(subcommand)]
     Records(RecordsCommand),
+    /// Stops every write to Microsoft Graph, until `resume`.
+    #[command(after_help = stop::HELP)]
+    Stop(StopAll),
+    /// Ends what `stop` began: what is found is done again.
+    #[command(after_help = stop::HELP)]
+    Resume(Resume),
     /// Puts back what was given up, once its cause is mended.
     #[command(subcommand)]
     Redrive(Redrive),
@@ -101,6 +108,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         | Command::Replay(_)
         | Command::Subscriptions(_)
         | Command::Records(_)
+        | Command::Stop(_)
+        | Command::Resume(_)
         | Command::Redrive(_) => filter.or_else(|| Some("error".to_owned())),
         Command::Serve | Command::Sim(_) | Command::Policy(_) => filter,
     };
@@ -125,6 +134,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Policy(command) => policy::run(command, SystemClock.now()),
         Command::Subscriptions(command) => subscriptions::run(command).await,
         Command::Records(command) => Ok(records::run(command).await),
+        Command::Stop(command) => stop::stop(command, SystemClock.now()).await,
+        Command::Resume(command) => stop::resume(command).await,
         Command::Redrive(command) => redrive::run(command).await,
     }
 }

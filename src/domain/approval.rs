@@ -353,6 +353,7 @@ mod tests {
             tenant: &policy.roster.tenants[0],
             history: &history,
             own_apps: &[],
+            stopped: None,
             now: noon(),
         };
         (plan(&given.facts, about), policy)

@@ -231,6 +231,11 @@ impl Case {
             }
         }
         self.rows.extend(seen.into_values().filter(|row| !known.contains(&row.key)));
+        // What this look is the first to show as done is proven by it.
+        let steps = self.rows.iter_mut().filter_map(|row| row.step.as_mut());
+        for step in steps.filter(|step| step.state == StepState::Verified) {
+            step.verified_at.get_or_insert(now);
+        }
         let open = self.rows.iter().filter(|row| row.open).flat_map(|row| &row.findings);
         let open: BTreeSet<FindingName> = open.map(|found| found.finding).collect();
         self.left.retain(|name| open.contains(name));
@@ -478,7 +483,14 @@ mod tests {
         let tenant = &policy.roster.tenants[0];
         let history = History::default();
         let (policy, own_apps) = (&policy, &[]);
-        let about = Circumstances { policy, tenant, history: &history, own_apps, now: noon() };
+        let about = Circumstances {
+            policy,
+            tenant,
+            history: &history,
+            own_apps,
+            stopped: None,
+            now: noon(),
+        };
         plan(&given.facts, about)
     }
 
@@ -621,7 +633,8 @@ mod tests {
             let policy = msp.policy();
             let (tenant, history) = (&policy.roster.tenants[0], History::default());
             let (policy, history, own_apps) = (&policy, &history, &[]);
-            let about = Circumstances { policy, tenant, history, own_apps, now: noon() };
+            let about =
+                Circumstances { policy, tenant, history, own_apps, stopped: None, now: noon() };
             after_look(before, &plan(&msp.facts, about), &msp.facts, noon())
         };
         let found = look(&[], &with("active"));
@@ -694,5 +707,77 @@ mod tests {
         case.look(planned(&given), &given.facts, noon(), revoked);
         assert_eq!(case.episode, 1);
         assert!(case.is_open());
+    }
+
+    const QUARANTINE: &str = "respond: {privileged-role: {do: quarantine}}\n\
+                              tickets: {s: {kind: webhook, url: https://x.example}}";
+
+    fn agents() -> Given {
+        Given::new()
+            .with_policy(QUARANTINE)
+            .member("Megan", "Global Administrator")
+            .foreign_group("A", "Global Administrator")
+    }
+
+    #[test]
+    fn a_quarantine_in_force_keeps_no_case_open_and_is_proven_by_the_look_that_sees_it() {
+        let mut seen = agents();
+        let plan = plan_of(&seen);
+        let made = plan.cases[0].steps[0].quarantine.as_ref().unwrap().document();
+        seen.facts.conditional_access.push(made);
+        let cases = after_look(&[], &plan_of(&seen), &seen.facts, noon());
+        let row = cases[0].rows.iter().find(|row| row.findings.is_empty()).unwrap();
+        let step = row.step.as_ref().unwrap();
+        assert_eq!(
+            (row.open, step.state, step.verified_at),
+            (false, StepState::Verified, Some(noon()))
+        );
+        assert!(cases[0].is_open(), "what was found still stands");
+        let later = noon() + jiff::SignedDuration::from_hours(1);
+        let again = after_look(&cases, &plan_of(&seen), &seen.facts, later);
+        assert_eq!(again, cases, "nothing new");
+        let gone = Given::new().with_policy(QUARANTINE).member("Megan", "Global Administrator");
+        let over = after_look(&again, &plan_of(&gone), &gone.facts, later);
+        assert!(!over[0].is_open());
+    }
+
+    #[test]
+    fn a_step_that_nothing_asks_for_any_more_is_over_unless_it_is_to_be_proven() {
+        let found = agents();
+        let none = Given::new().with_policy(QUARANTINE).member("Megan", "Global Administrator");
+        let unread = none.clone().gap(Part::Guests, GapCause::Unavailable);
+        for (state, open) in [
+            (StepState::Held, false),
+            (StepState::Refused, false),
+            (StepState::Intended, false),
+            (StepState::Revoked, true),
+            (StepState::Reappeared, true),
+            (StepState::Unverified, true),
+        ] {
+            let mut cases = after_look(&[], &plan_of(&found), &found.facts, noon());
+            let id = plan_of(&found).cases[0].steps[0].id.clone();
+            let outcome = Outcome { state, detail: None, request_id: None, acted_at: None };
+            cases[0].settle(&id, &outcome);
+            let looked = |given: &Given| {
+                let cases = after_look(&cases, &plan_of(given), &given.facts, noon());
+                cases[0].rows.iter().any(|row| row.open && row.findings.is_empty())
+            };
+            assert_eq!(looked(&none), open, "{state:?}");
+            assert!(looked(&unread), "what may only be unread is not over: {state:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_begun_to_a_principal_and_has_no_outcome_is_unfinished() {
+        let found = Given::new()
+            .with_policy("respond: {role-not-allowed: {do: revoke, also: [disable-guest]}}")
+            .member("Megan", "Global Administrator")
+            .guest("Al", "al@contoso-reseller.example", "Reports Reader");
+        let mut cases = after_look(&[], &plan_of(&found), &found.facts, noon());
+        let [one] = unfinished(&cases).try_into().unwrap();
+        assert_eq!(one.remediation, Remediation::DisableGuest);
+        let id = plan_of(&found).cases[0].steps[1].id.clone();
+        cases[0].settle(&id, &revoked(&plan_of(&found).cases[0].steps[1]));
+        assert_eq!(unfinished(&cases), []);
     }
 }

@@ -52,6 +52,10 @@ pub struct Facts {
     /// The accounts that the policy says were given to partners, by the name it gives, in lower
     /// case.
     pub accounts: BTreeMap<String, GivenAccount>,
+    /// The accounts that the policy protects, by the name it gives, in lower case. One that is not
+    /// here was not asked about.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub protected: BTreeMap<String, GivenAccount>,
     /// The groups that partners' accounts are in, through groups in groups too. An account that
     /// is not here was not asked about.
     pub memberships: BTreeMap<PrincipalId, BTreeSet<PrincipalId>>,
@@ -89,10 +93,6 @@ pub struct Facts {
     ///
     /// [`Grant::key`]: super::grant::Grant::key
     pub taken_away: BTreeMap<Sha256Hex, u32>,
-    /// The accounts that the policy protects, by the name it gives, in lower case; read where it may
-    /// come to a quarantine.
-    #[serde(skip)]
-    pub protected: BTreeMap<String, GivenAccount>,
     /// Whether principals may sign in, and since when their sessions count; read where a step is
     /// verified. One that does not exist any more has nothing.
     #[serde(skip)]

@@ -27,6 +27,7 @@ use super::grant::Grant;
 use super::id::{Sha256Hex, SinkName, StepId, TenantId};
 use super::policy::{Do, Mode, Policy};
 use super::roster::{AffectedPartner, Tenant};
+use super::stop::Stop;
 
 pub use self::remediation::Remediation;
 pub use self::target::Target;
@@ -44,6 +45,8 @@ pub struct Plan {
     pub cases: Vec<PlannedCase>,
     /// What becomes of what people were asked about partners of whom nothing is found any more.
     pub left_over: Vec<ProposalChange>,
+    /// How many steps are held back by `guardrails.maxRevocations` alone.
+    pub held_by_limit: u32,
 }
 
 /// What is to be done about one partner.
@@ -237,6 +240,8 @@ pub struct Circumstances<'a> {
     pub history: &'a History,
     /// The application ids this program signs in with.
     pub own_apps: &'a [String],
+    /// That nothing is to be written, whatever the policy says.
+    pub stopped: Option<&'a Stop>,
     /// The moment of the decision.
     pub now: Timestamp,
 }
@@ -275,7 +280,8 @@ pub fn plan(facts: &Facts, about: Circumstances<'_>) -> Plan {
     let left_over = about.history.proposals.iter().filter(|(partner, _)| !is_planned(partner));
     let left_over = left_over.filter_map(|(_, it)| asked::left_over(it, facts, now)).collect();
     let (tenant_name, mode) = (tenant.name.clone(), policy.mode);
-    Plan { tenant: tenant.id, tenant_name, mode, cases, left_over }
+    let held_by_limit = guard.held_by_limit();
+    Plan { tenant: tenant.id, tenant_name, mode, cases, left_over, held_by_limit }
 }
 
 fn sinks(policy: &Policy, findings: &[Finding]) -> BTreeSet<SinkName> {

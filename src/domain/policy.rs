@@ -1,6 +1,7 @@
 //! What is allowed, and what to do about the rest: the policy file, read and checked.
 
 mod node;
+mod rails;
 mod raw;
 mod raw_tests;
 mod read;
@@ -211,12 +212,63 @@ pub struct Guardrails {
     pub max_revocations: u32,
     /// The window of [`Guardrails::max_revocations`].
     pub per: SignedDuration,
+    /// Times in which nothing is written.
+    pub planned_changes: Vec<PlannedChange>,
+}
+
+/// A time in which nothing is written, for a change that people have planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedChange {
+    /// The one tenant it is for, or every tenant.
+    pub tenant: Option<TenantId>,
+    /// The one partner it is for, or every partner and what is laid to none.
+    pub partner: Option<PartnerId>,
+    /// Its beginning.
+    pub from: Timestamp,
+    /// Its end; it is over at that moment.
+    pub until: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// The change or ticket that stands behind it.
+    pub ticket: Option<String>,
+}
+
+impl PlannedChange {
+    /// The longest it may last. Whoever needs more sets `mode` instead.
+    pub const LONGEST: SignedDuration = SignedDuration::from_hours(31 * 24);
+
+    /// Whether nothing is to be written about `partner` in `tenant` at `now`.
+    pub fn covers(&self, tenant: TenantId, partner: Option<PartnerId>, now: Timestamp) -> bool {
+        self.from <= now
+            && now < self.until
+            && self.tenant.is_none_or(|only| only == tenant)
+            && self.partner.is_none_or(|only| Some(only) == partner)
+    }
+}
+
+impl Guardrails {
+    /// The planned change in which nothing is to be written about `partner` in `tenant` at `now`:
+    /// the one that ends last.
+    pub fn planned_change(
+        &self,
+        tenant: TenantId,
+        partner: Option<PartnerId>,
+        now: Timestamp,
+    ) -> Option<&PlannedChange> {
+        let covering = self.planned_changes.iter().filter(|it| it.covers(tenant, partner, now));
+        covering.max_by_key(|change| change.until)
+    }
 }
 
 impl Default for Guardrails {
     /// Nobody is protected by name, and 50 revocations an hour are the most.
     fn default() -> Self {
-        Self { protected: Vec::new(), max_revocations: 50, per: SignedDuration::from_hours(1) }
+        Self {
+            protected: Vec::new(),
+            max_revocations: 50,
+            per: SignedDuration::from_hours(1),
+            planned_changes: Vec::new(),
+        }
     }
 }
 

@@ -275,3 +275,94 @@ mod tests {
         assert_eq!(seen(&step, &other.facts), Seen::Gone, "another group is another grant");
     }
 }
+
+#[cfg(test)]
+mod tests_beside_grants {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::domain::facts::{Gap, GapCause, SignIn};
+    use crate::domain::finding::testing::{Case, noon};
+    use crate::domain::plan::{Circumstances, History, plan};
+
+    /// The steps about no grant that a policy asks for.
+    fn steps(respond: &str) -> Vec<Step> {
+        let case = Case::new()
+            .with_policy(respond)
+            .member("Megan", "Global Administrator")
+            .foreign_group("Agents", "Global Administrator")
+            .partner_app("Backup", "Directory Readers")
+            .guest("Al", "al@contoso-reseller.example", "Reports Reader");
+        let (policy, history) = (case.policy(), History::default());
+        let (policy, history, own_apps) = (&policy, &history, &[]);
+        let tenant = &policy.roster.tenants[0];
+        let about = Circumstances { policy, tenant, history, own_apps, stopped: None, now: noon() };
+        let steps = plan(&case.facts, about).cases.into_iter().flat_map(|case| case.steps);
+        steps.filter(|step| step.grant().is_none()).collect()
+    }
+
+    fn gap(part: Part) -> Gap {
+        Gap { part, cause: GapCause::Unavailable, detail: String::new() }
+    }
+
+    #[test]
+    fn a_quarantine_is_proven_by_a_policy_that_is_as_it_was_made() {
+        let [step] = steps("respond: {privileged-role: {do: quarantine}}").try_into().unwrap();
+        assert_eq!(parts(&step), [Part::ConditionalAccess]);
+        let made = step.quarantine.as_ref().unwrap().document();
+        let mut off = made.clone();
+        off["state"] = "disabled".into();
+        let mut wider = made.clone();
+        wider["conditions"]["users"]["includeUsers"] = serde_json::json!(["All"]);
+        let read = |policies: &[Value], gaps: &[Gap]| {
+            let (conditional_access, gaps) = (policies.to_vec(), gaps.to_vec());
+            seen(&step, &Facts { conditional_access, gaps, ..Facts::default() })
+        };
+        let unread = [gap(Part::ConditionalAccess)];
+        assert_eq!(read(&[off.clone(), made.clone()], &[]), Seen::Gone);
+        assert_eq!(read(&[made], &unread), Seen::Gone, "what was seen counts");
+        for other in [vec![], vec![off], vec![wider]] {
+            assert_eq!(read(&other, &[]), Seen::There);
+            assert_eq!(read(&other, &unread), Seen::Unread);
+        }
+    }
+
+    #[test]
+    fn whether_a_principal_may_sign_in_is_read_by_its_id() {
+        let steps = steps(
+            "respond: {role-not-allowed: {do: revoke, also: [revoke-sessions, disable-guest, \
+             disable-app]}}",
+        );
+        let of = |remediation| steps.iter().find(|step| step.remediation == remediation).unwrap();
+        let (sessions, guest) = (of(Remediation::RevokeSessions), of(Remediation::DisableGuest));
+        let app = of(Remediation::DisableApp);
+        assert_eq!(parts(sessions), [Part::Accounts]);
+        assert_eq!((parts(guest), parts(app)), (&[Part::Accounts][..], &[Part::PartnerApps][..]));
+        let read = |step: &Step, sign_in: Option<SignIn>| {
+            let Target::Principal { principal, .. } = &step.target else { panic!("{step:#?}") };
+            let sign_ins = [(principal.clone(), sign_in)].into();
+            seen(step, &Facts { sign_ins, ..Facts::default() })
+        };
+        let enabled = |is| Some(SignIn { account_enabled: is, ..SignIn::default() });
+        for step in [guest, app] {
+            assert_eq!(read(step, enabled(Some(false))), Seen::Gone);
+            assert_eq!(read(step, enabled(Some(true))), Seen::There);
+            assert_eq!(read(step, enabled(None)), Seen::Unread);
+        }
+        let ended = |seconds| {
+            let at = noon() + SignedDuration::from_secs(seconds);
+            let sign_in_sessions_valid_from_date_time = Some(at);
+            Some(SignIn { sign_in_sessions_valid_from_date_time, account_enabled: Some(false) })
+        };
+        for (seconds, expect) in
+            [(1, Seen::Gone), (0, Seen::Gone), (-300, Seen::Gone), (-301, Seen::There)]
+        {
+            assert_eq!(read(sessions, ended(seconds)), expect, "{seconds}");
+        }
+        assert_eq!(read(sessions, enabled(Some(false))), Seen::Unread);
+        for step in [sessions, guest, app] {
+            assert_eq!(read(step, None), Seen::Gone, "it does not exist any more");
+            assert_eq!(seen(step, &Facts::default()), Seen::Unread);
+        }
+    }
+}

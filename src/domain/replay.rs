@@ -278,8 +278,14 @@ impl<'a> Stage<'a> {
         let recent = self.revoked_at.iter().filter(|revoked| **revoked > since).count();
         self.history.revocations = u32::try_from(recent).unwrap_or(u32::MAX);
         let (policy, tenant) = (self.policy, self.tenant);
-        let about =
-            Circumstances { policy, tenant, history: &self.history, own_apps: &[], now: at };
+        let about = Circumstances {
+            policy,
+            tenant,
+            history: &self.history,
+            own_apps: &[],
+            stopped: None,
+            now: at,
+        };
         self.facts.suppose_there(&self.policy.guardrails.protected);
         let plan = plan(&self.facts, about);
         let rows = rows(&plan, self.policy);

@@ -411,8 +411,8 @@ fn told(step: &StepRow, mode: Mode) -> String {
         (true, false) => " It had been done before.",
     };
     let lasts = if step.remediation == Remediation::Quarantine {
-        " It stays until somebody deletes the policy or has it restored. Whether it holds for the \
-         old kind of delegated administration (DAP) too, Microsoft does not say."
+        " It stays until somebody deletes the policy, or restores what was before. Whether it holds \
+         for the old kind of delegated administration (DAP) too, Microsoft does not say."
     } else {
         ""
     };
@@ -477,7 +477,8 @@ mod tests {
             let policy = given.policy();
             let (tenant, history) = (&policy.roster.tenants[0], History::default());
             let (policy, history, own_apps) = (&policy, &history, &[]);
-            let about = Circumstances { policy, tenant, history, own_apps, now: noon() };
+            let about =
+                Circumstances { policy, tenant, history, own_apps, stopped: None, now: noon() };
             cases = after_look(&cases, &plan(&given.facts, about), &given.facts, noon());
             all.extend(messages(&mut cases[0], "rec-1", None, noon()));
         }
@@ -540,7 +541,14 @@ mod tests {
         // The next look begins the same step again; until it is answered, nothing is news.
         let policy = one().policy();
         let (tenant, history) = (&policy.roster.tenants[0], &History::default());
-        let about = Circumstances { policy: &policy, tenant, history, own_apps: &[], now: noon() };
+        let about = Circumstances {
+            policy: &policy,
+            tenant,
+            history,
+            own_apps: &[],
+            stopped: None,
+            now: noon(),
+        };
         let facts = one().facts;
         let mut cases = after_look(&[case], &plan(&facts, about), &facts, noon());
         assert!(by_hand(&cases[0]));
@@ -593,5 +601,93 @@ mod tests {
         ] {
             assert_eq!(told(state, detail), expect);
         }
+    }
+
+    #[test]
+    fn a_step_about_no_grant_is_told_as_what_is_so_and_what_is_over_without_calling_it_allowed() {
+        const BLOCK: &str = "block Contoso Reseller's people by conditional access";
+        let given = || {
+            Given::new()
+                .with_policy(
+                    "respond: {privileged-role: {do: quarantine}}\n\
+                     tickets: {security: {kind: webhook, url: https://tickets.example}}",
+                )
+                .member("Megan", "Global Administrator")
+        };
+        let found = given().foreign_group("Agents", "Global Administrator");
+        let (first, ..) = told_of(&[found]);
+        let id = first.rows.iter().find_map(|row| Some(row.step.as_ref()?.id.clone())).unwrap();
+        let line = |case: &Case| {
+            let body = body(case, None);
+            let lines = body.split("\n\n").nth(1).unwrap().lines();
+            lines.filter(|line| line.contains(BLOCK)).map(str::to_owned).next().unwrap()
+        };
+        let gone = given();
+        let policy = gone.policy();
+        let (tenant, history) = (&policy.roster.tenants[0], &History::default());
+        let about = Circumstances {
+            policy: &policy,
+            tenant,
+            history,
+            own_apps: &[],
+            stopped: None,
+            now: noon(),
+        };
+        let nothing = plan(&gone.facts, about);
+        for (state, acted, now, over) in [
+            (
+                StepState::Held,
+                false,
+                "- Held back: {}: why.",
+                "- Not done, and nothing asks for it any more: {}.",
+            ),
+            (
+                StepState::Refused,
+                false,
+                "- Refused by Microsoft Graph: {}: why.",
+                "- Refused by Microsoft Graph, and nothing asks for it any more: {}: why.",
+            ),
+            (
+                StepState::Intended,
+                false,
+                "- Begun, outcome not known yet: {}: why; it is tried again.",
+                "- Begun, outcome not known, and nothing asks for it any more: {}: why.",
+            ),
+            (
+                StepState::Revoked,
+                true,
+                "- Done: {}: why. Not yet seen to be so; it is read again.",
+                "- Done: {}: why. Not yet seen to be so; it is read again.",
+            ),
+            (
+                StepState::Reappeared,
+                true,
+                "- Done, yet seen not to be so: {}: why.",
+                "- Done, yet seen not to be so: {}: why.",
+            ),
+        ] {
+            let mut case = first.clone();
+            let (detail, acted_at) = (Some("why".to_owned()), acted.then(noon));
+            case.settle(&id, &Outcome { state, detail, request_id: None, acted_at });
+            assert_eq!(line(&case), now.replace("{}", BLOCK));
+            let after = after_look(&[case], &nothing, &gone.facts, noon());
+            assert_eq!(line(&after[0]), over.replace("{}", BLOCK), "{state:?}");
+        }
+        let mut case = first;
+        case.settle(
+            &id,
+            &Outcome {
+                state: StepState::Revoked,
+                detail: None,
+                request_id: None,
+                acted_at: Some(noon()),
+            },
+        );
+        case.verified(&id, noon());
+        let proven = line(&case);
+        assert!(
+            proven.starts_with(&format!("- Done: {BLOCK}. Read again and seen to be so. It stays"))
+        );
+        assert!(proven.contains("(DAP) too, Microsoft does not say"), "{proven}");
     }
 }

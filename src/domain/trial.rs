@@ -114,8 +114,14 @@ impl Trial {
         policy.mode = self.mode;
         let found = findings(facts, tenant, &policy, now);
         let history = history(facts, now);
-        let about =
-            Circumstances { policy: &policy, tenant, history: &history, own_apps: &[], now };
+        let about = Circumstances {
+            policy: &policy,
+            tenant,
+            history: &history,
+            own_apps: &[],
+            stopped: None,
+            now,
+        };
         // A tenant in good order has the accounts that its policy protects.
         let mut facts = facts.clone();
         facts.suppose_there(&policy.guardrails.protected);

@@ -97,6 +97,7 @@ impl Town {
             key("whsec_dGhlIGtleSBvZiB0aGUgdGVzdHMnIGZvcndhcmRlcg=="),
         ];
         let front = Front {
+            stop: None,
             clock: world.clone(),
             policy: Arc::new(Case::new().policy()),
             client_state_keys: vec![],

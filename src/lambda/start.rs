@@ -27,7 +27,7 @@ use crate::adapters::clock::SystemClock;
 use crate::config::{Config, ConfigError, Part, Place, Secrets, environment};
 use crate::http::renewing::Renewing;
 use crate::http::router;
-use crate::parts::{self, Lasting, PartsError, Timing};
+use crate::parts::{self, Lasting, Memory, PartsError, Timing};
 use crate::ports::{Clock as _, Failure, Marks, PortError, PruneRecords, chain};
 use crate::sweep::{self as duties, Gates};
 use crate::telemetry::{self, embedded};
@@ -154,7 +154,7 @@ async fn run_ingest() -> Result<(), StartError> {
         let config = base.start.with(secrets).map_err(|wrong| {
             PortError::new(Failure::Refused, "the secrets do not hold together").because(wrong)
         })?;
-        Ok(router(parts::front(&config, &lasting, queue.clone(), table.clone())))
+        Ok(router(parts::front(&config, &lasting, queue.clone(), table.clone(), None)))
     });
     info!("the door is open");
     let answer = |request: lambda_http::Request| async move {
@@ -224,9 +224,10 @@ fn hire_worker(base: &Base, secrets: &Secrets) -> Result<Worker, StartError> {
     let queue = Arc::new(base.queue()?);
     let kept = (table.clone() as Arc<dyn Marks>, table.clone() as Arc<dyn PruneRecords>);
     let sweep = parts::sweep(&config, &graph, kept, table.clone(), queue.clone(), &timing);
+    let memory = Memory { ledger: table.clone(), marks: table.clone(), stop: table.clone() };
     Ok(Worker {
         sweep: duties::Sweep { gates: Gates::for_several_processes(), ..sweep },
-        world: parts::world(&config, &http, graph, table.clone(), &timing)?,
+        world: parts::world(&config, &http, graph, memory, &timing)?,
         settle_after: config.settings.settle_after,
         retry_pause: timing.retry_pause,
         desk: parts::desk(&config, &http, table.clone(), timing),

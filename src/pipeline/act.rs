@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::World;
 use super::record::OfLook;
+use super::{World, alarm, stop};
 use crate::domain::case::{Case, Outcome};
 use crate::domain::grant::{Grant, Held, PrincipalKind, Within};
 use crate::domain::id::TenantId;
@@ -215,6 +215,11 @@ pub(super) async fn act(
         if step.verdict != Verdict::CarryOut {
             continue;
         }
+        if let Some(held) = held_at_last(world, plan.mode).await {
+            warn!(tenant.name = plan.tenant_name, "{}: held at the last moment", step.summary());
+            cases.iter_mut().for_each(|case| case.settle(&step.id, &held));
+            continue;
+        }
         let mut stuck = false;
         let outcome = match world.writers.carry_out(plan.tenant, step).await {
             Ok(outcome) if plan.mode == Mode::Observe => outcome,
@@ -226,6 +231,9 @@ pub(super) async fn act(
                 settled = false;
                 stuck = matches!(error.kind, Failure::SignInRefused | Failure::Denied);
                 warn!(tenant.name = plan.tenant_name, "{}: {}", step.summary(), chain(&error));
+                if stuck {
+                    alarm::denied_write(plan, step, &error.said);
+                }
                 let (state, detail) = (StepState::Intended, Some(error.said));
                 Outcome { state, detail, request_id: None, acted_at: None }
             }
@@ -239,6 +247,9 @@ pub(super) async fn act(
             step.summary(),
             outcome.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}")),
         );
+        if outcome.state == StepState::Refused {
+            alarm::denied_write(plan, step, outcome.detail.as_deref().unwrap_or_default());
+        }
         metric::acted(outcome.state);
         if let (StepState::Revoked, Some(at)) = (outcome.state, outcome.acted_at) {
             metric::revoked(&told.cause(), &step.partner, at);
@@ -252,4 +263,18 @@ pub(super) async fn act(
         }
     }
     Ok(settled)
+}
+
+/// What becomes of a step when all is stopped after it was planned.
+///
+/// It stays written down as intended: after a call whose outcome is unknown that is the truth, and
+/// otherwise reading again shows that it was not done, and the next look begins it anew.
+async fn held_at_last(world: &World, mode: Mode) -> Option<Outcome> {
+    // The recorder writes nothing.
+    if mode == Mode::Observe {
+        return None;
+    }
+    let stop = stop::asked(world.stop.as_ref()).await?;
+    let (state, detail) = (StepState::Held, Some(stop.holds()));
+    Some(Outcome { state, detail, request_id: None, acted_at: None })
 }

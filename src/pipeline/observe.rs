@@ -3,6 +3,7 @@
 mod again;
 mod customer;
 mod partner;
+mod protected;
 mod reading;
 
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use crate::domain::facts::Facts;
 use crate::domain::id::TenantId;
 use crate::domain::plan::Step;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Guardrails, Policy};
 use crate::domain::proof::Seen;
 use crate::domain::roster::{AccountName, Side, Tenant};
 use crate::ports::{
@@ -83,6 +84,17 @@ pub async fn facts_to_decide(readers: &Readers, tenant: &Tenant, policy: &Policy
         Purpose::Decide
     };
     read(readers, tenant, purpose).await
+}
+
+/// Reads whether the accounts that the policy protects by name are still called so, where something
+/// may be taken from an account that may be one of them.
+pub async fn protected(
+    readers: &Readers,
+    tenant: &Tenant,
+    guardrails: &Guardrails,
+    facts: &mut Facts,
+) {
+    protected::read(readers, tenant, guardrails, facts).await;
 }
 
 /// Reads everything the findings need, and what a report shows beside them: conditional access is

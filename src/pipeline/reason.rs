@@ -294,7 +294,14 @@ mod tests {
             .foreign_group("Agents", "Exchange Administrator");
         let (policy, history) = (given.policy(), History::default());
         let (tenant, policy, own_apps) = (&policy.roster.tenants[0], &policy, &[]);
-        let about = Circumstances { policy, tenant, history: &history, own_apps, now: noon() };
+        let about = Circumstances {
+            policy,
+            tenant,
+            history: &history,
+            own_apps,
+            stopped: None,
+            now: noon(),
+        };
         let plan = plan(&given.facts, about);
         let mut cases = after_look(&[], &plan, &given.facts, noon());
         let group = given.facts.assignments[1].principal_id.as_str();

@@ -97,7 +97,7 @@ pub async fn ensure(
 ) -> Result<Vec<OfTenant>, ServeError> {
     let (sweep, enqueue, decide) = open(config, timing)?;
     let done = CancellationToken::new();
-    let front = parts::front(config, &Lasting::new(&config.settings)?, enqueue, decide);
+    let front = parts::front(config, &Lasting::new(&config.settings)?, enqueue, decide, None);
     let door = door::open(listener, router(front), Limits::default(), &done);
     let work = async {
         let mut all = Vec::new();

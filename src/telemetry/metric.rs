@@ -58,6 +58,23 @@ pub enum Metric {
     /// Hours until a subscription ends, by `tenant` and `resource`; none where there is none. Where
     /// they cannot be listed in passing, what was known last is told on.
     SubscriptionHours,
+    /// What this program was not let do, by `tenant` and `what`: `sign-in`, `read` or `write`.
+    Denied,
+    /// Windows in which `guardrails.maxRevocations` held steps back, by `tenant`.
+    RevocationLimits,
+    /// Whether the stop switch was engaged when it was last read: 1, else 0.
+    StopSwitch,
+}
+
+/// What this program was not let do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Denied {
+    /// Sign in to the tenant.
+    SignIn,
+    /// Read a part of it.
+    Read,
+    /// Carry out a step.
+    Write,
 }
 
 /// How a look or a delivery ended.
@@ -88,7 +105,7 @@ pub enum Lack {
 
 impl Metric {
     /// Every metric there is.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Signals,
         Self::Irrelevant,
         Self::Rejects,
@@ -106,6 +123,9 @@ impl Metric {
         Self::TimeToVerify,
         Self::SubscriptionFailures,
         Self::SubscriptionHours,
+        Self::Denied,
+        Self::RevocationLimits,
+        Self::StopSwitch,
     ];
 
     /// The name under which recorders know it.
@@ -128,6 +148,9 @@ impl Metric {
             Self::TimeToVerify => "warden_time_to_verify_seconds",
             Self::SubscriptionFailures => "warden_subscription_failures_total",
             Self::SubscriptionHours => "warden_subscription_hours",
+            Self::Denied => "warden_denied_total",
+            Self::RevocationLimits => "warden_revocation_limits_total",
+            Self::StopSwitch => "warden_stopped",
         }
     }
 
@@ -151,6 +174,9 @@ impl Metric {
             Self::TimeToVerify => "Time until access that was taken away was seen to be gone",
             Self::SubscriptionFailures => "What could not be done about subscriptions",
             Self::SubscriptionHours => "Hours until a subscription ends",
+            Self::Denied => "What this program was not let do",
+            Self::RevocationLimits => "Windows in which maxRevocations held steps back",
+            Self::StopSwitch => "Whether the stop switch is engaged",
         }
     }
 
@@ -173,7 +199,10 @@ impl Metric {
             | Self::Verifications
             | Self::Deliveries
             | Self::SubscriptionFailures
-            | Self::SubscriptionHours => None,
+            | Self::SubscriptionHours
+            | Self::Denied
+            | Self::RevocationLimits
+            | Self::StopSwitch => None,
         }
     }
 }
@@ -181,7 +210,7 @@ impl Metric {
 /// Tells the recorder what the numbers mean. To be called once it is installed.
 pub fn describe() {
     for metric in Metric::ALL {
-        if metric == Metric::SubscriptionHours {
+        if matches!(metric, Metric::SubscriptionHours | Metric::StopSwitch) {
             describe_gauge!(metric.name(), metric.help());
         } else if metric.buckets().is_some() {
             describe_histogram!(metric.name(), Unit::Seconds, metric.help());
@@ -303,6 +332,33 @@ pub fn unsubscribed(tenant: TenantId, failures: usize) {
     failed.increment(failures as u64);
 }
 
+/// The stop switch was read.
+pub fn stopped(engaged: bool) {
+    gauge!(Metric::StopSwitch.name()).set(f64::from(u8::from(engaged)));
+}
+
+/// So often this program was not let do something in a tenant.
+pub fn denied(tenant: TenantId, what: Denied, times: usize) {
+    let (tenant, what) = (tenant.to_string(), what.name());
+    let denied = counter!(Metric::Denied.name(), "tenant" => tenant, "what" => what);
+    denied.increment(times as u64);
+}
+
+/// A window began in which no more is taken away in a tenant.
+pub fn limited(tenant: TenantId) {
+    counter!(Metric::RevocationLimits.name(), "tenant" => tenant.to_string()).increment(1);
+}
+
+impl Denied {
+    fn name(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign-in",
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
 /// An attempt to deliver a message ended.
 pub fn delivered(end: End) {
     counter!(Metric::Deliveries.name(), "end" => end.name()).increment(1);
@@ -336,6 +392,8 @@ mod tests {
         for metric in Metric::ALL {
             let unit = if metric == Metric::SubscriptionHours {
                 "_hours"
+            } else if metric == Metric::StopSwitch {
+                "_stopped"
             } else if metric.buckets().is_some() {
                 "_seconds"
             } else {

@@ -18,7 +18,9 @@ use partner_warden::wire::graph::client_state;
 
 use When::{AfterEffect, BeforeEffect};
 
-use crate::harness::{CLIENT_STATE_KEY, ENFORCE, LIMIT, Town, Warden};
+mod remedies;
+
+use crate::harness::{CLIENT_STATE_KEY, ENFORCE, LIMIT, Town, Warden, steps};
 
 /// Where the process is killed: while a request waits for its answer.
 #[derive(Clone, Copy, Debug)]
@@ -243,6 +245,15 @@ fn notification() -> String {
     include_str!("../../events/graph/user-updated.json").replace("{{clientState}}", &state)
 }
 
+/// Posts a notification.
+async fn notify(address: SocketAddr) {
+    let http = Http::new(Patience::default()).unwrap();
+    let url = format!("http://{address}/hooks/graph");
+    let body = notification();
+    let posted = http.once("serve", |client| client.post(&url).body(body.clone())).await;
+    assert_eq!(posted.unwrap().status, 202);
+}
+
 /// Posts notifications from many connections until so many are answered, kills, and says how many
 /// were answered in the end.
 async fn kill_amid_posts(warden: Warden, posts: usize, kill_after: usize) -> usize {
@@ -363,11 +374,6 @@ async fn killed_and_still_no_more_is_taken_away_than_the_policy_allows() {
 
 /// Serves in this process, less patiently, while something is done.
 async fn serve_meanwhile<T>(town: &Town, work: impl AsyncFnOnce(SocketAddr) -> T) -> T {
-    let variable = |name: &str| {
-        let mut all = town.variables();
-        all.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
-    };
-    let config = Config::load(variable).unwrap();
     let soon = SignedDuration::from_millis;
     let timing = Timing {
         patience: Patience { retries: 0, ..Patience::default() },
@@ -375,6 +381,16 @@ async fn serve_meanwhile<T>(town: &Town, work: impl AsyncFnOnce(SocketAddr) -> T
         retry_pause: SignedDuration::from_hours(1),
         ..Timing::default()
     };
+    serve_with(town, timing, work).await
+}
+
+/// Serves in this process, as patiently as it is said, while something is done.
+async fn serve_with<T>(town: &Town, timing: Timing, work: impl AsyncFnOnce(SocketAddr) -> T) -> T {
+    let variable = |name: &str| {
+        let mut all = town.variables();
+        all.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
+    };
+    let config = Config::load(variable).unwrap();
     let door = listen(config.settings.listen).await.unwrap();
     let address = door.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -414,13 +430,92 @@ async fn killed_before_a_deletion_and_graph_out_of_order_for_long_after() {
         let wait = town.sim.wait_for("reading again", LIMIT, |view| read(view).then_some(()));
         wait.await.unwrap();
         town.sim.clear_faults();
-        let http = Http::new(Patience::default()).unwrap();
-        let url = format!("http://{address}/hooks/graph");
-        let body = notification();
-        let posted = http.once("serve", |client| client.post(&url).body(body.clone())).await;
-        assert_eq!(posted.unwrap().status, 202);
+        notify(address).await;
         town.closed_ticket().await;
     })
     .await;
     assert_eq!(town.sim.deletions().len(), 2);
+}
+
+const POLICIES: &str = "/identity/conditionalAccess/policies";
+
+/// A partner from whom the tenant cannot take anything is kept out once, wherever the process dies.
+#[tokio::test]
+async fn killed_around_a_quarantine_and_never_two_policies() {
+    let policy =
+        ENFORCE.replace("{do: revoke, ticket", "{do: revoke, ifRefused: quarantine, ticket");
+    let post = |when| at("POST", POLICIES, when);
+    let get = |after| at("GET", POLICIES, AfterEffect).after(after);
+    for kills in [
+        vec![at("DELETE", ASSIGNMENTS, AfterEffect)],
+        vec![get(1)],
+        vec![get(2)],
+        vec![post(BeforeEffect)],
+        vec![post(AfterEffect)],
+        vec![post(BeforeEffect), post(AfterEffect)],
+        vec![post(AfterEffect), get(0)],
+        // The list that is read again after it was made.
+        vec![get(3)],
+        vec![get(4)],
+    ] {
+        let tenant = Tenant::new(WOODGROVE, "Woodgrove")
+            .partner_group("AdminAgents", CONTOSO, "Global Administrator")
+            .member("Megan Bowen", "megan@woodgrove.example", "Global Administrator")
+            .member("Break Glass", "breakglass@woodgrove.example", "Global Administrator");
+        let scenario = Scenario::default().tenant(tenant).sink("security", INBOX_SECRET);
+        let town = Town::new(scenario.refuse_foreign_deletion(), &policy).await;
+        for (life, point) in kills.iter().enumerate() {
+            let armed = point.arm(&town);
+            let warden = town.serve();
+            if life == 0 {
+                warden.role_was_added().await;
+            }
+            armed.kill(warden).await;
+        }
+        let warden = town.serve();
+        town.messages(&format!("the quarantine after {kills:?}"), |messages| {
+            messages.last().is_some_and(|last| {
+                steps(last).contains(
+                    &"block Contoso Reseller's people by conditional access: verified".to_owned(),
+                )
+            })
+        })
+        .await;
+        warden.stop().await;
+        assert_eq!(town.sim.conditional_access(WOODGROVE).len(), 1, "{kills:?}");
+        assert_eq!(town.sim.count("DELETE", POLICIES), 0, "{kills:?}");
+        assert_eq!(town.waiting(), [], "{kills:?}");
+        let last = town.records().await.pop().unwrap();
+        let steps = last.case.rows.into_iter().filter_map(|row| row.step);
+        let states: Vec<StepState> = steps.map(|step| step.state).collect();
+        assert_eq!(states, [StepState::Refused, StepState::Verified], "{kills:?}");
+    }
+}
+
+/// What accompanies a revocation is done although the role is gone before it.
+#[tokio::test]
+async fn killed_around_what_accompanies_a_revocation() {
+    let also = "{do: revoke, also: [revoke-sessions, disable-guest], ticket";
+    let policy = ENFORCE.replace("{do: revoke, ticket", also);
+    for point in [
+        at("DELETE", ASSIGNMENTS, AfterEffect).after(1),
+        at("POST", "/revokeSignInSessions", BeforeEffect),
+        at("POST", "/revokeSignInSessions", AfterEffect),
+        at("PATCH", "/users/", BeforeEffect),
+        at("PATCH", "/users/", AfterEffect),
+    ] {
+        let town = Town::new(woodgrove(), &policy).await;
+        let gone = ["AdminAgents", "Alice"].map(|name| id_of(&town, name));
+        let armed = point.arm(&town);
+        let warden = town.serve();
+        warden.role_was_added().await;
+        armed.kill(warden).await;
+        finish(&town, 0, &gone).await;
+        assert_eq!(town.sim.is_enabled(WOODGROVE, "Alice"), Some(false), "{point:?}");
+        assert!(town.sim.sessions_ended(WOODGROVE, "Alice").is_some(), "{point:?}");
+        let messages = town.closed_ticket().await;
+        let steps = steps(messages.last().unwrap());
+        assert!(steps.iter().all(|step| step.ends_with(": verified")), "{point:?} {steps:?}");
+        assert_eq!(steps.len(), 4);
+    }
 }

@@ -25,3 +25,4 @@ mod senders;
 mod storm;
 mod sweep;
 mod tidy;
+mod ways;

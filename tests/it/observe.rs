@@ -15,7 +15,7 @@ use partner_warden::domain::policy::Policy;
 use partner_warden::domain::roster::Tenant as Guarded;
 use partner_warden::domain::secret::Secret;
 use partner_warden::parts::readers;
-use partner_warden::pipeline::observe::{Readers, facts, facts_to_show};
+use partner_warden::pipeline::observe::{Readers, facts, facts_to_decide, facts_to_show};
 use partner_warden::sim::{
     Answer, CLIENT_ID, CLIENT_SECRET, CONTOSO, FABRIKAM, INBOX_SECRET, MICROSOFT_SUPPORT,
     NORTHWIND, Rule, Scenario, Sim, Tenant, Then, WOODGROVE,
@@ -310,6 +310,36 @@ async fn a_report_shows_conditional_access_and_is_not_alarmed_if_it_cannot() {
         let parts: Vec<Part> = shown.gaps.iter().map(|gap| gap.part).collect();
         assert_eq!(parts, [Part::ConditionalAccess], "{path}");
     }
+}
+
+#[tokio::test]
+async fn where_it_may_come_to_a_quarantine_conditional_access_and_protected_accounts_are_read() {
+    let quiet = EVERYTHING.replace("require: {mfa: true}", "require: {mfa: false}");
+    let protected = "guardrails: {protected: [svc-contoso@woodgrove.example, \
+                     nobody@woodgrove.example]}\n";
+    let quarantine = "respond: {privileged-role: {do: quarantine}}\n";
+    let (sim, readers) = given(everything()).await;
+    let read = async |policy: &str| {
+        let policy = Policy::parse(policy).unwrap().policy;
+        facts_to_decide(&readers, &policy.roster.tenants[0], &policy).await
+    };
+    let without = read(&format!("{quiet}{protected}")).await;
+    assert_eq!((without.conditional_access.len(), without.protected.len()), (0, 0));
+    assert_eq!(sim.count("GET", "conditionalAccess"), 0);
+    let with = read(&format!("{quiet}{protected}{quarantine}")).await;
+    assert_eq!(with.conditional_access.len(), 4);
+    let found: Vec<_> = with
+        .protected
+        .iter()
+        .map(|(name, found)| (name.as_str(), *found == GivenAccount::Missing))
+        .collect();
+    let expect = [("nobody@woodgrove.example", true), ("svc-contoso@woodgrove.example", false)];
+    assert_eq!(found, expect);
+    assert_eq!(with.accounts, without.accounts, "nobody was given the other");
+    sim.add_fault(Rule::new("conditionalAccess", Then::status(403)).forever());
+    let denied = read(&format!("{quiet}{quarantine}")).await;
+    let parts: Vec<Part> = denied.gaps.iter().map(|gap| gap.part).collect();
+    assert_eq!(parts, [Part::ConditionalAccess]);
 }
 
 /// The one gap there is while a fault lasts, if there is one.

@@ -451,7 +451,14 @@ impl World {
         let history = self.history(&facts, &policy);
         facts.taken_away = history.taken_away();
         let (policy, tenant) = (&policy, &policy.roster.tenants[0]);
-        let about = Circumstances { policy, tenant, history: &history, own_apps: &[], now: now() };
+        let about = Circumstances {
+            policy,
+            tenant,
+            history: &history,
+            own_apps: &[],
+            stopped: None,
+            now: now(),
+        };
         plan(&facts, about)
     }
 

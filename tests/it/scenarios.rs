@@ -12,6 +12,7 @@ mod sign_in;
 mod content;
 mod own;
 mod quarantine;
+mod remedies;
 mod tickets;
 mod unreadable;
 mod untouched;

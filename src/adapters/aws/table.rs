@@ -9,6 +9,7 @@
 //! | `T#{tenant}` | `LEASE`, `LOOKS`, `MARK#{name}` | who works on it, what of it was looked at, small values |
 //! | `T#{tenant}` | `HEARD#SENDER#{sender}`, `HEARD#EVENT#{digest}` | what senders have brought |
 //! | `OUT#{sink}#{ticket}` | `{number}#{id}` | a message that waits |
+//! | `STOP` | `STOP` | that nothing is to be written, why and since when |
 //! | `DEAD` | `{moment}#{number}` | a message that was given up |
 //!
 //! What people are asked is in `proposals`. What comes due has `q` and `due`, the keys of the index

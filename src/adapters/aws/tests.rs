@@ -7,6 +7,7 @@ mod federation;
 mod queue;
 mod secrets;
 mod start;
+mod stop;
 mod store;
 mod table;
 

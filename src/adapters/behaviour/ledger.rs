@@ -28,8 +28,14 @@ pub(in crate::adapters) fn planned() -> Plan {
     let policy = given.policy();
     let tenant = &policy.roster.tenants[0];
     let history = History::default();
-    let about =
-        Circumstances { policy: &policy, tenant, history: &history, own_apps: &[], now: noon() };
+    let about = Circumstances {
+        policy: &policy,
+        tenant,
+        history: &history,
+        own_apps: &[],
+        stopped: None,
+        now: noon(),
+    };
     plan(&given.facts, about)
 }
 

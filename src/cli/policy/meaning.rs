@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::domain::finding::{FindingName, Severity, rules};
+use crate::domain::id::{PartnerId, TenantId};
 use crate::domain::policy::{Allowance, Do, Mode, Policy, Sink, end_in_words, length_in_words};
 use crate::domain::role::{self, RoleTemplateId};
 use crate::domain::roster::{Partner, Side, Tenant};
@@ -90,6 +91,18 @@ struct Rails {
     max_revocations: u32,
     /// ISO 8601.
     per: SignedDuration,
+    planned_changes: Vec<Planned>,
+}
+
+#[derive(Debug, Serialize)]
+struct Planned {
+    tenant: Option<String>,
+    partner: Option<String>,
+    from: Timestamp,
+    until: Timestamp,
+    ended: bool,
+    reason: String,
+    ticket: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -105,9 +118,7 @@ impl Meaning {
         let sides: Vec<Side> = policy.roster.tenants.iter().map(|tenant| tenant.side).collect();
         let raised = rules().filter(|rule| sides.iter().any(|side| rule.name.is_raised_on(*side)));
         let exceptions = policy.exceptions.iter().map(|exception| Excepted {
-            tenant: exception.tenant.map(|id| {
-                policy.roster.tenant(id).map_or_else(|| id.to_string(), |t| one_line(&t.name))
-            }),
+            tenant: exception.tenant.map(|id| tenant_name(policy, id)),
             partner: partner_name(policy, exception.partner),
             role: role_name(exception.role),
             until: exception.until,
@@ -143,6 +154,20 @@ impl Meaning {
                     .collect(),
                 max_revocations: policy.guardrails.max_revocations,
                 per: policy.guardrails.per,
+                planned_changes: policy
+                    .guardrails
+                    .planned_changes
+                    .iter()
+                    .map(|change| Planned {
+                        tenant: change.tenant.map(|id| tenant_name(policy, id)),
+                        partner: change.partner.map(|id| partner_name(policy, id)),
+                        from: change.from,
+                        until: change.until,
+                        ended: change.until <= now,
+                        reason: one_line(&change.reason),
+                        ticket: change.ticket.as_deref().map(one_line),
+                    })
+                    .collect(),
             },
             tickets: policy
                 .tickets
@@ -198,7 +223,11 @@ pub(super) fn role_name(id: RoleTemplateId) -> String {
     role::by_id(id).map_or_else(|| format!("role {id}"), |role| role.name.to_owned())
 }
 
-fn partner_name(policy: &Policy, id: crate::domain::id::PartnerId) -> String {
+fn tenant_name(policy: &Policy, id: TenantId) -> String {
+    policy.roster.tenant(id).map_or_else(|| id.to_string(), |tenant| one_line(&tenant.name))
+}
+
+fn partner_name(policy: &Policy, id: PartnerId) -> String {
     let known = policy.roster.tenants.iter().find_map(|tenant| tenant.partner(id));
     known.map_or_else(|| format!("partner {id}"), |partner| one_line(&partner.name))
 }
@@ -251,6 +280,20 @@ impl fmt::Display for Meaning {
         let most = usize::try_from(self.guardrails.max_revocations).unwrap_or(usize::MAX);
         let per = length_in_words(self.guardrails.per);
         writeln!(f, "    at most {} in a tenant within {per}", count(most, "revocation"))?;
+        for change in &self.guardrails.planned_changes {
+            let whose = change.partner.as_deref().unwrap_or("any partner");
+            write!(f, "    nothing is taken from {whose}")?;
+            if let Some(tenant) = &change.tenant {
+                write!(f, " in {tenant}")?;
+            }
+            write!(f, " from {} to {}", change.from, change.until)?;
+            f.write_str(if change.ended { ", which is past" } else { "" })?;
+            write!(f, ": {}", change.reason)?;
+            if let Some(ticket) = &change.ticket {
+                write!(f, " ({ticket})")?;
+            }
+            writeln!(f)?;
+        }
         if !self.tickets.is_empty() {
             f.write_str("\n  tickets\n")?;
         }

@@ -191,7 +191,10 @@ mod tests {
         let policy = given.policy();
         let tenant = &policy.roster.tenants[0];
         let now = noon() + SignedDuration::from_hours(hours);
-        plan(&given.facts, Circumstances { policy: &policy, tenant, history, own_apps: &[], now })
+        plan(
+            &given.facts,
+            Circumstances { policy: &policy, tenant, history, own_apps: &[], stopped: None, now },
+        )
     }
 
     /// The proposal that a first look puts.

@@ -1,5 +1,14 @@
 //! What holds a step back, and what was done about it before.
 
+mod limits;
+mod lock_out;
+mod pause;
+mod protected;
+mod reach;
+#[cfg(test)]
+mod testing;
+mod whose;
+
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
@@ -7,41 +16,21 @@ use jiff::SignedDuration;
 use super::wanted::{Known, Wanted};
 use super::{Circumstances, History, PastStep, Remediation, Step, StepState, Target, Verdict};
 use crate::domain::facts::{Facts, Part};
-use crate::domain::grant::{Held, KeptBy, PrincipalKind, Within, keeps_a_global_administrator};
-use crate::domain::id::{PartnerId, PrincipalId, Sha256Hex, StepId};
+use crate::domain::grant::{PrincipalKind, keeps_a_global_administrator};
+use crate::domain::id::{Sha256Hex, StepId};
 use crate::domain::policy::{Do, Mode};
-use crate::domain::role;
-
-/// What this version carries out; all else is held back.
-const CARRIED_OUT: &[Remediation] = &[
-    Remediation::RevokeRoleAssignment,
-    Remediation::RemoveEligibility,
-    Remediation::RemoveScheduledAssignment,
-    Remediation::RemoveGroupMember,
-    Remediation::RemoveAppRole,
-    Remediation::RevokeSessions,
-    Remediation::DisableGuest,
-    Remediation::DisableApp,
-    Remediation::Quarantine,
-    Remediation::DropGlobalAdministrator,
-    Remediation::StopAutoExtend,
-    Remediation::DeleteAccessAssignment,
-    Remediation::TerminateRelationship,
-];
 
 /// What Microsoft refused for a partner's group is tried again after this time: the permission may
 /// have been missing.
 const REFUSED_AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
-/// How often access that keeps coming back is taken away before a person has to see to it.
-const EPISODES_MAX: u32 = 3;
-
 /// Decides about each thing wanted, one after another.
 pub(super) struct Guard<'a> {
     about: Circumstances<'a>,
-    keeps_global_administrator: bool,
-    knows_own_administrators: bool,
+    facts: &'a Facts,
+    administrators: Administrators,
     revocations: u32,
+    held_by_limit: u32,
     /// What was decided so far, by the keys of the steps.
     decided: BTreeMap<Sha256Hex, Decided>,
 }
@@ -55,17 +44,16 @@ struct Decided {
 }
 
 impl<'a> Guard<'a> {
-    pub(super) fn new(facts: &Facts, about: Circumstances<'a>) -> Self {
-        Self {
-            about,
-            keeps_global_administrator: keeps_a_global_administrator(facts, about.tenant),
-            knows_own_administrators: !facts
-                .gaps
-                .iter()
-                .any(|gap| matches!(gap.part, Part::RoleAssignments | Part::Principals)),
-            revocations: about.history.revocations + outcome_unknown(about.history),
-            decided: BTreeMap::new(),
-        }
+    pub(super) fn new(facts: &'a Facts, about: Circumstances<'a>) -> Self {
+        let revocations = about.history.revocations + outcome_unknown(about.history);
+        let administrators = Administrators::of(facts, about);
+        let decided = BTreeMap::new();
+        Self { about, facts, administrators, revocations, held_by_limit: 0, decided }
+    }
+
+    /// How many steps were held back only because too much was done already.
+    pub(super) fn held_by_limit(&self) -> u32 {
+        self.held_by_limit
     }
 
     /// The step that comes of what is wanted.
@@ -136,7 +124,7 @@ impl<'a> Guard<'a> {
         held
     }
 
-    fn verdict(&self, wanted: &Wanted, episode: u32, past: Option<PastStep>) -> Verdict {
+    fn verdict(&mut self, wanted: &Wanted, episode: u32, past: Option<PastStep>) -> Verdict {
         if wanted.known == Known::Met {
             return Verdict::Already(StepState::Verified);
         }
@@ -214,154 +202,85 @@ impl<'a> Guard<'a> {
     }
 
     /// The guardrail that forbids what is wanted, in words.
-    fn holds_back(&self, wanted: &Wanted, episode: u32) -> Option<String> {
-        let partner = wanted.partner.id;
-        if kind(&wanted.target) == Some(PrincipalKind::Unclassified) {
-            Some("it is not known whose this principal is".to_owned())
-        } else if !CARRIED_OUT.contains(&wanted.remediation) {
-            Some("this version has no call for it; do it by hand".to_owned())
-        } else if is_with_a_customer(&wanted.target) && partner.is_none() {
-            Some("it is not told which customer the relationship is with".to_owned())
-        } else if is_with_a_customer(&wanted.target)
-            && partner.is_some_and(|id| id.tenant() == self.about.tenant.id)
-        {
-            Some("the relationship is with this tenant itself".to_owned())
-        } else if partner.is_none_or(|id| id.tenant() == self.about.tenant.id) {
-            Some("this principal is the tenant's own".to_owned())
-        } else if let Known::Unfit(why) = &wanted.known {
-            Some(why.clone())
-        } else if self.is_own_app(&wanted.target) {
-            Some("this is the application Partner Warden itself signs in with".to_owned())
-        } else if self.is_protected(&wanted.target) {
-            Some("the account is protected by the policy (guardrails.protected)".to_owned())
-        } else if let Some(what) = self.is_protected_relationship(wanted) {
-            Some(format!("{what} is protected by the policy (guardrails.protected)"))
-        } else if partner == Some(PartnerId::MICROSOFT_SUPPORT) {
-            Some("this is Microsoft Support; close the support case instead".to_owned())
-        } else if self.would_lock_out(&wanted.target) && !self.knows_own_administrators {
-            Some(
-                "it could not be read who of the tenant's own people holds Global Administrator, \
-                 so this could lock the tenant out"
-                    .to_owned(),
-            )
-        } else if self.would_lock_out(&wanted.target) {
-            Some(
-                "no user of the tenant's own was seen to hold Global Administrator, so this could \
-                 lock the tenant out; give the role to one of its own people first"
-                    .to_owned(),
-            )
-        } else if let Some(reason) = out_of_reach(&wanted.target) {
-            Some(reason)
-        } else if episode >= EPISODES_MAX && wanted.remediation == Remediation::Quarantine {
-            Some(format!("it was made {episode} times and was undone each time"))
-        } else if episode >= EPISODES_MAX && wanted.goes_with.is_empty() {
-            Some(format!("it was taken away {episode} times and came back each time"))
-        } else {
-            None
+    fn holds_back(&mut self, wanted: &Wanted, episode: u32) -> Option<String> {
+        let Self { about, facts, administrators, revocations, .. } = *self;
+        let asked = Asked { about, facts, wanted, administrators, episode, revocations };
+        if let Some(reason) = GUARDRAILS.iter().find_map(|guardrail| guardrail(&asked)) {
+            return Some(reason);
         }
-    }
-
-    fn is_own_app(&self, target: &Target) -> bool {
-        let app_id = match target {
-            Target::Grant(grant) => grant.app_id.as_ref(),
-            Target::Principal { app_id, .. } => app_id.as_ref(),
-            Target::Partner | Target::Relationship { .. } | Target::AccessAssignment { .. } => None,
-        };
-        app_id.is_some_and(|id| self.about.own_apps.iter().any(|own| own.eq_ignore_ascii_case(id)))
-    }
-
-    fn is_protected(&self, target: &Target) -> bool {
-        let (principal, upn) = match target {
-            Target::Grant(grant) => (&grant.principal, grant.user_principal_name.as_deref()),
-            Target::Principal { principal, user_principal_name, .. } => {
-                (principal, user_principal_name.as_deref())
-            }
-            Target::Partner | Target::Relationship { .. } | Target::AccessAssignment { .. } => {
-                return false;
-            }
-        };
-        let protected = &self.about.policy.guardrails.protected;
-        let groups = match target {
-            Target::Grant(grant) => grant.held.within(),
-            Target::Principal { .. }
-            | Target::Partner
-            | Target::Relationship { .. }
-            | Target::AccessAssignment { .. } => &[],
-        };
-        let is = |group: &Within| protected.iter().any(|it| it.means(&group.group, None));
-        if groups.iter().any(is) {
-            return true;
-        }
-        protected.iter().any(|account| account.means(principal, upn))
-    }
-
-    /// What of a relationship the policy protects, by id: the relationship, its customer, or the
-    /// group that has access by it.
-    fn is_protected_relationship(&self, wanted: &Wanted) -> Option<&'static str> {
-        let (relationship, group) = match &wanted.target {
-            Target::Relationship { relationship, .. } => (relationship, None),
-            Target::AccessAssignment { relationship, group, .. } => (relationship, Some(group)),
-            Target::Grant(_) | Target::Principal { .. } | Target::Partner => return None,
-        };
-        let protected = &self.about.policy.guardrails.protected;
-        let names = |id: &PrincipalId| protected.iter().any(|it| it.means(id, None));
-        let customer = wanted.partner.id.map(|id| PrincipalId::new(&id.to_string()));
-        if names(&PrincipalId::new(relationship)) {
-            Some("the relationship")
-        } else if customer.as_ref().is_some_and(names) {
-            Some("the customer")
-        } else if group.is_some_and(names) {
-            Some("the group")
-        } else {
-            None
-        }
-    }
-
-    fn would_lock_out(&self, target: &Target) -> bool {
-        let Target::Grant(grant) = target else { return false };
-        let mut roles = std::iter::once(&grant.role).chain(grant.held.also());
-        roles.any(|role| role.template_id == Some(role::GLOBAL_ADMINISTRATOR))
-            && !self.keeps_global_administrator
+        // Last of all, so that what it alone holds back is known.
+        let too_many = limits::too_many(&asked)?;
+        self.held_by_limit += 1;
+        Some(too_many)
     }
 }
 
-/// Why there is no call that would take a grant away, and what to do instead.
-fn out_of_reach(target: &Target) -> Option<String> {
-    let Target::Grant(grant) = target else { return None };
-    match &grant.held {
-        Held::Eligible { derived: true, .. } | Held::Scheduled { derived: true, .. } => Some(
-            "it is held by a group, or for a wider scope, that was not seen; take it away there"
-                .to_owned(),
-        ),
-        Held::ThroughGroup { within, group_name, .. } if within.is_empty() => Some(format!(
-            "it could not be read by which of the groups within {group_name} this principal is \
-             in it; do it by hand"
-        )),
-        Held::ThroughGroup { within, .. } => within.iter().find_map(|within| {
-            let name = &within.group_name;
-            Some(match within.kept_by? {
-                KeptBy::Rule => format!(
-                    "a rule says who is in {name} (dynamic membership), so nobody can be taken \
-                     out of it; change the rule or the account's properties"
-                ),
-                KeptBy::OnPremises => format!(
-                    "who is in {name} is kept by a directory on premises; take this principal \
-                     out of it there"
-                ),
-            })
-        }),
-        Held::Eligible { .. }
-        | Held::Scheduled { .. }
-        | Held::AppRole { .. }
-        | Held::Assignment { .. } => None,
+/// Everything that may hold a step back, beside how much was done already. The first that does is
+/// told: what stays as it is comes before what passes.
+const GUARDRAILS: [Guardrail; 15] = [
+    whose::unknown,
+    whose::with_nobody,
+    whose::own,
+    reach::unfit,
+    whose::own_group,
+    whose::own_app,
+    protected::protected,
+    protected::relationship,
+    protected::renamed,
+    whose::microsoft_support,
+    lock_out::lock_out,
+    reach::out_of_reach,
+    limits::comes_back,
+    pause::stopped,
+    pause::planned_change,
+];
+
+/// Says in words why a step is held back, if it is.
+type Guardrail = fn(&Asked<'_>) -> Option<String>;
+
+/// What a guardrail is asked about.
+struct Asked<'a> {
+    about: Circumstances<'a>,
+    facts: &'a Facts,
+    wanted: &'a Wanted,
+    administrators: Administrators,
+    /// How often the same was done before and did not last.
+    episode: u32,
+    /// What was done within the window and is about to be, beside this.
+    revocations: u32,
+}
+
+impl Asked<'_> {
+    /// What kind of principal it is done to, where it is done to one.
+    fn kind(&self) -> Option<PrincipalKind> {
+        kind(&self.wanted.target)
     }
 }
 
-/// Whether it is done to a partner's relationship with a customer.
-fn is_with_a_customer(target: &Target) -> bool {
-    match target {
-        Target::Relationship { .. } | Target::AccessAssignment { .. } => true,
-        Target::Grant(_) | Target::Principal { .. } | Target::Partner => false,
+/// Whether somebody of the tenant's own holds Global Administrator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Administrators {
+    /// Somebody was seen to.
+    Seen,
+    /// Nobody was, and all was read.
+    NotSeen,
+    /// Nobody certainly was, and not all was read.
+    Unread,
+}
+
+impl Administrators {
+    fn of(facts: &Facts, about: Circumstances<'_>) -> Self {
+        let unread = |part| facts.gaps.iter().any(|gap| gap.part == part);
+        // Without the list of guests somebody's guest may look like one of the tenant's own.
+        if unread(Part::Guests) {
+            Self::Unread
+        } else if keeps_a_global_administrator(facts, about.tenant) {
+            Self::Seen
+        } else if unread(Part::RoleAssignments) || unread(Part::Principals) {
+            Self::Unread
+        } else {
+            Self::NotSeen
+        }
     }
 }
 

@@ -17,6 +17,7 @@ fn plan_of(case: &Case, history: &History) -> Plan {
         tenant: &policy.roster.tenants[0],
         history,
         own_apps: &[],
+        stopped: None,
         now: noon(),
     };
     plan(&case.facts, about)
@@ -197,6 +198,7 @@ fn our_own_application_and_microsoft_support_are_left_alone() {
         tenant: &policy.roster.tenants[0],
         history: &History::default(),
         own_apps: &[own.to_uppercase()],
+        stopped: None,
         now: noon(),
     };
     let plan = plan(&case.facts, about).to_string();

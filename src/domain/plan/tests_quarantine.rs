@@ -16,7 +16,14 @@ const ALICE: &str = "Alice (alice_contoso-reseller.example#EXT#@woodgrove.exampl
 fn plan_of(case: &Case, history: &History) -> Plan {
     let policy = case.policy();
     let tenant = &policy.roster.tenants[0];
-    let about = Circumstances { policy: &policy, tenant, history, own_apps: &[], now: noon() };
+    let about = Circumstances {
+        policy: &policy,
+        tenant,
+        history,
+        own_apps: &[],
+        stopped: None,
+        now: noon(),
+    };
     plan(&case.facts, about)
 }
 
@@ -125,7 +132,14 @@ fn what_accompanies_asks_every_guardrail_for_itself() {
     let grants = crate::domain::grant::grants(&app.facts, tenant);
     let own = [grants.into_iter().find_map(|grant| grant.app_id).unwrap()];
     let history = &History::default();
-    let about = Circumstances { policy: &policy, tenant, history, own_apps: &own, now: noon() };
+    let about = Circumstances {
+        policy: &policy,
+        tenant,
+        history,
+        own_apps: &own,
+        stopped: None,
+        now: noon(),
+    };
     let plan = plan(&app.facts, about);
     let verdicts: Vec<&Verdict> = plan.cases[0].steps.iter().map(|step| &step.verdict).collect();
     assert_eq!(verdicts.len(), 2);
@@ -304,7 +318,14 @@ fn an_account_of_another_tenant_is_missing_and_need_not_be_left_out() {
         let (mut given, policy) = (agents(""), policy(protected));
         given.facts.protected.insert(protected.to_owned(), GivenAccount::Missing);
         let (tenant, history) = (&policy.roster.tenants[0], &History::default());
-        let about = Circumstances { policy: &policy, tenant, history, own_apps: &[], now: noon() };
+        let about = Circumstances {
+            policy: &policy,
+            tenant,
+            history,
+            own_apps: &[],
+            stopped: None,
+            now: noon(),
+        };
         plan(&given.facts, about).cases.remove(0).steps.remove(0).verdict
     };
     assert_eq!(verdict("glass@tailspin.example"), Verdict::CarryOut);

@@ -207,6 +207,34 @@ pub(super) struct RawGuardrails {
     /// The window of `maxRevocations`: an ISO 8601 duration, or one such as 1h. Default: 1h.
     #[schemars(example = &"1h")]
     pub(super) per: Option<Text>,
+    /// Times in which nothing is written: what is found waits for their end, and is told meanwhile.
+    #[serde(default)]
+    pub(super) planned_changes: Vec<RawPlannedChange>,
+}
+
+/// A time in which nothing is written, for a change that people have planned.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "PlannedChange")]
+pub(super) struct RawPlannedChange {
+    /// The tenant it is for, by name or id. Default: every tenant.
+    #[schemars(example = &"Woodgrove")]
+    pub(super) tenant: Option<Text>,
+    /// The partner it is for, by name or id; on side partner the customer. Default: every partner.
+    #[schemars(example = &"Contoso Reseller")]
+    pub(super) partner: Option<Text>,
+    /// The beginning: a day (from its first moment in UTC) or a moment.
+    #[schemars(example = &"2026-12-24T18:00Z")]
+    pub(super) from: Text,
+    /// The end: a day (to its end in UTC) or a moment, at most 31 days later.
+    #[schemars(example = &"2026-12-24T22:00Z")]
+    pub(super) until: Text,
+    /// Why.
+    #[schemars(length(min = 1), example = &"mailbox migration")]
+    pub(super) reason: Text,
+    /// The change or ticket that stands behind it.
+    #[schemars(example = &"CHG-4711")]
+    pub(super) ticket: Option<Text>,
 }
 
 /// How people are asked before something is carried out.

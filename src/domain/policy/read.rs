@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 use super::node::{Node, Place};
-use super::raw::{RawApprovals, RawException, RawGuardrails, RawPolicy, RawResponse, RawSink};
+use super::raw::{RawApprovals, RawException, RawPolicy, RawResponse, RawSink};
 use super::reading::shaped;
 use super::shape::{At, Entries, Text};
 use super::spelling::{did_you_mean, list, nearest};
@@ -19,7 +19,7 @@ use super::{
 use crate::domain::approval::{Approvals, OnExpiry};
 use crate::domain::finding::{self, FindingName};
 use crate::domain::id::{PartnerId, Sha256Hex, SinkName, TenantId};
-use crate::domain::roster::{Attribution, Roster, Side, Tenant};
+use crate::domain::roster::{Roster, Side, Tenant};
 use crate::domain::trial::Trial;
 
 /// The shortest time in which a person can be expected to answer.
@@ -309,7 +309,7 @@ impl Reader {
     }
 
     /// A partner of one tenant or of any, by name or id. An id need not be in the policy.
-    fn partner_ref(
+    pub(super) fn partner_ref(
         &mut self,
         text: &Text,
         tenant: Option<TenantId>,
@@ -350,37 +350,6 @@ impl Reader {
             None => format!("; named are: {}", list(names)),
         };
         self.wrong(text.at, format!("no {what} `{}`{hint}", text.value));
-    }
-
-    fn guardrails(&mut self, raw: RawGuardrails, roster: &Roster) -> Guardrails {
-        let default = Guardrails::default();
-        let mut protected = Vec::new();
-        for text in &raw.protected {
-            let Some(account) = self.account(text) else { continue };
-            let partners = || roster.tenants.iter().flat_map(|tenant| &tenant.partners);
-            if let Some(partner) = partners().find(|p| p.accounts.contains(&account)) {
-                let message = format!(
-                    "`{}` was given to {}: as long as it is protected, nothing is ever taken from \
-                     it",
-                    text.value, partner.name
-                );
-                self.warn(text.at, message);
-            }
-            let domain = text.value.rsplit_once('@').map(|(_, domain)| domain.trim());
-            let owner = roster.tenants.iter().find_map(|t| Attribution::of(t).of_domain(domain?));
-            if let Some(partner) = owner {
-                let message = format!(
-                    "`{}` protects nobody: guests of {} have a user principal name such as \
-                     name_domain#EXT#@tenant; give that, or the object id",
-                    text.value, partner.name
-                );
-                self.warn(text.at, message);
-            }
-            protected.push(account);
-        }
-        let per = raw.per.and_then(|text| self.duration(&text)).unwrap_or(default.per);
-        let max_revocations = raw.max_revocations.unwrap_or(default.max_revocations);
-        Guardrails { protected, max_revocations, per }
     }
 
     fn tickets(&mut self, raw: Entries<At<RawSink>>) -> IndexMap<SinkName, Sink> {

@@ -56,6 +56,38 @@ fn the_built_in_responses_never_write() {
 }
 
 #[test]
+fn a_planned_change_covers_what_it_names_from_its_first_moment_to_its_last() {
+    let tail = "guardrails:
+  plannedChanges:
+    - {from: 2026-12-01, until: 2026-12-31, reason: the whole month}
+    - {tenant: Woodgrove, partner: Contoso Reseller, from: 2026-11-23T12:00Z, until: 2026-11-23T13:00Z, reason: move, ticket: CHG-1}
+";
+    let Checked { policy, warnings, endings, .. } = parse(&format!("{HEAD}{tail}"));
+    assert_eq!((warnings.len(), endings.len()), (0, 2));
+    let rails = &policy.guardrails;
+    let tenant = policy.roster.tenants[0].id;
+    let other: TenantId = "33333333-3333-3333-3333-333333333333".parse().unwrap();
+    let contoso = Some(policy.roster.tenants[0].partners[0].id);
+    let reason = |tenant, partner, now: &str| {
+        rails.planned_change(tenant, partner, at(now)).map(|change| change.reason.as_str())
+    };
+    for (tenant, partner, now, expect) in [
+        (tenant, contoso, "2026-11-23T11:59:59.999Z", None),
+        (tenant, contoso, "2026-11-23T12:00:00Z", Some("move")),
+        (tenant, contoso, "2026-11-23T12:59:59.999Z", Some("move")),
+        (tenant, contoso, "2026-11-23T13:00:00Z", None),
+        (tenant, Some(other.into()), "2026-11-23T12:00:00Z", None),
+        (tenant, None, "2026-11-23T12:00:00Z", None),
+        (other, contoso, "2026-11-23T12:00:00Z", None),
+        (other, None, "2026-12-01T00:00:00Z", Some("the whole month")),
+        (tenant, contoso, "2026-12-31T23:59:59Z", Some("the whole month")),
+        (tenant, contoso, "2027-01-01T00:00:00Z", None),
+    ] {
+        assert_eq!(reason(tenant, partner, now), expect, "{now}");
+    }
+}
+
+#[test]
 fn every_part_of_the_example_is_understood() {
     let text = include_str!("../../../policy/example.yaml");
     let Checked { policy, warnings, .. } = parse(text);
@@ -348,6 +380,17 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("mode: approve\napprovals: {onExpiry: carry-out}", &["9:23: in `mode: approve` nothing is carried out without a person's word; use ask-again or hold"]),
     ("guardrails: {maxRevocation: 5}", &["8:14: unknown field `maxRevocation`; did you mean `maxRevocations`?"]),
     ("guardrails: {maxRevocations: 5.5}", &["8:30: this must be a whole number, not `5.5`"]),
+    ("guardrails: {plannedChanges: {}}", &["8:30: this must be a list, not fields"]),
+    ("guardrails:\n  plannedChanges: [{until: 2026-12-24, reason: x}, {from: 2026-12-24, reason: x}, {from: 2026-12-24, until: 2026-12-24}]", &["9:20: `from` is missing", "9:50: `until` is missing", "9:79: `reason` is missing"]),
+    ("guardrails:\n  plannedChanges: [{partner: Contoso, tenant: Woodgrov, from: soon, until: later, reason: \"\"}]", &[
+        "9:30: no partner `Contoso`; did you mean `Contoso Reseller`?",
+        "9:47: no tenant `Woodgrov`; did you mean `Woodgrove`?",
+        "9:63: `soon` is not a moment; write 2027-03-31 (from its first moment, UTC) or 2026-12-24T18:00Z",
+        "9:76: `later` is not a moment; write 2027-03-31 (the whole day, UTC) or 2026-12-24T18:00Z",
+        "9:91: this must not be empty",
+    ]),
+    ("guardrails:\n  plannedChanges: [{from: 2026-12-24T18:00Z, until: 2026-12-24T18:00Z, reason: x}]", &["9:53: it ends before it begins: `until` is after `from`"]),
+    ("guardrails:\n  plannedChanges: [{from: 2026-12-01, until: 2027-01-01, reason: x}]", &["9:46: a planned change lasts 31 days at the most: nothing is taken away meanwhile; for longer, set `mode`"]),
     // Tickets.
     ("tickets: {s: {kind: jira}}", &["8:21: `jira` is not a kind of ticket sink; there is: webhook"]),
     ("tickets: {s: {kind: webhook}}", &["8:14: a webhook needs its `url`"]),

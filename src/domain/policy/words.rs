@@ -18,6 +18,8 @@ const SHORT: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// What a bare date means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Day {
+    /// Its first moment, in UTC.
+    Start,
     /// Its last moment, in UTC.
     End,
     /// Its noon, in UTC.
@@ -47,6 +49,7 @@ impl Reader {
         let moment = written.parse::<Timestamp>().ok().or_else(|| {
             let date = written.parse::<Date>().ok()?;
             let moment = match day {
+                Day::Start => date.to_zoned(TimeZone::UTC).ok()?,
                 Day::End => date.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok()?,
                 Day::Noon => date.at(12, 0, 0, 0).to_zoned(TimeZone::UTC).ok()?,
             };
@@ -54,6 +57,7 @@ impl Reader {
         });
         if moment.is_none() {
             let meaning = match day {
+                Day::Start => "from its first moment, UTC",
                 Day::End => "the whole day, UTC",
                 Day::Noon => "its noon, UTC",
             };

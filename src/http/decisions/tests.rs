@@ -130,6 +130,7 @@ fn asked(people: u32) -> Question {
         tenant: &policy.roster.tenants[0],
         history: &History::default(),
         own_apps: &[],
+        stopped: None,
         now: noon(),
     };
     let plan = plan(&given.facts, about);
@@ -181,6 +182,7 @@ impl Town {
             roles: roles.iter().map(ToString::to_string).collect(),
         });
         let front = Front {
+            stop: None,
             clock: world.clone(),
             policy: Arc::new(Given::new().policy()),
             client_state_keys: vec![],

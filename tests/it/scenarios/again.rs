@@ -75,7 +75,9 @@ async fn what_was_refused_for_an_account_is_tried_again_and_for_a_partners_group
 ) {
     // As while the write permission is missing.
     let denied = Rule::new("roleAssignments/", Then::status(403)).method("DELETE").times(2);
-    let town = Town::on(on, Scenario::woodgrove().fault(denied), ENFORCE).await;
+    let neither = Rule::new("roleAssignmentScheduleRequests", Then::status(403));
+    let scenario = Scenario::woodgrove().fault(denied).fault(neither);
+    let town = Town::on(on, scenario, ENFORCE).await;
     let warden = town.start().await;
     warden.role_was_added().await;
     town.messages("the critical ticket", |messages| {

@@ -30,6 +30,7 @@ fn two_apps(scenario: Scenario) -> Scenario {
         .without_secret()
         .certificate(&pem("read", "certificatePem"))
         .without_permission(WRITE)
+        .without_permission("RoleAssignmentSchedule.ReadWrite.Directory")
         .app(writer)
 }
 

@@ -4,8 +4,12 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::domain::conditional_access::quarantine::Quarantine;
+use crate::domain::facts::SignIn;
 use crate::domain::roster::AffectedPartner;
-use crate::ports::QuarantinePartner as _;
+use crate::ports::{
+    DisableAccount as _, DisableApp as _, QuarantinePartner as _, ReadPartnerApps as _,
+    RevokeSessions as _,
+};
 
 const POLICIES: &str = "/v1.0/identity/conditionalAccess/policies";
 
@@ -253,4 +257,62 @@ async fn nothing_is_made_where_it_is_not_known_what_is_there() {
     .await;
     let error = quarantine(&graph, &made(true)).await.unwrap_err();
     assert_eq!((error.kind, writes(&server).len()), (Failure::Unintelligible, 1));
+}
+
+#[tokio::test]
+async fn how_principals_may_sign_in_is_read_by_their_ids() {
+    let tenant = Tenant::new(WOODGROVE, "Woodgrove")
+        .member("Megan", "megan@woodgrove.example", "Global Administrator")
+        .guest("Alice", "alice@contoso-reseller.example", "User Administrator")
+        .service_principal("Backup", "backup", CONTOSO, "Global Reader");
+    let (sim, graph) = given(Scenario::default().tenant(tenant)).await;
+    let id = |name| PrincipalId::new(&sim.principal_id(WOODGROVE, name).unwrap());
+    let (megan, alice, backup) = (id("Megan"), id("Alice"), id("Backup"));
+    let nobody = PrincipalId::new("99999999-9999-4999-8999-999999999999");
+    let accounts = [megan.clone(), alice.clone(), nobody.clone()];
+    let before = graph.sign_ins(woodgrove(), &accounts).await;
+    assert!(before.failure.is_none());
+    let read = |listed: &Listed<(PrincipalId, Option<SignIn>)>, whom: &PrincipalId| {
+        let found = listed.items.iter().find(|(id, _)| id == whom);
+        found.map(|(_, sign_in)| *sign_in).unwrap()
+    };
+    assert_eq!(read(&before, &nobody), None);
+    assert_eq!(read(&before, &alice).unwrap().account_enabled, Some(true));
+    let since = read(&before, &alice).unwrap().sign_in_sessions_valid_from_date_time;
+
+    let revoker = graph.revoker();
+    let done = [
+        revoker.revoke_sessions(woodgrove(), &alice).await.unwrap(),
+        revoker.disable_account(woodgrove(), &alice).await.unwrap(),
+        revoker.disable_app(woodgrove(), &backup).await.unwrap(),
+    ];
+    assert!(done.iter().all(|it| it.state == StepState::Revoked && it.request_id.is_some()));
+    let after = graph.sign_ins(woodgrove(), &accounts).await;
+    let told = read(&after, &alice).unwrap();
+    assert_eq!(told.account_enabled, Some(false));
+    assert!(told.sign_in_sessions_valid_from_date_time > since);
+    assert_eq!(read(&after, &megan), read(&before, &megan), "nothing happens to anybody else");
+    let apps = graph.app_sign_ins(woodgrove(), &[backup.clone(), nobody.clone()]).await;
+    assert_eq!(read(&apps, &backup).unwrap().account_enabled, Some(false));
+    assert_eq!(read(&apps, &nobody), None);
+
+    sim.add_fault(Rule::new("batch", Then::status(403)).forever());
+    let denied = graph.sign_ins(woodgrove(), &[alice]).await;
+    assert_eq!((denied.items.len(), denied.failure.unwrap().kind), (0, Failure::Denied));
+}
+
+/// The simulated tenant takes the document, and shows it as it is to be.
+#[tokio::test]
+async fn the_document_is_taken_by_the_simulated_tenant() {
+    let tenant = Tenant::new(WOODGROVE, "Woodgrove").member(
+        "Break Glass",
+        "glass@woodgrove.example",
+        "Global Administrator",
+    );
+    let (sim, graph) = given(Scenario::default().tenant(tenant)).await;
+    let glass = PrincipalId::new(&sim.principal_id(WOODGROVE, "Break Glass").unwrap());
+    let made = Quarantine { leaves_out: [glass].into(), ..made(true) };
+    assert_eq!(quarantine(&graph, &made).await.unwrap().state, StepState::Revoked);
+    let [policy] = sim.conditional_access(WOODGROVE).try_into().unwrap();
+    assert!(made.is_met_by(&policy), "{policy:#}");
 }

@@ -10,8 +10,14 @@ pub(super) fn step() -> Step {
     let policy = case.policy();
     let tenant = &policy.roster.tenants[0];
     let history = History::default();
-    let about =
-        Circumstances { policy: &policy, tenant, history: &history, own_apps: &[], now: noon() };
+    let about = Circumstances {
+        policy: &policy,
+        tenant,
+        history: &history,
+        own_apps: &[],
+        stopped: None,
+        now: noon(),
+    };
     plan(&case.facts, about).cases.remove(0).steps.remove(0)
 }
 
