@@ -348,6 +348,32 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_holds_what_was_agreed_to_and_the_question_outlasts_it() {
+        let given = given("");
+        let first = put(&planned(&given, &History::default(), 0));
+        let stopped = |history: &History| {
+            let policy = given.policy();
+            let tenant = &policy.roster.tenants[0];
+            let stop = crate::domain::stop::Stop::new("INC-7", noon());
+            let (stopped, now) = (Some(&stop), noon() + SignedDuration::from_hours(2));
+            let about =
+                Circumstances { policy: &policy, tenant, history, own_apps: &[], stopped, now };
+            plan(&given.facts, about)
+        };
+        let waiting = stopped(&with(first.clone()));
+        assert_eq!((verdicts(&waiting), changes(&waiting)), (vec!["ask"], vec![]));
+        let approved = with(said(&first, Answer::Approve));
+        let held = stopped(&approved);
+        assert_eq!((verdicts(&held), changes(&held)), (vec!["held"], vec![]));
+        check(&given, &approved, 3, &["now"], &[]);
+        let step = &held.cases[0].steps[0];
+        let (episode, state, at) = (0, StepState::Intended, noon());
+        let begun = PastStep { episode, state, at, approved: true };
+        let begun = History { steps: [(step.key(), begun)].into(), ..History::default() };
+        assert_eq!(verdicts(&stopped(&begun)), ["held"]);
+    }
+
+    #[test]
     fn observe_asks_nobody_and_withdraws_what_was_asked() {
         let first = put(&planned(&given(""), &History::default(), 0));
         let observes = given("").mode("observe");

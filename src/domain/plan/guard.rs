@@ -150,12 +150,16 @@ impl<'a> Guard<'a> {
             }
             _ => {}
         }
-        let held = self.holds_back(wanted, episode).map(Verdict::Held);
         let asks = wanted.act == Do::Approve || self.about.policy.mode == Mode::Approve;
-        match held.or_else(|| self.waits_with(wanted)) {
+        // A question outlasts what passes from one minute to the next, which is asked of it later.
+        let held = match self.holds_back(wanted, episode) {
+            None if !asks => self.passing(),
+            held => held,
+        };
+        match held.map(Verdict::Held).or_else(|| self.waits_with(wanted)) {
             Some(verdict) => verdict,
             None if asks => Verdict::AwaitApproval,
-            None => self.too_many().map_or(Verdict::CarryOut, Verdict::Held),
+            None => Verdict::CarryOut,
         }
     }
 
@@ -166,23 +170,21 @@ impl<'a> Guard<'a> {
         let begun = past
             .is_some_and(|past| past.episode == step.episode && past.state == StepState::Intended);
         // One that was begun before is counted already.
-        if let Some(reason) = self.too_many().filter(|_| !begun) {
-            return Verdict::Held(reason);
-        }
-        self.revocations += u32::from(!begun);
-        Verdict::CarryOut
+        self.revocations = self.revocations.saturating_sub(u32::from(begun));
+        let verdict = self.passing().map_or(Verdict::CarryOut, Verdict::Held);
+        self.revocations += u32::from(begun || verdict == Verdict::CarryOut);
+        verdict
     }
 
-    /// Whether as much was done as the policy allows, in words.
-    fn too_many(&self) -> Option<String> {
-        let guardrails = &self.about.policy.guardrails;
-        (self.revocations >= guardrails.max_revocations).then(|| {
-            format!(
-                "{} revocations within {:#} are the most the policy allows \
-                 (guardrails.maxRevocations)",
-                guardrails.max_revocations, guardrails.per
-            )
-        })
+    /// What holds everything back that would be done at this moment, in words.
+    fn passing(&mut self) -> Option<String> {
+        if let Some(reason) = pause::stopped(self.about) {
+            return Some(reason);
+        }
+        // Last of all, so that what it alone holds back is known.
+        let too_many = limits::too_many(self.about, self.revocations)?;
+        self.held_by_limit += 1;
+        Some(too_many)
     }
 
     fn step_id(
@@ -202,22 +204,16 @@ impl<'a> Guard<'a> {
     }
 
     /// The guardrail that forbids what is wanted, in words.
-    fn holds_back(&mut self, wanted: &Wanted, episode: u32) -> Option<String> {
-        let Self { about, facts, administrators, revocations, .. } = *self;
-        let asked = Asked { about, facts, wanted, administrators, episode, revocations };
-        if let Some(reason) = GUARDRAILS.iter().find_map(|guardrail| guardrail(&asked)) {
-            return Some(reason);
-        }
-        // Last of all, so that what it alone holds back is known.
-        let too_many = limits::too_many(&asked)?;
-        self.held_by_limit += 1;
-        Some(too_many)
+    fn holds_back(&self, wanted: &Wanted, episode: u32) -> Option<String> {
+        let Self { about, facts, administrators, .. } = *self;
+        let asked = Asked { about, facts, wanted, administrators, episode };
+        GUARDRAILS.iter().find_map(|guardrail| guardrail(&asked))
     }
 }
 
-/// Everything that may hold a step back, beside how much was done already. The first that does is
+/// Everything that may hold a step back, beside the stop switch and how much was done already. The first that does is
 /// told: what stays as it is comes before what passes.
-const GUARDRAILS: [Guardrail; 15] = [
+const GUARDRAILS: [Guardrail; 14] = [
     whose::unknown,
     whose::with_nobody,
     whose::own,
@@ -231,7 +227,6 @@ const GUARDRAILS: [Guardrail; 15] = [
     lock_out::lock_out,
     reach::out_of_reach,
     limits::comes_back,
-    pause::stopped,
     pause::planned_change,
 ];
 
@@ -246,8 +241,6 @@ struct Asked<'a> {
     administrators: Administrators,
     /// How often the same was done before and did not last.
     episode: u32,
-    /// What was done within the window and is about to be, beside this.
-    revocations: u32,
 }
 
 impl Asked<'_> {
