@@ -7,6 +7,7 @@ mod reading;
 pub mod records;
 pub mod redrive;
 pub mod replay;
+pub mod restore;
 pub mod scan;
 pub mod sim;
 pub mod stop;

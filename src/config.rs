@@ -316,11 +316,13 @@ fn open(
 ) -> Result<Opened, Vec<String>> {
     let mut problems = Vec::new();
     let kind = settings.credential;
-    let reads = matches!(part, Part::Whole | Part::Sweep);
+    let reads = matches!(part, Part::Whole | Part::Sweep | Part::Restore);
     let reader = reads.then(|| credential(kind, Identity::Reader, &settings.client_id, secrets));
     let reader = reader.transpose().map_err(|wrong| problems.extend(wrong)).ok();
-    // Nobody but a worker that may come to write has what the writer signs in with.
-    let may_write = part == Part::Whole && policy.mode != Mode::Observe;
+    // Nobody but a worker that may come to write, and whoever restores, has what the writer signs in
+    // with.
+    let works = part == Part::Whole && policy.mode != Mode::Observe;
+    let may_write = works || part == Part::Restore;
     let writer = settings.write_client_id.as_ref().filter(|_| may_write);
     let writer = writer.map(|id| credential(kind, Identity::Writer, id, secrets));
     let writer = writer.transpose().map_err(|wrong| problems.extend(wrong)).ok();

@@ -24,6 +24,7 @@ pub mod trial;
 pub mod case;
 pub mod ticket;
 pub mod record;
+pub mod restore;
 pub mod replay;
 pub mod phase;
 pub mod subscription;

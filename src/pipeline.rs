@@ -6,6 +6,7 @@ pub mod deliver;
 pub mod look;
 pub mod observe;
 mod reason;
+pub mod restore;
 mod record;
 mod stop;
 mod verify;

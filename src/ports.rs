@@ -46,7 +46,7 @@ pub use self::sweep::{
     ReadHeard, ReadSubscriptions, Redriven, WriteSubscriptions,
 };
 pub use self::write::{
-    DisableAccount, DisableApp, QuarantinePartner, ReduceRelationships, RemoveAppRole,
+    DisableAccount, DisableApp, PutBack, QuarantinePartner, ReduceRelationships, RemoveAppRole,
     RemoveEligibility, RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment,
     RevokeSessions, With,
 };
@@ -324,6 +324,8 @@ pub enum Proof {
     StillThere,
     /// Graph took it, and it could not be read the last time whether it is still there.
     Unread,
+    /// A person had it put back.
+    Restored,
     /// It is still there after the last time, and Graph never said that it took it: as good as
     /// not begun.
     NotDone,

@@ -4,6 +4,7 @@ mod deliver;
 mod door;
 mod lines;
 pub mod redrive;
+pub mod restore;
 mod schedule;
 mod scrape;
 pub mod subscriptions;

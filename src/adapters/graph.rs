@@ -9,6 +9,7 @@ mod pace;
 mod quarantine;
 mod read;
 mod reduce;
+mod restore;
 mod revoke;
 mod service_principal;
 mod subscribe;
@@ -32,6 +33,7 @@ pub use self::credential::{Credential, Identity};
 use self::pace::Pace;
 pub use self::read::ConditionalAccess;
 use self::read::garbled;
+use self::restore::Restorer;
 use self::revoke::Revoker;
 pub use self::service_principal::ServicePrincipals;
 use self::subscribe::Subscriber;
@@ -76,6 +78,14 @@ impl Graph {
     /// The power to revoke as another application, which signs in for itself.
     pub fn revoker_as(&self, credential: Credential) -> Revoker {
         Revoker(Self { tokens: Arc::new(self.tokens.of_writer(credential)), ..self.clone() })
+    }
+
+    /// The power to put back, as the writing application where there is one.
+    pub fn restorer(&self, writer: Option<Credential>) -> Restorer {
+        Restorer(match writer {
+            Some(it) => Self { tokens: Arc::new(self.tokens.of_writer(it)), ..self.clone() },
+            None => self.clone(),
+        })
     }
 
     /// The same connection, asking after applications' service principals.

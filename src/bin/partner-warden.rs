@@ -11,13 +11,14 @@ use partner_warden::cli::policy::PolicyCommand;
 use partner_warden::cli::records::RecordsCommand;
 use partner_warden::cli::redrive::Redrive;
 use partner_warden::cli::replay::Replay;
+use partner_warden::cli::restore::RestoreCommand;
 use partner_warden::cli::scan::Scan;
 use partner_warden::cli::sim::Simulate;
 use partner_warden::cli::stop::{Resume, StopAll};
 use partner_warden::cli::subscriptions::Subscriptions;
 use partner_warden::cli::{
-    WrongInput, exit_code, facts, policy, records, redrive, replay, scan, sim, stop, stopped,
-    subscriptions,
+    WrongInput, exit_code, facts, policy, records, redrive, replay, restore, scan, sim, stop,
+    stopped, subscriptions,
 };
 use partner_warden::config::{Config, environment};
 use partner_warden::demo::demo;
@@ -86,6 +87,9 @@ SIGTERM or Ctrl-C finishes what is under way and stops.")]
     /// Puts back what was given up, once its cause is mended.
     #[command(subcommand)]
     Redrive(Redrive),
+    /// Puts back what a record says was taken away.
+    #[command(after_help = restore::HELP)]
+    Restore(RestoreCommand),
 }
 
 fn main() -> ExitCode {
@@ -110,7 +114,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         | Command::Records(_)
         | Command::Stop(_)
         | Command::Resume(_)
-        | Command::Redrive(_) => filter.or_else(|| Some("error".to_owned())),
+        | Command::Redrive(_)
+        | Command::Restore(_) => filter.or_else(|| Some("error".to_owned())),
         Command::Serve | Command::Sim(_) | Command::Policy(_) => filter,
     };
     telemetry::start(filter.as_deref())
@@ -137,5 +142,6 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Stop(command) => stop::stop(command, SystemClock.now()).await,
         Command::Resume(command) => stop::resume(command).await,
         Command::Redrive(command) => redrive::run(command).await,
+        Command::Restore(command) => restore::run(command).await,
     }
 }

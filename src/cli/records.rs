@@ -174,13 +174,7 @@ async fn shown(command: &Show) -> anyhow::Result<ExitCode> {
     let store = kept().await?;
     let (chain, entry) = store.find(&command.id).await?.ok_or_else(|| absent(&command.id))?;
     let text = record_text(&entry)?;
-    let record: Record = serde_json::from_str(text).map_err(|error| {
-        let (id, said) = (foreign(&entry.id), foreign(&error.to_string()));
-        WrongInput(format!(
-            "record {id} cannot be understood ({said}); a later version may have written it, and \
-             `records verify` tells whether it was changed"
-        ))
-    })?;
+    let record = understood(&entry)?;
     let text = if command.output.json {
         let seconds = |took: Option<jiff::SignedDuration>| took.map(|it| it.as_secs_f64());
         let shown = Shown {
@@ -200,6 +194,26 @@ async fn shown(command: &Show) -> anyhow::Result<ExitCode> {
     };
     stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The record of this name.
+///
+/// # Errors
+/// [`WrongInput`] where there is none, and those of the store.
+pub(super) async fn find(id: &str) -> anyhow::Result<Record> {
+    let found = kept().await?.find(id).await?;
+    let (_, entry) = found.ok_or_else(|| absent(id))?;
+    understood(&entry)
+}
+
+fn understood(entry: &Entry) -> anyhow::Result<Record> {
+    Ok(serde_json::from_str(record_text(entry)?).map_err(|error| {
+        let (id, said) = (foreign(&entry.id), foreign(&error.to_string()));
+        WrongInput(format!(
+            "record {id} cannot be understood ({said}); a later version may have written it, and \
+             `records verify` tells whether it was changed"
+        ))
+    })?)
 }
 
 fn absent(id: &str) -> WrongInput {

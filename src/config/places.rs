@@ -41,4 +41,7 @@ pub enum Part {
     /// The sweep alone, which reads and subscribes, or a scan, which reads: they may hold neither the
     /// writer's credential nor a sink's key.
     Sweep,
+    /// The command that puts back what was taken away, which writes whatever the mode is, and may
+    /// hold no sink's key.
+    Restore,
 }

@@ -294,6 +294,21 @@ impl Case {
         }
     }
 
+    /// Takes in how far undoing a step has come. `of` is the case in which the step was carried out,
+    /// should this one be a later one.
+    pub fn put_back(&mut self, of: &Self, step: &StepId, outcome: &Outcome) {
+        if self.row_of(step).is_none() {
+            let row = of.rows.iter().find(|row| row.step.as_ref().is_some_and(|it| it.id == *step));
+            self.rows.extend(row.cloned().map(|row| Row { open: false, quiet: true, ..row }));
+        }
+        if let Some(step) = self.row_of(step).and_then(|row| row.step.as_mut()) {
+            if outcome.state == StepState::Restored {
+                step.state = StepState::Restored;
+            }
+            step.detail.clone_from(&outcome.detail);
+        }
+    }
+
     /// Takes in what counts for nothing any more of what people were asked.
     fn withdraw(&mut self, left_over: &[ProposalChange]) {
         let gone = |id: &ProposalId| {

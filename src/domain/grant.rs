@@ -98,6 +98,9 @@ pub enum Held {
     AppRole {
         /// `appRoleAssignment`.
         app_role: AssignmentId,
+        /// The service principal of the API it is for, where Graph says it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resource: Option<String>,
     },
     /// By a role assignment of its own.
     Assignment {
@@ -142,7 +145,7 @@ impl Held {
             Self::ThroughGroup { through: id, .. }
             | Self::Eligible { eligibility: id, .. }
             | Self::Scheduled { schedule: id, .. }
-            | Self::AppRole { app_role: id }
+            | Self::AppRole { app_role: id, .. }
             | Self::Assignment { assignment: id, .. } => id,
         }
     }
@@ -265,7 +268,7 @@ impl Grant {
             Held::Scheduled { schedule, .. } => {
                 facts.active.iter().any(|held| held.id == *schedule)
             }
-            Held::AppRole { app_role } => {
+            Held::AppRole { app_role, .. } => {
                 facts.apps.iter().flat_map(|app| &app.app_roles).any(|role| role.id == *app_role)
             }
         }

@@ -131,7 +131,7 @@ fn still_held(grant: &Grant, facts: &Facts) -> bool {
             .members
             .get(group)
             .is_some_and(|members| members.iter().any(|member| member.id == grant.principal)),
-        Held::AppRole { app_role } => {
+        Held::AppRole { app_role, .. } => {
             let own = facts.apps.iter().filter(|app| app.id == grant.principal);
             own.flat_map(|app| &app.app_roles).any(|role| role.id == *app_role)
         }

@@ -159,7 +159,7 @@ fn taken_away(facts: &Facts, tenant: &Tenant, names: &mut Names) -> BTreeMap<Sha
 fn renamed(mut grant: Grant, names: &mut Names) -> Grant {
     let id = AssignmentId(names.opaque_exact(&grant.held.id().0));
     match &mut grant.held {
-        Held::AppRole { app_role: held } => *held = id,
+        Held::AppRole { app_role: held, .. } => *held = id,
         Held::ThroughGroup { through: held, .. }
         | Held::Eligible { eligibility: held, .. }
         | Held::Scheduled { schedule: held, .. }

@@ -158,7 +158,7 @@ impl Writers {
                 }
                 Ok(all.unwrap_or_else(unknown))
             }
-            Held::AppRole { app_role } => {
+            Held::AppRole { app_role, .. } => {
                 self.app_roles.remove_app_role(tenant, &grant.principal, app_role).await
             }
         }

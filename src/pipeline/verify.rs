@@ -57,7 +57,7 @@ pub async fn verify(
             Proof::NotDone => {
                 warn!(partner.name = name, "never taken by Graph, begun anew when found: {step}");
             }
-            Proof::StillThere | Proof::Unread => {
+            Proof::StillThere | Proof::Unread | Proof::Restored => {
                 let (state, detail) = match (proof, is_access) {
                     _ if failed.is_some() => {
                         (StepState::Reappeared, failed.as_deref().unwrap_or_default())
@@ -100,7 +100,7 @@ pub async fn verify(
     world.ledger.verified(tenant, &proofs, conclusion(world, &before, cases, record)).await?;
     let next = proofs.iter().filter_map(|(_, proof)| match proof {
         Proof::Again(at) => Some(*at),
-        Proof::Gone | Proof::StillThere | Proof::Unread | Proof::NotDone => None,
+        Proof::Gone | Proof::StillThere | Proof::Unread | Proof::Restored | Proof::NotDone => None,
     });
     Ok(next.min())
 }

@@ -4,6 +4,7 @@
 //! the kinds `Transient` and `Throttled` leave it unknown whether it was done.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::PortError;
 use crate::domain::case::Outcome;
@@ -11,6 +12,7 @@ use crate::domain::conditional_access::quarantine::Quarantine;
 use crate::domain::grant::Grant;
 use crate::domain::id::{AssignmentId, PartnerId, PrincipalId, StepId, TenantId};
 use crate::domain::plan::Step;
+use crate::domain::restore::Restoration;
 
 /// `RoleManagement.ReadWrite.Directory`: take a role assignment away.
 #[async_trait]
@@ -103,6 +105,19 @@ pub trait DisableApp: Send + Sync {
     async fn disable_app(&self, tenant: TenantId, app: &PrincipalId) -> Result<Outcome, PortError>;
 }
 
+/// What every restoration takes (see [`Restoration::permissions`]): put back what was taken away.
+/// Only the command `restore` holds it, for as long as it runs; no worker does.
+#[async_trait]
+pub trait PutBack: Send + Sync {
+    /// Puts it back. What it says of success is not believed: whoever asks reads again.
+    async fn put_back(
+        &self,
+        tenant: TenantId,
+        restoration: &Restoration,
+        justification: &str,
+        now: Timestamp,
+    ) -> Result<Outcome, PortError>;
+}
 /// `Policy.ReadWrite.ConditionalAccess` and `Policy.Read.All`: keep a partner's people out.
 #[async_trait]
 pub trait QuarantinePartner: Send + Sync {

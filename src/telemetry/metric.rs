@@ -297,6 +297,7 @@ pub fn verified(proof: Proof) {
         Proof::Again(_) => "again",
         Proof::StillThere => "still-there",
         Proof::Unread => "unread",
+        Proof::Restored => "restored",
         Proof::NotDone => "not-done",
     };
     counter!(Metric::Verifications.name(), "proof" => proof).increment(1);

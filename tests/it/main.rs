@@ -19,6 +19,7 @@ mod policy_language;
 mod receiver_checks;
 mod records;
 mod replay;
+mod safety;
 mod scan;
 mod scenarios;
 mod senders;

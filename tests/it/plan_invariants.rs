@@ -8,8 +8,9 @@ use partner_warden::domain::facts::{
     PartnerEntry, PartnerReference, RoleAssignment, ScheduleInstance, ServicePrincipal, User,
 };
 use partner_warden::domain::finding::{Finding, FindingName, findings};
-use partner_warden::domain::grant::{Grant, grants};
+use partner_warden::domain::grant::{Grant, PrincipalKind, grants};
 use partner_warden::domain::id::{AssignmentId, PrincipalId};
+use partner_warden::domain::plan::Target;
 use partner_warden::domain::plan::{
     Circumstances, History, PastStep, Plan, Remediation, Step, StepState, Verdict, plan,
 };
@@ -129,6 +130,14 @@ impl Held {
     fn principal(self) -> PrincipalId {
         let kind = KINDS.iter().position(|kind| *kind == self.kind).unwrap();
         PrincipalId::new(&format!("{kind:08x}-0000-4000-8000-{:012x}", self.number))
+    }
+
+    /// As the policy names it to protect it.
+    fn protected(self) -> String {
+        match self.object() {
+            Some(DirectoryObject::User(_)) => self.upn(),
+            _ => self.principal().to_string(),
+        }
     }
 
     fn upn(self) -> String {
@@ -399,14 +408,7 @@ impl World {
         let list = |items: &[&str]| serde_json::to_string(items).unwrap();
         let given: Vec<String> =
             (0..2).map(|number| Held { number, ..a(GivenAccount) }.upn()).collect();
-        let protected: Vec<String> = self
-            .protected
-            .iter()
-            .map(|held| match held.object() {
-                Some(DirectoryObject::User(_)) => held.upn(),
-                _ => held.principal().to_string(),
-            })
-            .collect();
+        let protected: Vec<String> = self.protected.iter().map(|held| held.protected()).collect();
         let exceptions = self.excepted.map_or_else(String::new, |role| {
             format!(
                 "exceptions:\n  - {{partner: Contoso Reseller, role: {role}, until: 2027-01-01, \
@@ -415,7 +417,15 @@ impl World {
         });
         let respond = FINDINGS.iter().zip(&self.responses);
         let respond: Vec<String> = respond
-            .filter_map(|(finding, act)| Some(format!("{finding}: {{do: {}}}", (*act)?)))
+            .filter_map(|(finding, act)| {
+                let act = (*act)?;
+                let also = if matches!(act, "approve" | "revoke") {
+                    ", also: [revoke-sessions, disable-guest, disable-app], ifRefused: quarantine"
+                } else {
+                    ""
+                };
+                Some(format!("{finding}: {{do: {act}{also}}}"))
+            })
             .collect();
         let text = format!(
             "version: 1\nmode: {}\ntenants:\n  - id: {WOODGROVE}\n    name: Woodgrove\n    \
@@ -436,6 +446,17 @@ impl World {
         Policy::parse(&text).unwrap_or_else(|problems| panic!("{problems:?} in\n{text}")).policy
     }
 
+    /// With the accounts that the policy protects, each of which is there.
+    fn facts_to_decide(&self) -> Facts {
+        let mut facts = self.facts();
+        for held in &self.protected {
+            let found =
+                facts::GivenAccount::Present { id: held.principal(), user: User::default() };
+            facts.protected.insert(held.protected().to_lowercase(), found);
+        }
+        facts
+    }
+
     fn history(&self, facts: &Facts, policy: &Policy) -> History {
         let grants = grants(facts, &policy.roster.tenants[0]);
         let past = grants.iter().zip(&self.past).filter_map(|(grant, past)| {
@@ -447,7 +468,7 @@ impl World {
     }
 
     fn plan(&self) -> Plan {
-        let (mut facts, policy) = (self.facts(), self.policy());
+        let (mut facts, policy) = (self.facts_to_decide(), self.policy());
         let history = self.history(&facts, &policy);
         facts.taken_away = history.taken_away();
         let (policy, tenant) = (&policy, &policy.roster.tenants[0]);
@@ -496,8 +517,13 @@ fn a(kind: Kind) -> Held {
     Held { way: Way::Assigned, kind, number: 0, role: GLOBAL_ADMINISTRATOR, in_unit: false }
 }
 
-fn steps(plan: &Plan) -> Vec<&Step> {
+fn every_step(plan: &Plan) -> Vec<&Step> {
     plan.cases.iter().flat_map(|case| &case.steps).collect()
+}
+
+/// The steps that take grants away.
+fn steps(plan: &Plan) -> Vec<&Step> {
+    every_step(plan).into_iter().filter(|step| step.grant().is_some()).collect()
 }
 
 /// Whether it will be done, now or when a person agrees.
@@ -589,7 +615,7 @@ proptest! {
     #[test]
     fn the_window_is_never_overdrawn(world in world()) {
         let plan = world.plan();
-        let now = steps(&plan).iter().filter(|step| step.verdict == Verdict::CarryOut).count();
+        let now = every_step(&plan).iter().filter(|step| step.verdict == Verdict::CarryOut).count();
         prop_assert!(now <= world.most.saturating_sub(world.done) as usize, "{plan}");
     }
 
@@ -598,14 +624,14 @@ proptest! {
         let plan = world.plan();
         prop_assert_eq!(plan.mode.to_string(), world.mode);
         if plan.mode == Mode::Approve {
-            prop_assert!(steps(&plan).iter().all(|step| step.verdict != Verdict::CarryOut), "{plan}");
+            prop_assert!(every_step(&plan).iter().all(|step| step.verdict != Verdict::CarryOut), "{plan}");
         }
     }
 
     #[test]
     fn each_grant_has_one_step_at_the_most(world in world()) {
         let plan = world.plan();
-        let mut ids: Vec<_> = steps(&plan).into_iter().map(Step::key).collect();
+        let mut ids: Vec<_> = every_step(&plan).into_iter().map(Step::key).collect();
         let all = ids.len();
         ids.sort();
         ids.dedup();
@@ -624,6 +650,41 @@ proptest! {
             let mut roles = std::iter::once(&grant.role).chain(grant.held.also());
             let is_one = roles.any(|role| role.name == GLOBAL_ADMINISTRATOR);
             prop_assert!(someone_stays || !is_one, "{plan}");
+        }
+    }
+
+    #[test]
+    fn what_accompanies_is_about_a_guest_or_an_application_that_loses_something(world in world()) {
+        let plan = world.plan();
+        for step in every_step(&plan) {
+            let Target::Principal { principal, kind, .. } = &step.target else { continue };
+            let of = |held: &&Held| held.principal() == *principal;
+            prop_assert!(world.held.iter().filter(of).all(|held| held.partner().is_some()), "{plan}");
+            let fits = matches!(kind, PrincipalKind::Guest | PrincipalKind::App);
+            prop_assert!(fits, "{plan}");
+            if goes_ahead(step) {
+                prop_assert!(!world.protected.iter().any(|held| of(&held)), "{plan}");
+                let is_its = |it: &&Step| it.grant().is_some_and(|it| it.principal == *principal);
+                let begun = |it: &&Step| goes_ahead(it) || matches!(it.verdict, Verdict::Already(_));
+                prop_assert!(steps(&plan).into_iter().filter(is_its).any(|it| begun(&it)), "{plan}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_kept_out_is_a_partner_and_protected_accounts_are_left_out(world in world()) {
+        let plan = world.plan();
+        for step in every_step(&plan) {
+            let Target::Partner = &step.target else { continue };
+            let made = step.quarantine.as_ref().unwrap();
+            let partner = made.partner.to_string();
+            prop_assert!([CONTOSO, STRANGER].contains(&partner.as_str()), "{plan}");
+            prop_assert_eq!(made.in_force, plan.mode == Mode::Enforce);
+            if goes_ahead(step) {
+                prop_assert_eq!(made.shortcoming_of(&made.document()), None);
+                let left_out = |held: &Held| made.leaves_out.contains(&held.principal());
+                prop_assert!(world.protected.iter().all(left_out), "{plan}");
+            }
         }
     }
 

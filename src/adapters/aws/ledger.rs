@@ -331,6 +331,9 @@ impl DynamoDb {
             Proof::Unread => {
                 (StepState::Unverified, "SET #state = :state REMOVE #due, #q ADD #attempt :one")
             }
+            Proof::Restored => {
+                (StepState::Restored, "SET #state = :state REMOVE #due, #q ADD #attempt :one")
+            }
         };
         values.insert(":state".to_owned(), text(state.as_str()));
         self.update(key, change, exists, values)

@@ -37,7 +37,8 @@ struct Call<'a> {
     not_yet: &'static [&'static str],
 }
 
-/// Microsoft Graph answers a removal so that Privileged Identity Management has carried out, too.
+/// What is to be ended is not there. Graph was seen to say so of a removal that it had carried out,
+/// and in any case it is read again.
 ///
 /// Source: Microsoft Graph documentation, "Create governanceRoleAssignmentRequest" (error codes),
 /// the predecessor whose codes the present requests have kept.

@@ -150,6 +150,7 @@ fn verified(db: &Connection, step: &StepId, proof: Proof) -> rusqlite::Result<()
         Proof::Again(due) => (None, Some(millis(due))),
         Proof::StillThere => (Some(StepState::Reappeared), None),
         Proof::Unread => (Some(StepState::Unverified), None),
+        Proof::Restored => (Some(StepState::Restored), None),
         Proof::NotDone => {
             // The next look that finds it begins it anew.
             let mut forget = db.prepare_cached("DELETE FROM steps WHERE id = ?1")?;

@@ -345,6 +345,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         /// Whoever the partner is and whoever is protected: its people are kept out, nobody else.
         #[test]
         fn it_keeps_out_the_partners_people_and_nobody_else(

@@ -59,7 +59,8 @@ pub fn grants(facts: &Facts, tenant: &Tenant) -> Vec<Grant> {
         let Some(holder) = known.of_app(&app.id, &app.app) else { continue };
         let granted = app.app_roles.iter().filter_map(|it| Some((it, permission(it)?)));
         found.extend(granted.map(|(it, role)| {
-            let held = Held::AppRole { app_role: it.id.clone() };
+            let (app_role, resource) = (it.id.clone(), it.resource_id.clone());
+            let held = Held::AppRole { app_role, resource };
             let scope = "/".to_owned();
             made(holder.clone(), app.id.clone(), held, role, (scope, None), Term::default())
         }));

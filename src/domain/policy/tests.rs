@@ -381,7 +381,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("guardrails: {maxRevocation: 5}", &["8:14: unknown field `maxRevocation`; did you mean `maxRevocations`?"]),
     ("guardrails: {maxRevocations: 5.5}", &["8:30: this must be a whole number, not `5.5`"]),
     ("guardrails: {plannedChanges: {}}", &["8:30: this must be a list, not fields"]),
-    ("guardrails:\n  plannedChanges: [{until: 2026-12-24, reason: x}, {from: 2026-12-24, reason: x}, {from: 2026-12-24, until: 2026-12-24}]", &["9:20: `from` is missing", "9:50: `until` is missing", "9:79: `reason` is missing"]),
+    ("guardrails:\n  plannedChanges: [{until: 2026-12-24, reason: x}, {from: 2026-12-24, reason: x}, {from: 2026-12-24, until: 2026-12-24}]", &["9:20: `from` is missing", "9:52: `until` is missing", "9:83: `reason` is missing"]),
     ("guardrails:\n  plannedChanges: [{partner: Contoso, tenant: Woodgrov, from: soon, until: later, reason: \"\"}]", &[
         "9:30: no partner `Contoso`; did you mean `Contoso Reseller`?",
         "9:47: no tenant `Woodgrov`; did you mean `Woodgrove`?",

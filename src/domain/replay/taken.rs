@@ -27,7 +27,7 @@ pub(super) fn take_away(facts: &mut Facts, grant: &Grant) {
             facts.eligible.retain(|held| held.id != *eligibility && !is_scheduled(held, &is_it));
         }
         Held::ThroughGroup { within, .. } => take_out(facts, within, &grant.principal),
-        Held::AppRole { app_role } => {
+        Held::AppRole { app_role, .. } => {
             for app in &mut facts.apps {
                 app.app_roles.retain(|role| role.id != *app_role);
             }

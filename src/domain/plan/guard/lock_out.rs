@@ -71,7 +71,7 @@ mod tests {
         let ways = [by_grant, disabled, whole_partner()];
         ways.into_iter()
             .map(|mut it| {
-                it.facts = case.facts.clone();
+                (it.facts, it.policy) = (case.facts.clone(), case.policy());
                 it
             })
             .collect()
