@@ -322,8 +322,8 @@ fn open(
     // Nobody but a worker that may come to write, and whoever restores, has what the writer signs in
     // with.
     let works = part == Part::Whole && policy.mode != Mode::Observe;
-    let writes = works || part == Part::Restore;
-    let writer = settings.write_client_id.as_ref().filter(|_| writes);
+    let may_write = works || part == Part::Restore;
+    let writer = settings.write_client_id.as_ref().filter(|_| may_write);
     let writer = writer.map(|id| credential(kind, Identity::Writer, id, secrets));
     let writer = writer.transpose().map_err(|wrong| problems.extend(wrong)).ok();
     problems.extend(secrets.missing_for(policy, part));

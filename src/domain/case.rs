@@ -393,6 +393,7 @@ fn intended(step: &Step) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::facts::GapCause;
     use crate::domain::facts::{DelegatedAdminRelationship, Part};
     use crate::domain::finding::testing::partner_side::{Msp, relationship};
     use crate::domain::finding::testing::{Case as Given, STRANGER, noon};

@@ -370,17 +370,20 @@ fn again(front: &Front, proposal: &Proposal, said: Said<'_>, missing: &str) -> R
 fn forbidden(front: &Front, reject: &Reject, back: Option<&str>) -> Response {
     warn!(reason = reject.reason(), "a decision was turned away: {reject}");
     metric::rejected(Sender::Decision, reject, 1);
-    let (title, text) = match reject {
-        Reject::NotAllowed => (
+    let (title, text) = if *reject == Reject::NotAllowed {
+        (
             "You may not decide this",
             "You are signed in, and your account holds none of the roles that may decide.",
-        ),
-        Reject::Stale => ("Too late", "The sign-in took longer than 15 minutes."),
-        _ if back.is_some() => ("Not signed in", "The sign-in did not prove who you are."),
-        _ => (
+        )
+    } else if *reject == Reject::Stale {
+        ("Too late", "The sign-in took longer than 15 minutes.")
+    } else if back.is_some() {
+        ("Not signed in", "The sign-in did not prove who you are.")
+    } else {
+        (
             "This link does not open anything",
             "It is not whole, or it was not made here. Copy all of it from the ticket.",
-        ),
+        )
     };
     let page = refused(title, text, back);
     let mut response = answered(StatusCode::FORBIDDEN, page, &front.wanted());

@@ -12,9 +12,8 @@
 //! | `STOP` | `STOP` | that nothing is to be written, why and since when |
 //! | `DEAD` | `{moment}#{number}` | a message that was given up |
 //!
-//! What people are asked is in `proposals`. What comes due has `q` and `due`, the keys of the index
-//! `due`: `V…` steps to read again, `L…` settling looks, `O…` messages. The index may lag behind;
-//! whatever is found by it is read again from the table before anything hangs on it.
+//! What comes due has `q` and `due`, the keys of the index `due`: `V…` steps to read again, `L…`
+//! settling looks, `O…` messages. The index may lag behind; what it tells is read again from the table.
 //!
 //! Every write about a tenant's cases demands, in the same transaction, that its lease is still ours.
 

@@ -70,8 +70,8 @@ pub(super) fn begin(db: &Connection, steps: &[Step], now: Timestamp) -> rusqlite
         "UPDATE proposals SET begun_at = ?2, revision = revision + 1
          WHERE id = ?1 AND begun_at IS NULL",
     )?;
-    let approvals = steps.iter().filter_map(|step| step.approval.as_deref());
-    approvals.map(|id| statement.execute(params![id, millis(now)]).map(drop)).collect()
+    let mut approvals = steps.iter().filter_map(|step| step.approval.as_deref());
+    approvals.try_for_each(|id| statement.execute(params![id, millis(now)]).map(drop))
 }
 
 /// Writes down what becomes of a proposal.

@@ -55,7 +55,6 @@ pub(super) fn settle(
             hold(case, &reason);
         }
         Standing::Approved | Standing::Expired => match about.policy.approvals.on_expiry {
-            OnExpiry::AskAgain => ask(case, about),
             OnExpiry::Hold => {
                 let until = minute(before.question.expires_at);
                 hold(
@@ -71,7 +70,7 @@ pub(super) fn settle(
             OnExpiry::CarryOut if about.policy.mode == Mode::Enforce => {
                 carry_out(case, guard, before);
             }
-            OnExpiry::CarryOut => ask(case, about),
+            OnExpiry::AskAgain | OnExpiry::CarryOut => ask(case, about),
         },
         Standing::Void => ask(case, about),
     }
@@ -346,6 +345,32 @@ mod tests {
         check(&limited, &full, 2, &["held", "held"], &[]);
         // How much was done of late makes no other question.
         check(&limited, &History { revocations: 1, ..with(first) }, 2, &["ask", "ask"], &[]);
+    }
+
+    #[test]
+    fn a_stop_holds_what_was_agreed_to_and_the_question_outlasts_it() {
+        let given = given("");
+        let first = put(&planned(&given, &History::default(), 0));
+        let stopped = |history: &History| {
+            let policy = given.policy();
+            let tenant = &policy.roster.tenants[0];
+            let stop = crate::domain::stop::Stop::new("INC-7", noon());
+            let (stopped, now) = (Some(&stop), noon() + SignedDuration::from_hours(2));
+            let about =
+                Circumstances { policy: &policy, tenant, history, own_apps: &[], stopped, now };
+            plan(&given.facts, about)
+        };
+        let waiting = stopped(&with(first.clone()));
+        assert_eq!((verdicts(&waiting), changes(&waiting)), (vec!["ask"], vec![]));
+        let approved = with(said(&first, Answer::Approve));
+        let held = stopped(&approved);
+        assert_eq!((verdicts(&held), changes(&held)), (vec!["held"], vec![]));
+        check(&given, &approved, 3, &["now"], &[]);
+        let step = &held.cases[0].steps[0];
+        let (episode, state, at) = (0, StepState::Intended, noon());
+        let begun = PastStep { episode, state, at, approved: true };
+        let begun = History { steps: [(step.key(), begun)].into(), ..History::default() };
+        assert_eq!(verdicts(&stopped(&begun)), ["held"]);
     }
 
     #[test]

@@ -155,11 +155,15 @@ impl<'a> Guard<'a> {
         if let Some(Verdict::Held(reason)) = waits {
             return Verdict::Held(reason);
         }
-        // What a person might agree to may still be forbidden.
-        match self.holds_back(wanted, episode).map(Verdict::Held).or(waits) {
+        // A question outlasts what passes from one minute to the next, which is asked of it later.
+        let held = match self.holds_back(wanted, episode) {
+            None if !asks => self.passing(),
+            held => held,
+        };
+        match held.map(Verdict::Held).or(waits) {
             Some(verdict) => verdict,
             None if asks => Verdict::AwaitApproval,
-            None => self.too_many().map_or(Verdict::CarryOut, Verdict::Held),
+            None => Verdict::CarryOut,
         }
     }
 
@@ -170,19 +174,21 @@ impl<'a> Guard<'a> {
         let begun = past
             .is_some_and(|past| past.episode == step.episode && past.state == StepState::Intended);
         // One that was begun before is counted already.
-        if !begun && let Some(reason) = self.too_many() {
-            return Verdict::Held(reason);
-        }
-        self.revocations += u32::from(!begun);
-        Verdict::CarryOut
+        self.revocations = self.revocations.saturating_sub(u32::from(begun));
+        let verdict = self.passing().map_or(Verdict::CarryOut, Verdict::Held);
+        self.revocations += u32::from(begun || verdict == Verdict::CarryOut);
+        verdict
     }
 
-    /// Whether as much was done as the policy allows, in words. It is asked last of all, so that
-    /// what it alone holds back is known.
-    fn too_many(&mut self) -> Option<String> {
-        let reason = limits::too_many(&self.about.policy.guardrails, self.revocations)?;
+    /// What holds everything back that would be done at this moment, in words.
+    fn passing(&mut self) -> Option<String> {
+        if let Some(reason) = pause::stopped(self.about) {
+            return Some(reason);
+        }
+        // Last of all, so that what it alone holds back is known.
+        let too_many = limits::too_many(self.about, self.revocations)?;
         self.held_by_limit += 1;
-        Some(reason)
+        Some(too_many)
     }
 
     fn step_id(
@@ -209,10 +215,11 @@ impl<'a> Guard<'a> {
     }
 }
 
-/// Everything that may hold a step back, beside how much was done already. The first that does is
-/// told: what stays as it is comes before what passes.
+/// Everything that may hold a step back, beside the stop switch and how much was done already. The
+/// first that does is told: what stays as it is comes before what passes.
 const GUARDRAILS: [Guardrail; 15] = [
     whose::unknown,
+    reach::relationships,
     whose::with_nobody,
     whose::own,
     reach::unfit,
@@ -225,7 +232,6 @@ const GUARDRAILS: [Guardrail; 15] = [
     lock_out::lock_out,
     reach::out_of_reach,
     limits::comes_back,
-    pause::stopped,
     pause::planned_change,
 ];
 

@@ -392,7 +392,7 @@ fn asks<'a>(query: &'a [(String, String)], name: &str) -> &'a str {
     &query.iter().find(|(key, _)| key == name).unwrap().1
 }
 
-fn id_token(nonce: &str, change: serde_json::Value) -> String {
+fn id_token(nonce: &str, change: &serde_json::Value) -> String {
     let now = noon().as_second();
     let mut claims = serde_json::json!({
         "aud": "client", "iss": format!("https://login.example/{WOODGROVE}/v2.0"),
@@ -436,7 +436,7 @@ async fn who_signs_in_is_recorded_as_proven() {
         assert_eq!(asks(&query, name), value);
     }
     assert_eq!(town.held().decisions.len(), 0, "nothing is decided before");
-    let token = id_token(asks(&query, "nonce"), serde_json::json!({"roles": ["Approver"]}));
+    let token = id_token(asks(&query, "nonce"), &serde_json::json!({"roles": ["Approver"]}));
     let cookie = format!("other=1; {cookie}");
     let back = come_back(&town, asks(&query, "state"), &cookie, &token).await;
     assert_eq!(back.status, 303, "{}", back.text);
@@ -459,7 +459,7 @@ async fn who_does_not_prove_who_they_are_decides_nothing() {
         if change.get("roles").is_none() {
             change["roles"] = json!(["Approver"]);
         }
-        id_token(nonce, change)
+        id_token(nonce, &change)
     };
     let stranger = "99999999-9999-9999-9999-999999999999";
     let issuer = format!("https://login.example/{stranger}/v2.0");

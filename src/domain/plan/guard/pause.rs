@@ -1,13 +1,14 @@
 //! Nothing is done while a person has said so: by the stop switch, or for a planned change.
 
 use super::Asked;
+use crate::domain::plan::Circumstances;
 use crate::domain::policy::end_in_words;
 use crate::domain::stop::Stop;
 use crate::domain::text::one_line;
 
 /// The stop switch is engaged.
-pub(super) fn stopped(asked: &Asked<'_>) -> Option<String> {
-    asked.about.stopped.map(Stop::holds)
+pub(super) fn stopped(about: Circumstances<'_>) -> Option<String> {
+    about.stopped.map(Stop::holds)
 }
 
 /// A change is planned for this time.
@@ -25,17 +26,17 @@ pub(super) fn planned_change(asked: &Asked<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{check, guest, whole_partner};
+    use super::super::testing::{check, check_now, guest, whole_partner};
     use super::*;
 
     #[test]
     fn a_stop_holds_everything() {
-        check(stopped, &guest(), None);
+        check_now(stopped, &guest(), None);
         for mut it in [guest(), whole_partner()] {
             it.stopped = Some(Stop::new("INC-7", "2026-11-23T11:00:00Z".parse().unwrap()));
-            check(stopped, &it, Some("since 2026-11-23T11:00:00Z, by the stop switch: INC-7"));
+            check_now(stopped, &it, Some("since 2026-11-23T11:00:00Z, by the stop switch: INC-7"));
             it.stopped = Some(Stop::unreadable());
-            check(stopped, &it, Some("cannot be read, which counts as stopped"));
+            check_now(stopped, &it, Some("cannot be read, which counts as stopped"));
         }
     }
 
