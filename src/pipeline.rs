@@ -152,7 +152,9 @@ async fn look_once(
 
     let mut cases = after_look(&before, &plan, &facts, now);
     let mut told = OfLook::new(signals(look), (tenant, &facts), read_at, now);
-    cases.iter_mut().for_each(|case| case.caused(&told.cause()));
+    for case in &mut cases {
+        case.caused(&told.cause());
+    }
     world.ledger.intend(&writes(&plan), &cases, now, now + OUTCOME_WITHIN).await?;
     let settled = act(world, &plan, &mut cases, &mut told).await?;
     let quarantine = leads_to_quarantine(&plan, policy, |step| was_refused(&cases, step));

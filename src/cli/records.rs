@@ -28,7 +28,7 @@ use crate::ports::Clock as _;
 #[derive(Debug, Subcommand)]
 pub enum RecordsCommand {
     /// Lists what is kept, the oldest first.
-    #[command(after_help = "Examples:
+    #[command(after_help = "Example:
   partner-warden records list --partner 'Contoso Reseller' --since 2026-11-01
   partner-warden records list --json
 
@@ -52,7 +52,7 @@ Exit codes: 0 written, 2 nothing was written; the message says why")]
     Export(Export),
     /// Proves that records were neither changed, dropped nor moved.
     #[command(after_help = "\
-Examples:
+Example:
   partner-warden records verify
   partner-warden records verify case.json --head 3b8f…
 

@@ -230,6 +230,7 @@ impl After {
     }
 
     /// What of it concerns a case.
+    #[must_use]
     pub fn of_case(&self, case: &Case) -> Self {
         let its = self.steps.iter().filter(|reread| case.has_step(&reread.step));
         Self { read_at: self.read_at, steps: its.cloned().collect() }
@@ -259,6 +260,7 @@ impl Record {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 fn is_none(number: &usize) -> bool {
     *number == 0
 }

@@ -247,6 +247,10 @@ fn every_command_shows_an_example_of_itself() {
         "subscriptions list",
         "subscriptions ensure",
         "subscriptions delete",
+        "records list",
+        "records show",
+        "records export",
+        "records verify",
         "redrive list",
         "redrive run",
     ] {

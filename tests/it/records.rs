@@ -271,7 +271,7 @@ async fn the_page_shows_what_the_commands_say() {
         let block = block.split_once("```").unwrap().0;
         let block = if shown.ends_with('\n') { block } else { block.split_once('\n').unwrap().1 };
         let said = said.out.replace("…/case.json", "case.json");
-        assert_eq!(shape(block), shape(&said), "docs/records.md shows otherwise:\n{}", said);
+        assert_eq!(shape(block), shape(&said), "docs/records.md shows otherwise:\n{said}");
     }
 }
 

@@ -216,6 +216,7 @@ impl PruneRecords for DynamoDb {
 }
 
 /// Whether the record's text is there.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "it is a filter of references")]
 fn is_there(item: &&Item) -> bool {
     !item.contains_key("pruned")
 }

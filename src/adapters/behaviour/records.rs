@@ -39,7 +39,9 @@ impl<S: Store> Given<S> {
     async fn proven(&self) -> Proven {
         let (chain, entries) = self.read().await;
         let mut check = Check::new(chain.from, None);
-        entries.iter().for_each(|entry| check.take(entry).unwrap());
+        for entry in &entries {
+            check.take(entry).unwrap();
+        }
         check.end(chain.head.as_ref()).unwrap()
     }
 

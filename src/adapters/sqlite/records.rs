@@ -125,12 +125,11 @@ fn number(number: i64) -> u64 {
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let (text, pruned): (String, Option<String>) = (row.get(2)?, row.get(5)?);
-    let (record, digest) = match pruned {
-        Some(digest) => (None, super::from_text(digest)?),
-        None => {
-            let digest = Sha256Hex::of(text.as_bytes());
-            (Some(text), digest)
-        }
+    let (record, digest) = if let Some(digest) = pruned {
+        (None, super::from_text(digest)?)
+    } else {
+        let digest = Sha256Hex::of(text.as_bytes());
+        (Some(text), digest)
     };
     Ok(Entry {
         sequence: number(row.get(0)?),

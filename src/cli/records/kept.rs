@@ -17,13 +17,14 @@ pub(super) async fn kept() -> anyhow::Result<Box<dyn ReadRecords>> {
             })?;
             Ok(Box::new(records))
         }
+        #[cfg(feature = "aws")]
         Place::Aws(table) => on_aws(&table).await,
+        #[cfg(not(feature = "aws"))]
+        Place::Aws(_) => {
+            let said = "this program was built without AWS; set WARDEN_STORE to sqlite:PATH";
+            Err(WrongInput(said.to_owned()).into())
+        }
     }
-}
-
-#[cfg(not(feature = "aws"))]
-async fn on_aws(_: &str) -> anyhow::Result<Box<dyn ReadRecords>> {
-    Err(WrongInput("this program was built without AWS; use sqlite:PATH".to_owned()).into())
 }
 
 #[cfg(feature = "aws")]

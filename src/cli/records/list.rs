@@ -51,8 +51,8 @@ impl List {
             let mut behind = 0;
             loop {
                 let page = store.page(&chain.name, behind, filter.since).await?;
-                let Some(last) = page.last() else { break };
-                behind = last.sequence;
+                let Some(end) = page.last() else { break };
+                behind = end.sequence;
                 for entry in page {
                     let Some(text) = &entry.record else {
                         list.removed += 1;

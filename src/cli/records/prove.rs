@@ -127,24 +127,46 @@ impl Proof {
     }
 }
 
-/// Proves one chain, a page after the other.
+/// Proves one chain, a page after the other. What is written behind its end meanwhile is left for
+/// the next time; what is removed at its beginning meanwhile makes it begin anew.
 async fn proven(
     store: &dyn ReadRecords,
     chain: &Chain,
     head: Option<&str>,
 ) -> Result<Result<Proven, Broken>, PortError> {
-    let mut check = Check::new(chain.from.clone(), head);
-    let mut behind = 0;
+    let mut chain = chain.clone();
     loop {
+        let proven = as_it_was(store, &chain, head).await?;
+        if proven.is_ok() {
+            return Ok(proven);
+        }
+        let now = store.chains().await?.into_iter().find(|now| now.name == chain.name);
+        match now.filter(|now| now.from.sequence > chain.from.sequence) {
+            Some(now) => chain = now,
+            None => return Ok(proven),
+        }
+    }
+}
+
+async fn as_it_was(
+    store: &dyn ReadRecords,
+    chain: &Chain,
+    head: Option<&str>,
+) -> Result<Result<Proven, Broken>, PortError> {
+    let mut check = Check::new(chain.from.clone(), head);
+    let end = chain.head.as_ref().map_or(u64::MAX, |head| head.sequence);
+    let mut behind = 0;
+    while behind < end {
         let page = store.page(&chain.name, behind, None).await?;
-        let Some(last) = page.last() else { return Ok(check.end(chain.head.as_ref())) };
+        let Some(last) = page.last() else { break };
         behind = last.sequence;
-        for entry in &page {
+        for entry in page.iter().filter(|entry| entry.sequence <= end) {
             if let Err(broken) = check.take(entry) {
                 return Ok(Err(broken));
             }
         }
     }
+    Ok(check.end(chain.head.as_ref()))
 }
 
 fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn what_stands_is_kept_for_ever() {
         let open = record(0, "Contoso Reseller", true);
-        assert_eq!(prunable_of(&[open.clone()], &[], 9_000), [0; 0]);
+        assert_eq!(prunable_of(std::slice::from_ref(&open), &[], 9_000), [0; 0]);
         // The ledger knows that it is open again, or that something is under way.
         let closed = record(1, "Contoso Reseller", false);
         let records = [open.clone(), closed.clone()];

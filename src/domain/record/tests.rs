@@ -115,7 +115,9 @@ mod chains {
         let chain = chain();
         let ended = |entries: &[Entry], sequence, link: Option<&str>| {
             let mut check = Check::new(Anchor::default(), None);
-            entries.iter().for_each(|entry| check.take(entry).unwrap());
+            for entry in entries {
+                check.take(entry).unwrap();
+            }
             let head = Head { sequence, link: link.map(str::to_owned) };
             check.end(Some(&head)).map(drop).map_err(|broken| (broken.sequence, broken.flaw))
         };
