@@ -116,6 +116,7 @@ async fn on_aws(table: &str) -> anyhow::Result<Box<dyn TurnStopSwitch>> {
 }
 
 #[cfg(not(feature = "aws"))]
+#[expect(clippy::unused_async, reason = "only what runs on AWS is waited for")]
 async fn on_aws(_: &str) -> anyhow::Result<Box<dyn TurnStopSwitch>> {
     Err(WrongInput("this program was built without AWS".to_owned()).into())
 }

@@ -38,12 +38,12 @@ fn takes_global_administrator(asked: &Asked<'_>) -> bool {
             let is_that = |role: &Role| role.template_id == Some(role::GLOBAL_ADMINISTRATOR);
             is_it(grant) || grant.held.also().iter().any(is_that)
         }
-        // Whoever signs in anew is what they were.
-        (Target::Principal { .. }, Remediation::RevokeSessions) => false,
+        // Whoever signs in anew is what they were, and what a partner holds over its customers is no
+        // role in its own tenant.
+        (Target::Principal { .. }, Remediation::RevokeSessions)
+        | (Target::Relationship { .. } | Target::AccessAssignment { .. }, _) => false,
         (Target::Principal { principal, .. }, _) => any(&|grant| grant.principal == *principal),
         (Target::Partner, _) => any(&|grant| grant.partner.id == asked.wanted.partner.id),
-        // What a partner holds over its customers is no role in its own tenant.
-        (Target::Relationship { .. } | Target::AccessAssignment { .. }, _) => false,
     }
 }
 

@@ -168,7 +168,9 @@ impl Question {
             Target::Principal { kind, user_principal_name, .. } => {
                 (*kind, *user_principal_name) = (new_kind, Some(upn.to_owned()));
             }
-            _ => panic!("this is done to no account"),
+            Target::Partner | Target::Relationship { .. } | Target::AccessAssignment { .. } => {
+                panic!("this is done to no account")
+            }
         }
         self
     }
@@ -178,7 +180,9 @@ impl Question {
         match &self.wanted.target {
             Target::Grant(grant) => grant.principal.clone(),
             Target::Principal { principal, .. } => principal.clone(),
-            _ => panic!("this is done to no principal"),
+            Target::Partner | Target::Relationship { .. } | Target::AccessAssignment { .. } => {
+                panic!("this is done to no principal")
+            }
         }
     }
 
@@ -186,7 +190,10 @@ impl Question {
     pub(super) fn grant(&mut self) -> &mut Grant {
         match &mut self.wanted.target {
             Target::Grant(grant) => grant,
-            _ => panic!("this takes no grant away"),
+            Target::Principal { .. }
+            | Target::Partner
+            | Target::Relationship { .. }
+            | Target::AccessAssignment { .. } => panic!("this takes no grant away"),
         }
     }
 }
