@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use crate::domain::case::Outcome;
 use crate::domain::grant::Grant;
 use crate::domain::id::{AssignmentId, PrincipalId, StepId, TenantId};
-use crate::domain::text;
 use crate::domain::plan::{Step, StepState};
+use crate::domain::text;
 use crate::ports::{
     DisableAccount, DisableApp, PortError, ReduceRelationships, RemoveAppRole, RemoveEligibility,
     RemoveGroupMember, RemoveScheduledAssignment, RevokeRoleAssignment, RevokeSessions, With,

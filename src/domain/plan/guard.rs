@@ -11,13 +11,7 @@ use crate::domain::policy::{Do, Mode};
 use crate::domain::role;
 
 /// What this version carries out; all else is held back.
-const CARRIED_OUT: &[Remediation] = &[
-    Remediation::RevokeRoleAssignment,
-    Remediation::DropGlobalAdministrator,
-    Remediation::StopAutoExtend,
-    Remediation::DeleteAccessAssignment,
-    Remediation::TerminateRelationship,
-];
+const CARRIED_OUT: &[Remediation] = &[Remediation::RevokeRoleAssignment];
 
 /// What Microsoft refused for a partner's group is tried again after this time: the permission may
 /// have been missing.

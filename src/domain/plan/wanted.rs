@@ -42,12 +42,7 @@ pub(super) enum Known {
 
 impl Wanted {
     /// That this is done to this, because of nothing yet.
-    fn new(
-        partner: &AffectedPartner,
-        remediation: Remediation,
-        target: Target,
-        act: Do,
-    ) -> Self {
+    fn new(partner: &AffectedPartner, remediation: Remediation, target: Target, act: Do) -> Self {
         Self {
             partner: partner.clone(),
             remediation,
