@@ -136,8 +136,17 @@ impl Operation {
 
     /// The id of what it is done with, where it tells.
     pub fn about(&self) -> Option<String> {
-        let data: Value = serde_json::from_str(self.data.as_deref()?).ok()?;
-        Some(data.get("id")?.as_str()?.to_owned())
+        Some(self.data()?.get("id")?.as_str()?.to_owned())
+    }
+
+    /// Whether it changes by how much a relationship is extended, and no roles.
+    pub fn is_about_extension(&self) -> bool {
+        let data = self.data().unwrap_or_default();
+        data.get("autoExtendDuration").is_some() && data.get("accessDetails").is_none()
+    }
+
+    fn data(&self) -> Option<Value> {
+        serde_json::from_str(self.data.as_deref()?).ok()
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn seen(step: &Step, facts: &Facts) -> Seen {
     let is_there = match (step.remediation, access_assignment) {
         (Remediation::TerminateRelationship, _) => Some(true),
         (Remediation::StopAutoExtend, _) => given.extends_itself(),
-        (Remediation::DropGlobalAdministrator, _) => gives_global_administrator(given),
+        (Remediation::DropGlobalAdministrator, _) => includes_global_administrator(given),
         (_, Some(id)) => {
             Some(given.access_assignments.iter().any(|it| it.id == id && it.is_in_force()))
         }
@@ -45,15 +45,11 @@ pub(super) fn seen(step: &Step, facts: &Facts) -> Seen {
     }
 }
 
-/// Whether a relationship gives Global Administrator, to a group or at will; nothing where it does
-/// not tell what it gives.
-fn gives_global_administrator(given: &DelegatedAdminRelationship) -> Option<bool> {
+/// Whether Global Administrator is among the roles agreed on; nothing where they are not told. What
+/// a group may have beyond them is the next look's to find.
+fn includes_global_administrator(given: &DelegatedAdminRelationship) -> Option<bool> {
     let is = |id: &str| id.trim().parse::<RoleTemplateId>().ok() == Some(GLOBAL_ADMINISTRATOR);
-    let mut used = given.access_assignments.iter().filter(|used| used.is_in_force());
-    if given.roles().any(is) || used.any(|used| used.roles().any(is)) {
-        return Some(true);
-    }
-    given.access_details.is_some().then_some(false)
+    given.access_details.is_some().then(|| given.roles().any(is))
 }
 
 /// The last thing Microsoft was asked to do of the kind that a step asks for, if that failed.
@@ -67,12 +63,14 @@ fn latest<'a>(
         |id: &String| given.access_assignments.iter().any(|used| used.id.eq_ignore_ascii_case(id));
     let is_one = |it: &&Operation| match (remediation, access_assignment) {
         (Remediation::TerminateRelationship, _) => ends(it),
-        // That is done at once or not at all.
-        (Remediation::StopAutoExtend, _) => false,
+        (Remediation::StopAutoExtend, _) => it.is_about_extension(),
         (_, Some(own)) => {
             !ends(it) && it.about().is_none_or(|about| about.eq_ignore_ascii_case(own))
         }
-        (_, None) => !ends(it) && !it.about().as_ref().is_some_and(is_an_assignment),
+        (_, None) => {
+            let about_one = it.about().as_ref().is_some_and(is_an_assignment);
+            !ends(it) && !about_one && !it.is_about_extension()
+        }
     };
     let all = given.operations.iter().filter(is_one);
     all.max_by_key(|it| it.created_date_time).filter(|it| it.has_failed())

@@ -99,10 +99,11 @@ impl<'a> Judged<'a> {
         let dropped = self.dropped(&unwanted);
         let drops = dropped.as_ref().is_some_and(|it| it.known == Known::Open);
         let mut all = self.deletions(&unwanted, drops);
+        let may_keep = self.may_keep_global_administrator(&unwanted, &all);
         all.extend(dropped);
         all.extend(self.act(GdapAutoExtend).map(|act| self.stopped(act)));
         all.extend(self.inseparable(&unwanted));
-        self.say_what_is_answered(&mut all);
+        self.say_what_is_answered(&mut all, may_keep);
         let Some(mut ending) = self.act(GdapTooLong).map(|act| self.ending(act)) else {
             return all;
         };
@@ -201,12 +202,7 @@ impl<'a> Judged<'a> {
         unwanted: &[Unwanted],
         drops: bool,
     ) -> Option<Wanted> {
-        let asked = |role: &&Unwanted| {
-            let leaves_by_itself = drops
-                && is_global_administrator(role.id)
-                && !role.because.contains(&GdapRoleNotAllowed);
-            used.roles().any(|id| is_it(id, role)) && !leaves_by_itself
-        };
+        let asked = |role: &&Unwanted| used.roles().any(|id| is_it(id, role));
         let asked: Vec<&Unwanted> = unwanted.iter().filter(asked).collect();
         let act = asked.iter().map(|role| role.act).max()?;
         let besides: Vec<String> = used
@@ -251,6 +247,25 @@ impl<'a> Judged<'a> {
         Some(wanted)
     }
 
+    /// Whether a group may still have Global Administrator once all `deletions` are made: it is not
+    /// documented whether a group keeps what is taken out of the relationship. The next look tells.
+    fn may_keep_global_administrator(&self, unwanted: &[Unwanted], deletions: &[Wanted]) -> bool {
+        let Some(role) = unwanted.iter().find(|role| is_global_administrator(role.id)) else {
+            return false;
+        };
+        let is_deleted = |used: &AccessAssignment| {
+            let is_it = |it: &Wanted| match &it.target {
+                Target::AccessAssignment { access_assignment, .. } => {
+                    it.known == Known::Open && *access_assignment == used.id
+                }
+                _ => false,
+            };
+            deletions.iter().any(is_it)
+        };
+        let mut given = self.in_force().filter(|used| used.roles().any(|id| is_it(id, role)));
+        given.any(|used| !is_deleted(used))
+    }
+
     fn stopped(&self, act: Do) -> Wanted {
         let mut wanted = self.about_it(Remediation::StopAutoExtend, act);
         wanted.because.push(GdapAutoExtend);
@@ -293,12 +308,13 @@ impl<'a> Judged<'a> {
     }
 
     /// Gives each the rows that are done with once all that is wanted for them is.
-    fn say_what_is_answered(&self, wanted: &mut [Wanted]) {
+    fn say_what_is_answered(&self, wanted: &mut [Wanted], may_keep: bool) {
         let groups: Vec<_> = self.in_force().map(AccessAssignment::group).collect();
         let is_twice = groups.len() > groups.iter().collect::<IndexSet<_>>().len();
+        let leaves_some = may_keep || is_twice;
         let is_cured = |name: FindingName| {
             let mut concerned = wanted.iter().filter(|it| it.because.contains(&name));
-            concerned.all(|it| it.known == Known::Open) && (!is_twice || name == GdapAutoExtend)
+            concerned.all(|it| it.known == Known::Open) && (!leaves_some || name == GdapAutoExtend)
         };
         let names = [GdapGlobalAdministrator, GdapRoleNotAllowed, GdapAutoExtend];
         let cured: Vec<FindingName> = names.into_iter().filter(|name| is_cured(*name)).collect();
@@ -350,3 +366,6 @@ fn listed(names: &[String]) -> String {
         [start @ .., last] => format!("{} and {last}", start.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests;
