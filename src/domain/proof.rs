@@ -63,7 +63,7 @@ pub fn seen(step: &Step, facts: &Facts) -> Seen {
         Target::Relationship { .. } | Target::AccessAssignment { .. } => {
             match relationship::seen(step, facts) {
                 Seen::Gone => false,
-                seen => return seen,
+                seen @ (Seen::There | Seen::Failed { .. } | Seen::Unread) => return seen,
             }
         }
     };

@@ -192,7 +192,7 @@ pub fn restore_plan(
     let items = wanted.filter(|(_, step)| was_begun(step.state)).map(|(row, step)| Item {
         step: step.id.clone(),
         had_done: step.summary.clone(),
-        verdict: verdict(case, row, step, seen(&step.id), about),
+        verdict: verdict(case, row, step, &seen(&step.id), about),
     });
     RestorePlan {
         tenant: case.tenant,
@@ -231,7 +231,7 @@ fn was_begun(state: StepState) -> bool {
     }
 }
 
-fn verdict(case: &Case, row: &Row, step: &StepRow, seen: Seen, about: About<'_>) -> Verdict {
+fn verdict(case: &Case, row: &Row, step: &StepRow, seen: &Seen, about: About<'_>) -> Verdict {
     if let Some(why) = step.remediation.cannot_be_undone() {
         return Verdict::Refused(why.to_owned());
     }
@@ -287,7 +287,10 @@ fn would_not_last(
              (`allow.roles`, or an exception with an end), or say --anyway",
             grant.role.name, grant.partner.name
         ),
-        _ => {
+        Target::Principal { .. }
+        | Target::Partner
+        | Target::Relationship { .. }
+        | Target::AccessAssignment { .. } => {
             "the policy would do the same again at the next look; change it first, or say --anyway"
                 .to_owned()
         }
@@ -415,7 +418,7 @@ mod tests {
         case
     }
 
-    fn restored(case: &Case, given: &Given, seen: Seen, anyway: bool) -> Vec<Verdict> {
+    fn restored(case: &Case, given: &Given, seen: &Seen, anyway: bool) -> Vec<Verdict> {
         let policy = given.policy();
         let tenant = &policy.roster.tenants[0];
         let about = About { policy: &policy, tenant, now: noon(), anyway };
@@ -426,7 +429,7 @@ mod tests {
     #[track_caller]
     fn check(given: &Given, expect: &Restoration) {
         let case = done(given, StepState::Verified);
-        let verdicts = restored(&case, given, Seen::Gone, true);
+        let verdicts = restored(&case, given, &Seen::Gone, true);
         assert_eq!(verdicts, [Verdict::PutBack(expect.clone())]);
     }
 
@@ -503,7 +506,7 @@ mod tests {
         let mut without = given;
         without.facts.apps[0].app_roles[0].resource_id = None;
         let case = done(&without, StepState::Verified);
-        let verdicts = restored(&case, &without, Seen::Gone, true);
+        let verdicts = restored(&case, &without, &Seen::Gone, true);
         assert!(matches!(&verdicts[..], [Verdict::Refused(why)] if why.contains("which API")));
     }
 
@@ -511,9 +514,9 @@ mod tests {
     fn what_is_there_already_or_cannot_be_read_is_left_alone() {
         let given = given().foreign_group("Agents", "Reports Reader");
         let case = done(&given, StepState::Verified);
-        let verdicts = restored(&case, &given, Seen::There, true);
+        let verdicts = restored(&case, &given, &Seen::There, true);
         assert_eq!(verdicts, [Verdict::Needless("it is there already".into())]);
-        let verdicts = restored(&case, &given, Seen::Unread, true);
+        let verdicts = restored(&case, &given, &Seen::Unread, true);
         assert!(
             matches!(&verdicts[..], [Verdict::Refused(why)] if why.contains("could not be read"))
         );
@@ -535,7 +538,7 @@ mod tests {
             (StepState::Restored, 1),
         ] {
             let case = done(&given, state);
-            assert_eq!(restored(&case, &given, Seen::Gone, true).len(), expect, "{state:?}");
+            assert_eq!(restored(&case, &given, &Seen::Gone, true).len(), expect, "{state:?}");
         }
     }
 
@@ -544,7 +547,7 @@ mod tests {
         let given = given().foreign_group("Agents", "Reports Reader");
         let case = done(&given, StepState::Verified);
         let verdict =
-            |given: &Given, anyway| restored(&case, given, Seen::Gone, anyway).swap_remove(0);
+            |given: &Given, anyway| restored(&case, given, &Seen::Gone, anyway).swap_remove(0);
         let Verdict::Refused(why) = verdict(&given, false) else { panic!("it would not last") };
         assert!(why.contains("allow Reports Reader to Contoso Reseller first"), "{why}");
         let lasts = |given: &Given, anyway| matches!(verdict(given, anyway), Verdict::PutBack(_));
@@ -567,7 +570,7 @@ mod tests {
         let activated = guest().activated("Alice", "Reports Reader", "2027-01-01T00:00:00Z");
         for (given, expect) in [(ended, "ended by itself"), (activated, "activate it again")] {
             let case = done(&given, StepState::Verified);
-            let verdicts = restored(&case, &given, Seen::Gone, true);
+            let verdicts = restored(&case, &given, &Seen::Gone, true);
             assert!(
                 matches!(&verdicts[..], [Verdict::Refused(why)] if why.contains(expect)),
                 "{verdicts:?}"

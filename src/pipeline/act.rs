@@ -120,7 +120,16 @@ impl Writers {
             }
             Remediation::StopAutoExtend => one.stop_auto_extend(tenant, with).await,
             Remediation::TerminateRelationship => one.terminate(tenant, with).await,
-            _ => Ok(unknown()),
+            Remediation::RevokeRoleAssignment
+            | Remediation::RemoveEligibility
+            | Remediation::RemoveScheduledAssignment
+            | Remediation::RemoveGroupMember
+            | Remediation::RemoveAppRole
+            | Remediation::RevokeSessions
+            | Remediation::DisableGuest
+            | Remediation::DisableApp
+            | Remediation::Quarantine
+            | Remediation::DeleteAccessAssignment => Ok(unknown()),
         }
     }
 
@@ -217,7 +226,9 @@ pub(super) async fn act(
         }
         if let Some(held) = held_at_last(world, plan.mode).await {
             warn!(tenant.name = plan.tenant_name, "{}: held at the last moment", step.summary());
-            cases.iter_mut().for_each(|case| case.settle(&step.id, &held));
+            for case in cases.iter_mut() {
+                case.settle(&step.id, &held);
+            }
             continue;
         }
         let mut stuck = false;

@@ -79,6 +79,7 @@ impl Restore {
 }
 
 #[cfg(not(feature = "aws"))]
+#[expect(clippy::unused_async, reason = "with AWS it waits")]
 async fn on_aws(_: &str, _: &Record) -> anyhow::Result<Memory> {
     anyhow::bail!("this program was built without AWS; use sqlite:PATH")
 }

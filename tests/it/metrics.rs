@@ -121,8 +121,13 @@ async fn what_happens_is_counted_by_sender_and_reason() {
     for metric in Metric::ALL {
         // What has never happened is not told of.
         let told = text.contains(&format!("# HELP {} {}", metric.name(), metric.help()));
-        let rare =
-            [Metric::ConnectionsCut, Metric::SubscriptionFailures, Metric::SubscriptionHours];
+        let rare = [
+            Metric::ConnectionsCut,
+            Metric::Denied,
+            Metric::RevocationLimits,
+            Metric::SubscriptionFailures,
+            Metric::SubscriptionHours,
+        ];
         let rare = rare.contains(&metric);
         assert!(told || rare, "{}", metric.name());
     }

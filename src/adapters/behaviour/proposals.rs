@@ -68,7 +68,7 @@ pub(in crate::adapters) async fn a_question_is_read_as_it_was_put<S: Store>() {
     let proposal = given.ask(0).await;
     assert_eq!(proposal.question, asked(0));
     assert_eq!(proposal.standing(at(1)), Standing::Open);
-    assert_eq!(given.last().await, [proposal.clone()]);
+    assert_eq!(given.last().await, std::slice::from_ref(&proposal));
     let next = given.after_a_crash().await;
     assert_eq!(next.proposal(&proposal.question.id).await, Some(proposal));
 }

@@ -52,7 +52,15 @@ impl PutBack for Restorer {
                 let etag = self.etag(tenant, relationship).await?;
                 vec![Call { etag, ..call(Method::PATCH, RELATIONSHIPS, &[relationship], change) }]
             }
-            _ => self.calls_for(restoration, justification, now)?,
+            Restoration::AssignRole { .. }
+            | Restoration::AssignSchedule { .. }
+            | Restoration::AddGroupMember { .. }
+            | Restoration::AssignAppRole { .. }
+            | Restoration::EnableAccount { .. }
+            | Restoration::EnableApp { .. }
+            | Restoration::CreateAccessAssignment { .. } => {
+                self.calls_for(restoration, justification, now)?
+            }
         };
         let mut last = refused("there is nothing to put it back with", None);
         for call in calls {

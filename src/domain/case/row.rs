@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 
 use super::{Outcome, Row, StepRow};
-use crate::domain::facts::{Facts, GapCause};
+use crate::domain::facts::{Facts, GapCause, Part};
 use crate::domain::finding::{Finding, FindingName};
 use crate::domain::grant::Grant;
 use crate::domain::id::Sha256Hex;
@@ -37,6 +37,11 @@ impl Row {
             });
             return match &self.step {
                 Some(step) if step.is_seen_done(facts) => Some(Closing::Gone),
+                // Such a step rests on the relationships alone.
+                Some(StepRow {
+                    target: Some(Target::Relationship { .. } | Target::AccessAssignment { .. }),
+                    ..
+                }) => (!unread(Part::Relationships) && !unproven).then_some(Closing::Unasked),
                 _ => (facts.is_complete() && !unproven).then_some(Closing::Unasked),
             };
         }

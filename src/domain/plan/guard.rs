@@ -219,7 +219,6 @@ impl<'a> Guard<'a> {
 /// first that does is told: what stays as it is comes before what passes.
 const GUARDRAILS: [Guardrail; 15] = [
     whose::unknown,
-    reach::relationships,
     whose::with_nobody,
     whose::own,
     reach::unfit,
@@ -232,6 +231,7 @@ const GUARDRAILS: [Guardrail; 15] = [
     lock_out::lock_out,
     reach::out_of_reach,
     limits::comes_back,
+    reach::relationships,
     pause::planned_change,
 ];
 

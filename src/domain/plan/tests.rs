@@ -419,8 +419,7 @@ fn nobody_is_taken_out_of_a_protected_group() {
     check(
         in_admins("Reports Reader").with_policy(&format!("guardrails: {{protected: ['{id}']}}")),
         &[&format!(
-            "held back: take {ALICE} out of Admins, which holds Reports Reader: the account is \
-             protected by the policy (guardrails.protected)"
+            "held back: take {ALICE} out of Admins, which holds Reports Reader: the group it is in is protected by the policy (guardrails.protected)"
         )],
     );
 }

@@ -14,7 +14,6 @@ pub(super) fn stopped(about: Circumstances<'_>) -> Option<String> {
 /// A change is planned for this time.
 pub(super) fn planned_change(asked: &Asked<'_>) -> Option<String> {
     let (tenant, partner) = (asked.about.tenant.id, asked.wanted.partner.id);
-    if asked.episode < 9 { return None; }
     let change = asked.about.policy.guardrails.planned_change(tenant, partner, asked.about.now)?;
     let ticket = change.ticket.as_deref().map(one_line);
     let ticket = ticket.map_or_else(String::new, |ticket| format!(" ({ticket})"));

@@ -56,7 +56,11 @@ fn say_what_is_the_last(wanted: &mut [Wanted], partner: &AffectedPartner, facts:
         {
             Some(relationship.clone())
         }
-        _ => None,
+        Target::Grant(_)
+        | Target::Principal { .. }
+        | Target::Partner
+        | Target::Relationship { .. }
+        | Target::AccessAssignment { .. } => None,
     };
     let ending: Vec<String> = wanted.iter().filter_map(ended).collect();
     let stays = |it: &DelegatedAdminRelationship| {
@@ -258,7 +262,10 @@ impl<'a> Judged<'a> {
                 Target::AccessAssignment { access_assignment, .. } => {
                     it.known == Known::Open && *access_assignment == used.id
                 }
-                _ => false,
+                Target::Grant(_)
+                | Target::Principal { .. }
+                | Target::Partner
+                | Target::Relationship { .. } => false,
             };
             deletions.iter().any(is_it)
         };

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::domain::facts::{
     AccessAssignment, AccessContainer, Customer, DelegatedAdminRelationship, Part,
 };
-use crate::domain::finding::FindingName;
+use crate::domain::finding::FindingName::{self, GdapGlobalAdministrator, GdapRoleNotAllowed};
 use crate::domain::finding::testing::partner_side::{Msp, relationship, used_by};
-use crate::domain::finding::testing::{CONTOSO, STRANGER, WOODGROVE, noon};
+use crate::domain::finding::testing::{CONTOSO, WOODGROVE, noon};
 use crate::domain::plan::{
     Circumstances, History, PastStep, Plan, Step, StepState, Target, Verdict, plan,
 };
@@ -18,7 +18,14 @@ const ALL: &str = "respond: {gdap-global-administrator: {do: revoke}, gdap-role-
 fn plan_after(msp: &Msp, history: &History) -> Plan {
     let policy = msp.policy();
     let tenant = &policy.roster.tenants[0];
-    let about = Circumstances { policy: &policy, tenant, history, own_apps: &[], now: noon() };
+    let about = Circumstances {
+        policy: &policy,
+        tenant,
+        history,
+        own_apps: &[],
+        stopped: None,
+        now: noon(),
+    };
     plan(&msp.facts, about)
 }
 
@@ -30,12 +37,30 @@ fn steps(plan: &Plan) -> Vec<&Step> {
     plan.cases.iter().flat_map(|case| &case.steps).collect()
 }
 
-/// Checks the lines of the plan that say what is done.
+/// What holds back every step that nothing else does.
+const NOT_YET: &str = ": relationships are not changed by this version; do it by hand";
+
+/// Checks the lines of the plan that say what would be done, and what holds that back beside that
+/// this version does none of it.
 #[track_caller]
 #[expect(clippy::needless_pass_by_value, reason = "a case is built where it is checked")]
 fn check(msp: Msp, expect: &[&str]) {
     let text = plan_of(&msp).to_string();
-    let lines: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("→ ")).collect();
+    let lines = text.lines().filter_map(|line| line.trim().strip_prefix("→ "));
+    let lines: Vec<&str> = lines
+        .map(|line| {
+            let wanted = line.strip_prefix("held back: ").and_then(|it| it.strip_suffix(NOT_YET));
+            wanted.unwrap_or(line)
+        })
+        .collect();
+    // A step that is held back does not say which findings ask for it.
+    let expect: Vec<&str> = expect
+        .iter()
+        .map(|line| match line.split_once(" (gdap-") {
+            Some((step, _)) if !line.starts_with("held back") => step,
+            _ => line,
+        })
+        .collect();
     assert_eq!(lines, expect, "in\n{text}");
 }
 
@@ -140,30 +165,6 @@ fn a_group_loses_what_it_has_where_it_has_nothing_else_by_it() {
 }
 
 #[test]
-fn global_administrator_goes_from_the_groups_too() {
-    let drop = format!("{DROP} (gdap-global-administrator, gdap-role-not-allowed)");
-    let taken = "take from Helpdesk all that the relationship “Everything” with Woodgrove gives it \
-                 (gdap-global-administrator, gdap-role-not-allowed)";
-    let alone = used(vec![used_by("Helpdesk", &["Global Administrator"])], with_ga());
-    check(msp().with(alone), &[taken, &drop]);
-    // With what it may keep it is left to Microsoft, and to the next look.
-    let more = used_by("Helpdesk", &["Global Administrator", "Directory Readers"]);
-    check(msp().with(used(vec![more], with_ga())), &[&drop]);
-    // Beyond what was agreed on there is nothing to take it out of.
-    let readers = || relationship("Everything", &["Directory Readers"]);
-    let beyond = used(vec![used_by("Helpdesk", &["Global Administrator"])], readers());
-    check(msp().with(beyond), &[taken]);
-    // While it cannot be taken out, the group still loses it.
-    let expiring = with_status(
-        "expiring",
-        used(vec![used_by("Helpdesk", &["Global Administrator"])], with_ga()),
-    );
-    let text = plan_of(&msp().with(expiring)).to_string();
-    assert!(text.contains(&format!("→ {taken}")), "{text}");
-    assert!(text.contains(&format!("→ held back: {DROP}")), "{text}");
-}
-
-#[test]
 fn only_what_the_policy_asks_for_is_done() {
     let only = |name: &str| {
         let policy = format!("respond: {{{name}: {{do: revoke}}}}");
@@ -205,48 +206,6 @@ fn only_what_the_policy_asks_for_is_done() {
 }
 
 #[test]
-fn what_ends_anyway_needs_nothing_else_and_what_must_wait_for_a_person_does_not_wait_for_it() {
-    let all = || lasting(extending(with_ga()));
-    let end = format!(
-        "{END}; no other relationship with Woodgrove is seen (gdap-too-long, \
-         gdap-global-administrator, gdap-role-not-allowed, gdap-auto-extend)"
-    );
-    let at_once = msp().at_most("P180D").with(all());
-    check(at_once.clone(), &[&end]);
-    let plan = plan_of(&at_once);
-    let rows: BTreeSet<_> = plan.cases[0].findings.iter().map(|it| it.key()).collect();
-    assert_eq!(rows.len(), 4);
-    assert_eq!(steps(&plan)[0].answers.iter().cloned().collect::<BTreeSet<_>>(), rows);
-    let asked = Msp::new()
-        .with_policy(&ALL.replace("gdap-too-long: {do: revoke}", "gdap-too-long: {do: approve}"))
-        .at_most("P180D")
-        .allow(&["Directory Readers"])
-        .with(all());
-    check(
-        asked.clone(),
-        &[
-            &format!("{DROP} (gdap-global-administrator, gdap-role-not-allowed)"),
-            &format!("{STOP} (gdap-auto-extend)"),
-            &format!(
-                "ask before: {END}; no other relationship with Woodgrove is seen (gdap-too-long)"
-            ),
-        ],
-    );
-    let plan = plan_of(&asked);
-    let answers: Vec<usize> = steps(&plan).iter().map(|step| step.answers.len()).collect();
-    assert_eq!(answers, [2, 1, 1], "each its own");
-    // One that cannot be ended now is made less meanwhile.
-    let expiring = msp().at_most("P180D").with(with_status("expiring", all()));
-    let text = plan_of(&expiring).to_string();
-    assert_eq!(text.matches("→ held back").count(), 3, "{text}");
-    let ending = "its status is expiring, and Microsoft lets an active relationship be ended only";
-    assert!(text.contains(ending), "{text}");
-    for status in ["terminationRequested", "terminating"] {
-        check(msp().at_most("P180D").with(with_status(status, all())), &[&end]);
-    }
-}
-
-#[test]
 fn no_step_is_there_twice() {
     let roles = ["Exchange Administrator", "Directory Readers", "Global Administrator"];
     let given = || lasting(extending(relationship("Everything", &roles)));
@@ -275,9 +234,8 @@ fn a_row_is_answered_by_what_cures_it_and_by_nothing_less() {
         let of = |step: &Step| step.answers.iter().map(name).collect();
         case.steps.iter().map(of).collect()
     };
-    use FindingName::{GdapGlobalAdministrator, GdapRoleNotAllowed};
     let both = vec![GdapGlobalAdministrator, GdapRoleNotAllowed];
-    assert_eq!(answers(msp().with(with_ga())), [both.clone()]);
+    assert_eq!(answers(msp().with(with_ga())), std::slice::from_ref(&both));
     // Exchange Administrator stays among what was agreed on.
     let mail = relationship("Everything", &["Global Administrator", "Exchange Administrator"]);
     assert_eq!(answers(msp().with(mail)), [vec![GdapGlobalAdministrator], vec![]]);
@@ -298,53 +256,6 @@ fn a_row_is_answered_by_what_cures_it_and_by_nothing_less() {
 }
 
 #[test]
-fn the_last_relationship_with_a_customer_is_told_to_be_the_last() {
-    let long = |name: &str| lasting(relationship(name, &["Directory Readers"]));
-    let msp = || msp().at_most("P180D");
-    let alone =
-        |name: &str| format!("end the relationship “{name}” with Woodgrove, and all access by it");
-    let last =
-        |name: &str| format!("{}; no other relationship with Woodgrove is seen", alone(name));
-    let because = "(gdap-too-long)";
-    let other = relationship("Other", &["Directory Readers"]);
-    check(msp().with(long("Long")).with(other.clone()), &[&format!("{} {because}", alone("Long"))]);
-    check(
-        msp().with(long("Long")).with(with_status("terminated", other.clone())),
-        &[&format!("{} {because}", last("Long"))],
-    );
-    let mut stranger = other;
-    stranger.customer.as_mut().unwrap().tenant_id = Some(STRANGER.to_owned());
-    check(msp().with(long("Long")).with(stranger), &[&format!("{} {because}", last("Long"))]);
-    check(
-        msp().with(long("A")).with(long("B")),
-        &[&format!("{} {because}", last("A")), &format!("{} {because}", last("B"))],
-    );
-}
-
-#[test]
-fn what_the_policy_protects_is_left_alone() {
-    let alone = used_by("Helpdesk", &["Global Administrator"]);
-    let group = alone.group().unwrap();
-    let given = used(vec![alone], extending(with_ga()));
-    let protecting = |id: &str| {
-        let policy = format!("guardrails: {{protected: ['{}']}}", id.to_uppercase());
-        plan_of(&msp().with_policy(&policy).with(given.clone()))
-    };
-    let held = |plan: &Plan| -> Vec<Option<String>> {
-        let why = |step: &&Step| match &step.verdict {
-            Verdict::Held(why) => Some(why.clone()),
-            _ => None,
-        };
-        steps(plan).iter().map(why).collect()
-    };
-    let by = |what: &str| Some(format!("{what} is protected by the policy (guardrails.protected)"));
-    assert_eq!(held(&protecting(&given.id)), vec![by("the relationship"); 3]);
-    assert_eq!(held(&protecting(WOODGROVE)), vec![by("the customer"); 3]);
-    assert_eq!(held(&protecting(group.as_str())), [by("the group"), None, None]);
-    assert_eq!(held(&protecting(STRANGER)), [None, None, None]);
-}
-
-#[test]
 fn a_relationship_with_nobody_or_with_oneself_is_left_to_people() {
     let mut open = with_ga();
     open.customer = None;
@@ -356,15 +267,6 @@ fn a_relationship_with_nobody_or_with_oneself_is_left_to_people() {
     let plan = plan_of(&msp().with(own));
     let why = "the relationship is with this tenant itself";
     assert_eq!(steps(&plan)[0].verdict, Verdict::Held(why.to_owned()));
-}
-
-#[test]
-fn no_more_is_done_within_the_window_than_allowed() {
-    let few = "guardrails: {maxRevocations: 1, per: PT2H}";
-    let plan = plan_of(&msp().with_policy(few).with(extending(with_ga())));
-    let verdicts: Vec<&Verdict> = steps(&plan).iter().map(|step| &step.verdict).collect();
-    assert_eq!(verdicts[0], &Verdict::CarryOut);
-    assert!(matches!(verdicts[1], Verdict::Held(why) if why.contains("maxRevocations")), "{plan}");
 }
 
 #[test]
@@ -398,7 +300,8 @@ fn what_was_done_is_begun_anew_once_it_was_gone_and_came_back() {
     ] {
         let plan = plan_after(&back, &after(state));
         let step = steps(&plan)[0];
-        assert_eq!(step.verdict == Verdict::CarryOut, again, "{state:?}");
+        let would = matches!(&step.verdict, Verdict::Held(why) if NOT_YET.ends_with(why));
+        assert_eq!(would, again, "{state:?}");
         assert_eq!(step.episode, u32::from(state == StepState::Verified), "{state:?}");
     }
 }
@@ -441,11 +344,11 @@ fn the_words_tell_how_to_do_it_by_hand() {
     let alone = used_by("Helpdesk", &["Global Administrator"]);
     let [delete, drop, stop] =
         by_hand(msp().with(used(vec![alone], given.clone()))).try_into().unwrap();
-    insta::assert_snapshot!(delete, @"");
-    insta::assert_snapshot!(drop, @"");
-    insta::assert_snapshot!(stop, @"");
+    insta::assert_snapshot!(delete, @"Sign in to Partner Center as Admin agent, choose Customers > Woodgrove > Admin relationships > the relationship “Everything”, and remove Helpdesk under Security groups.");
+    insta::assert_snapshot!(drop, @"Partner Center has no button for it. Send PATCH https://graph.microsoft.com/v1.0/tenantRelationships/delegatedAdminRelationships/R-1 with its @odata.etag in If-Match and, in accessDetails.unifiedRoles, all its roles but Global Administrator (DelegatedAdminRelationship.ReadWrite.All). Or agree with Woodgrove on another relationship first, and end this one: sign in to Partner Center as Admin agent, choose Customers > Woodgrove > Admin relationships > the relationship “Everything” > Terminate relationship.");
+    insta::assert_snapshot!(stop, @"Sign in to Partner Center as Admin agent, choose Customers > Expiring granular relationships, select the relationship “Everything” with Woodgrove, choose Disable auto-extend.");
     let [end] = by_hand(msp().at_most("P180D").with(lasting(given))).try_into().unwrap();
-    insta::assert_snapshot!(end, @"");
+    insta::assert_snapshot!(end, @"Sign in to Partner Center as Admin agent, choose Customers > Woodgrove > Admin relationships > the relationship “Everything”, choose Terminate relationship, and once more in the dialog.");
 }
 
 #[test]
