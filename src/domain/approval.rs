@@ -306,7 +306,7 @@ pub enum ProposalChange {
         id: ProposalId,
         /// The tenant.
         tenant: TenantId,
-        /// The partner, by [`AffectedPartner::key`].
+        /// The partner, by [`AffectedPartner::key`](super::roster::AffectedPartner::key).
         partner: String,
         /// Since when and why.
         void: Void,
@@ -322,7 +322,7 @@ impl ProposalChange {
         }
     }
 
-    /// The partner it is about, by [`AffectedPartner::key`].
+    /// The partner it is about, by [`AffectedPartner::key`](super::roster::AffectedPartner::key).
     pub fn partner(&self) -> String {
         match self {
             Self::Put(question) => question.partner.key(),

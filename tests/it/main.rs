@@ -18,6 +18,7 @@ mod plan_invariants;
 mod policy_language;
 mod receiver_checks;
 mod records;
+mod restore;
 mod replay;
 mod safety;
 mod scan;
