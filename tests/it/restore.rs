@@ -51,7 +51,7 @@ fn alice() -> Principal {
     Principal::guest("Alice", "alice@contoso-reseller.example")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_assignment_comes_back_as_it_was_once_somebody_insists() {
     let town = after(woodgrove().principal(alice(), "User Administrator"), ENFORCE).await;
     let before = town.held();
@@ -86,7 +86,7 @@ async fn a_role_assignment_comes_back_as_it_was_once_somebody_insists() {
     assert_eq!((code, &again["items"][0]["verdict"]), (Some(0), &"needless".into()), "{again:#}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_microsoft_does_not_take_back_is_told_and_changes_nothing() {
     let town = after(woodgrove().principal(alice(), "User Administrator"), ENFORCE).await;
     town.sim.add_fault(Rule::new("roleManagement", Then::status(403)).method("POST").forever());
@@ -100,7 +100,7 @@ async fn what_microsoft_does_not_take_back_is_told_and_changes_nothing() {
     assert_eq!(code, Some(0));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn schedules_and_memberships_come_back_with_their_ends() {
     let respond = "respond:\n  role-via-group: {do: revoke, ticket: security}\n";
     let policy = ENFORCE.replace("respond:\n", respond);
@@ -117,7 +117,7 @@ async fn schedules_and_memberships_come_back_with_their_ends() {
     assert_eq!(town.sim.eligibilities(WOODGROVE), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_is_not_there_is_wrong_input() {
     let town = after(woodgrove().principal(alice(), "User Administrator"), ENFORCE).await;
     let run = town.command(&["restore", "rec-000000000000", "--yes"]);
