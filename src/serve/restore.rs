@@ -93,6 +93,7 @@ async fn on_aws(table: &str, record: &Record) -> anyhow::Result<Memory> {
     /// Longer than a restoration takes.
     const LEASE: SignedDuration = SignedDuration::from_mins(10);
 
+    #[expect(clippy::disallowed_methods, reason = "an id made at the edge")]
     let holder = format!("restore-{}", uuid::Uuid::new_v4());
     let table = DynamoDb::new(&load(Patience::WORK).await?, table, &holder);
     let now = SystemClock.now();
