@@ -133,7 +133,9 @@ impl Function {
             // As docs/aws.md has it: in a bucket.
             "WARDEN_POLICY" => format!("s3:/{}", aws::POLICY),
             "WARDEN_CLIENT_ID" => "00000000-0000-0000-0000-00000000c11e".to_owned(),
-            "WARDEN_WRITE_CLIENT_ID" => String::new(),
+            "WARDEN_WRITE_CLIENT_ID" | "WARDEN_APPROVER_SIGN_IN" | "WARDEN_APPROVER_ROLES" => {
+                String::new()
+            }
             "WARDEN_LOGIN_URL" => "https://login.microsoftonline.com".to_owned(),
             "WARDEN_GRAPH_URL" => "https://graph.microsoft.com".to_owned(),
             "WARDEN_MANAGEMENT_URL" => "https://manage.office.com".to_owned(),
