@@ -48,8 +48,10 @@ impl<W: Write + Send> Story<'_, W> {
         let says = text.contains("Revoke Global Administrator from AdminAgents");
         let line = "its link leads to a page that says what was found and what would be done";
         self.claim(page.status == 200 && says, line)?;
+        let again = town.open(asked_at).await?;
+        let undecided = String::from_utf8_lossy(&again.body).contains("Nobody has decided yet.");
         let line = "looking at it changes nothing: mail scanners follow links too";
-        self.claim(town.open(asked_at).await?.status == 200 && town.writes().is_empty(), line)?;
+        self.claim(again.status == 200 && undecided && town.writes().is_empty(), line)?;
 
         let answer = town.decide(asked_at, "approve", MEGAN).await?;
         self.claim(answer.status == 303, &format!("{MEGAN} approves"))?;
