@@ -1,8 +1,8 @@
 # Targets only: each is a command one could type.
 #
-# A Rust toolchain, make and a C compiler are enough; `test-aws` needs Python 3.10 or later besides.
-# cargo-nextest and cargo-deny are taken from the PATH, or else installed once under .tools, where
-# the emulator of AWS is too.
+# A Rust toolchain, make and a C compiler are enough; `test-aws` needs Python 3.10 or later besides,
+# and `test-tickets` Debian 12. cargo-nextest and cargo-deny are taken from the PATH, or else
+# installed once under .tools, where the emulator of AWS and the ticket servers are too.
 
 NEXTEST := $(shell command -v cargo-nextest || echo .tools/bin/cargo-nextest)
 DENY := $(shell command -v cargo-deny || echo .tools/bin/cargo-deny)
@@ -13,6 +13,7 @@ FUZZ_SECONDS ?= 10
 FUZZ_TARGETS ?= $(shell $(FUZZ) list)
 
 .PHONY: help demo test check fmt doc bless fuzz fuzz-lock test-forwarders forwarder-tools test-aws \
+	test-tickets \
 	bench-findings lint-infra test-report picture chromium test-lambda measure-aws bench-start \
 	build-lambda deploy invoke redrive logs destroy aws-demo
 
@@ -29,6 +30,14 @@ test: $(NEXTEST) ## Run all tests
 test-aws: $(NEXTEST) .tools/emulator/done ## Run the tests of the AWS adapters, against an emulator on this machine
 	tests/emulator/with-ministack .tools/emulator $(NEXTEST) nextest run --locked --features aws \
 	  -E 'test(/^adapters::aws/)'
+
+test-tickets: $(NEXTEST) .tools/tickets/done ## Run the ticket adapters against a Request Tracker and a Redmine on this machine
+	tests/tickets/with-servers .tools/tickets $(NEXTEST) nextest run --locked \
+	  --ignore-default-filter -E 'test(/\breal_servers::/)'
+
+.tools/tickets/done: $(wildcard tests/tickets/*)
+	tests/tickets/install .tools/tickets
+	@touch $@
 
 bench-findings: ## Measure what judging costs for each grant, with up to a million; fails if it grows with them
 	cargo bench --locked --no-default-features --bench findings
