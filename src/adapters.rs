@@ -13,7 +13,7 @@ pub mod recorder;
 pub mod sqlite;
 #[cfg(feature = "sqlite")]
 pub mod stop_file;
-pub mod webhook;
+pub mod ticket;
 #[cfg(test)]
 mod behaviour;
 #[cfg(test)]

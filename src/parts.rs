@@ -14,14 +14,15 @@ use crate::adapters::key_set::PublishedKeys;
 use crate::adapters::management::Management;
 use crate::adapters::partner_center::{Customers, PublishedCertificates};
 use crate::adapters::recorder::Recorder;
-use crate::adapters::webhook::Webhooks;
+use crate::adapters::ticket::{Making, teller};
 use crate::config::{Config, Settings};
-use crate::domain::policy::{Mode, Sink};
+use crate::domain::id::SinkName;
+use crate::domain::policy::Mode;
 use crate::domain::secret::Secret;
 use crate::http::Front;
 use crate::http::decisions::{Decisions, SignIn};
 use crate::http::replays::Replays;
-use crate::pipeline::deliver::Desk;
+use crate::pipeline::deliver::{Counter, Desk};
 use crate::pipeline::observe::Readers;
 use crate::pipeline::{READ_AGAIN, World, Writers};
 use crate::ports::{
@@ -345,19 +346,21 @@ pub fn readers(graph: Arc<Graph>) -> Readers {
 pub fn desk(config: &Config, http: &Http, outbox: Arc<dyn Outbox>, timing: Timing) -> Desk {
     Desk {
         outbox,
-        tickets: Arc::new(webhooks(config, http)),
+        sinks: sinks(config, http),
         clock: Arc::new(SystemClock),
         again: timing.deliver_again,
     }
 }
 
-fn webhooks(config: &Config, http: &Http) -> Webhooks {
+/// The sinks of the policy. What is wrong with a secret was told when the configuration was read.
+fn sinks(config: &Config, http: &Http) -> BTreeMap<SinkName, Counter> {
     let sinks = config.policy.tickets.iter().filter_map(|(name, sink)| {
-        let Sink::Webhook { url } = sink;
-        let key = config.secrets.sink_key(name)?;
-        Some((name.clone(), (url.clone(), key)))
+        let secrets = config.secrets.of_sink(name);
+        let making = Making { name, common: &sink.common, secrets, http };
+        let teller = teller(sink, &making).ok()?;
+        Some((name.clone(), Counter { teller, common: sink.common.clone() }))
     });
-    Webhooks::new(http.clone(), sinks.collect::<BTreeMap<_, _>>())
+    sinks.collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod lambda;
 mod read;
 mod records;
 mod sweep;
+pub mod ticket;
 mod write;
 
 use std::fmt;
@@ -425,11 +426,4 @@ pub trait Outbox: Send + Sync {
     ) -> Result<(), PortError>;
     /// When something will be due, if anything waits.
     async fn next_delivery(&self) -> Result<Option<Timestamp>, PortError>;
-}
-
-/// Tell a ticket system.
-#[async_trait]
-pub trait SendTicket: Send + Sync {
-    /// Delivers one message. An error leaves it unknown whether it arrived.
-    async fn send(&self, delivery: &Delivery, now: Timestamp) -> Result<(), PortError>;
 }

@@ -16,7 +16,7 @@ use url::Url;
 use crate::adapters::http::{Http, Patience};
 
 /// Patience for tests: as many attempts as it takes, and hardly a pause.
-pub(super) const QUICK: Patience = Patience {
+pub(crate) const QUICK: Patience = Patience {
     connect: Duration::from_secs(10),
     total: Duration::from_secs(10),
     first_pause: Duration::from_millis(1),
@@ -24,33 +24,33 @@ pub(super) const QUICK: Patience = Patience {
     retries: 3,
 };
 
-pub(super) fn quick() -> Http {
+pub(crate) fn quick() -> Http {
     Http::new(QUICK).unwrap()
 }
 
 /// A running server. It stops when dropped.
-pub(super) struct Server {
-    pub(super) origin: Url,
+pub(crate) struct Server {
+    pub(crate) origin: Url,
     asked: Arc<Mutex<Vec<Asked>>>,
     _serving: JoinSet<()>,
 }
 
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// Method, path and query.
-    pub(super) line: String,
+    pub(crate) line: String,
     /// The `Authorization` header.
-    pub(super) authorization: Option<String>,
-    pub(super) body: Bytes,
+    pub(crate) authorization: Option<String>,
+    pub(crate) body: Bytes,
     /// The origin it was asked under.
-    pub(super) origin: String,
+    pub(crate) origin: String,
     /// How many requests came before it.
-    pub(super) before: usize,
+    pub(crate) before: usize,
 }
 
 impl Server {
-    pub(super) async fn start(answer: impl Fn(&Asked) -> Response + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answer: impl Fn(&Asked) -> Response + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
@@ -79,30 +79,30 @@ impl Server {
         Self { origin, asked, _serving: serving }
     }
 
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 
     /// Method, path and query of each request that has `part` in it.
-    pub(super) fn lines(&self, part: &str) -> Vec<String> {
+    pub(crate) fn lines(&self, part: &str) -> Vec<String> {
         self.asked().into_iter().map(|asked| asked.line).filter(|it| it.contains(part)).collect()
     }
 }
 
 /// An answer without a body.
-pub(super) fn status(status: u16) -> Response {
+pub(crate) fn status(status: u16) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status.try_into().unwrap();
     response
 }
 
 /// An answer of 200 with a body.
-pub(super) fn ok(body: &Value) -> Response {
+pub(crate) fn ok(body: &Value) -> Response {
     Response::new(Body::from(body.to_string()))
 }
 
 /// The same answer with one more header.
-pub(super) fn with(mut response: Response, name: &'static str, value: &str) -> Response {
+pub(crate) fn with(mut response: Response, name: &'static str, value: &str) -> Response {
     response.headers_mut().insert(name, value.parse().unwrap());
     response
 }

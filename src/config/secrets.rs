@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::Part;
 use crate::domain::id::SinkName;
-use crate::domain::policy::{Policy, Sink};
+use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
+use crate::domain::sink::Settings;
 use crate::wire::decision::DECISION_KEY_MIN;
 use crate::wire::graph::CLIENT_STATE_KEY_MIN;
 use crate::wire::standard_webhooks::WebhookSecret;
@@ -133,9 +134,13 @@ impl Secrets {
         [key, &previous].into_iter().filter_map(|key| self.secret(key).cloned()).collect()
     }
 
-    /// The keys with which a sink knows us.
-    pub fn sink_key(&self, sink: &SinkName) -> Option<WebhookSecret> {
-        WebhookSecret::parse(self.secret(&format!("tickets.{sink}.secret"))?).ok()
+    /// What a sink goes by, by name: what stands under `tickets.{sink}.`.
+    pub fn of_sink(&self, sink: &SinkName) -> BTreeMap<String, Secret> {
+        let prefix = format!("tickets.{sink}.");
+        let own = self.0.iter().filter_map(|(key, secret)| {
+            Some((key.strip_prefix(&prefix)?.to_owned(), secret.clone()))
+        });
+        own.collect()
     }
 
     /// What a policy needs and the document does not hold, a line each.
@@ -156,13 +161,27 @@ impl Secrets {
         let mut webhook =
             vec!["auditWebhookSecret".to_owned(), "auditWebhookSecretPrevious".into()];
         for (name, sink) in &policy.tickets {
-            let Sink::Webhook { .. } = sink;
-            let key = format!("tickets.{name}.secret");
-            if whole && self.secret(&key).is_none() {
-                problems
-                    .push(format!("{key} is missing; messages to that sink are signed with it"));
+            let known = sink.settings.secrets();
+            for secret in known.iter().filter(|it| whole && it.needed) {
+                let key = format!("tickets.{name}.{}", secret.name);
+                if self.secret(&key).is_none() {
+                    problems.push(format!("{key} is missing; {}", secret.what));
+                }
             }
-            webhook.push(key);
+            for key in self.of_sink(name).into_keys().filter(|_| whole) {
+                if !known.iter().any(|secret| secret.name == key) {
+                    let names: Vec<&str> = known.iter().map(|secret| secret.name).collect();
+                    problems.push(format!(
+                        "tickets.{name}.{} is nothing a {} sink goes by; there is: {}",
+                        crate::domain::text::foreign(&key),
+                        sink.settings.kind(),
+                        names.join(", ")
+                    ));
+                }
+            }
+            if matches!(sink.settings, Settings::Webhook(_)) {
+                webhook.push(format!("tickets.{name}.secret"));
+            }
         }
         for key in webhook {
             let wrong = self.secret(&key).map(WebhookSecret::parse).and_then(Result::err);

@@ -32,6 +32,7 @@ use super::finding::{FindingName, Severity};
 use super::id::{PartnerId, Sha256Hex, SinkName, TenantId};
 use super::role::RoleTemplateId;
 use super::roster::{AccountName, Roster};
+use super::sink::Sink;
 use super::text::count;
 use super::trial::Trial;
 
@@ -270,16 +271,6 @@ impl Default for Guardrails {
             planned_changes: Vec::new(),
         }
     }
-}
-
-/// Where tickets go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sink {
-    /// A POST signed by Standard Webhooks.
-    Webhook {
-        /// Where to.
-        url: Url,
-    },
 }
 
 /// One thing wrong with a policy, and where.

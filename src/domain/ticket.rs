@@ -1,6 +1,7 @@
 //! A case as a ticket: what to say, when to say it, and when to be silent.
 
 mod deciding;
+pub mod said;
 
 use std::fmt::Write as _;
 

@@ -1,23 +1,35 @@
 //! Messages on their way from the outbox to their sinks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tracing::{error, info, warn};
 
-use crate::ports::{Clock, Delivery, Failure, Outbox, PortError, SendTicket, chain};
+use crate::domain::id::SinkName;
+use crate::domain::sink::Common;
+use crate::ports::ticket::{Class, SinkError, Teller};
+use crate::ports::{Clock, Delivery, Outbox, PortError, chain};
 use crate::telemetry::metric::{self, End};
 
 /// Most messages under way at once.
 const AT_ONCE: usize = 8;
+
+/// A sink, and what the policy says of it.
+pub struct Counter {
+    /// The sink.
+    pub teller: Teller,
+    /// What the policy says of it.
+    pub common: Common,
+}
 
 /// Where messages wait, and where they go.
 pub struct Desk {
     /// Where they wait.
     pub outbox: Arc<dyn Outbox>,
     /// The sinks.
-    pub tickets: Arc<dyn SendTicket>,
+    pub sinks: BTreeMap<SinkName, Counter>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The pauses before a message is sent again; after the last it is given up.
@@ -33,9 +45,23 @@ pub async fn deliver(desk: &Desk, due: Vec<Delivery>) -> Result<(), PortError> {
     sent.buffer_unordered(AT_ONCE).try_collect().await
 }
 
+async fn tell(desk: &Desk, delivery: &Delivery, now: Timestamp) -> Result<(), SinkError> {
+    let Some(counter) = desk.sinks.get(&delivery.sink) else {
+        let said = format!("ticket sink {} is no longer in the policy", delivery.sink);
+        return Err(SinkError::new(Class::Config, said));
+    };
+    match &counter.teller {
+        Teller::Messages(notify) => notify.tell(delivery, now).await,
+        Teller::Tickets(_) => {
+            let said = format!("ticket sink {} keeps tickets", delivery.sink);
+            Err(SinkError::new(Class::Config, said))
+        }
+    }
+}
+
 async fn one(desk: &Desk, delivery: Delivery) -> Result<(), PortError> {
     let (now, sink) = (desk.clock.now(), delivery.sink.to_string());
-    let error = match desk.tickets.send(&delivery, now).await {
+    let error = match tell(desk, &delivery, now).await {
         Ok(()) => {
             info!(sink, webhook.id = delivery.id, "ticket delivered");
             metric::delivered(End::Accepted);
@@ -44,10 +70,10 @@ async fn one(desk: &Desk, delivery: Delivery) -> Result<(), PortError> {
         Err(error) => error,
     };
     let pause = desk.again.get(usize::try_from(delivery.attempts).unwrap_or(usize::MAX));
-    let pause = match (error.kind, pause) {
+    let pause = match (error.class, pause) {
         // The sink's own word counts; and a sink that is gone takes nothing any more.
-        (Failure::Gone, _) | (_, None) => None,
-        (Failure::Throttled(Some(after)), Some(pause)) => {
+        (Class::Gone, _) | (_, None) => None,
+        (Class::RateLimited(Some(after)), Some(pause)) => {
             Some((*pause).max(SignedDuration::try_from(after).unwrap_or(*pause)))
         }
         (_, Some(pause)) => Some(*pause),

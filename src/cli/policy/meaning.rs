@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::domain::finding::{FindingName, Severity, rules};
 use crate::domain::id::{PartnerId, TenantId};
-use crate::domain::policy::{Allowance, Do, Mode, Policy, Sink, end_in_words, length_in_words};
+use crate::domain::policy::{Allowance, Do, Mode, Policy, end_in_words, length_in_words};
 use crate::domain::role::{self, RoleTemplateId};
 use crate::domain::roster::{Partner, Side, Tenant};
 use crate::domain::text::{count, one_line};
@@ -172,12 +172,10 @@ impl Meaning {
             tickets: policy
                 .tickets
                 .iter()
-                .map(|(name, sink)| match sink {
-                    Sink::Webhook { url } => Destination {
-                        name: one_line(&name.0),
-                        kind: "webhook",
-                        url: url.to_string(),
-                    },
+                .map(|(name, sink)| Destination {
+                    name: one_line(&name.0),
+                    kind: sink.settings.kind(),
+                    url: sink.settings.place(),
                 })
                 .collect(),
         }

@@ -2,15 +2,18 @@
 //!
 //! The published schema is made of these types, so their comments are what an editor shows.
 
+use std::borrow::Cow;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::raw_tests::RawTest;
-use super::shape::{At, Entries, Text};
+use super::shape::{Anything, At, Entries, Text, both};
 use super::{Also, Do, Mode};
 use crate::domain::approval::OnExpiry;
 use crate::domain::finding::FindingName;
 use crate::domain::roster::Side;
+use crate::domain::sink::{Name, Settings};
 
 /// What partners may do in the tenants that are guarded, and what happens when they may do more.
 #[derive(Deserialize, JsonSchema)]
@@ -264,17 +267,112 @@ pub(super) struct RawRecords {
     pub(super) keep: Option<Text>,
 }
 
-/// Where tickets go.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Sink")]
+/// Where tickets go: what every sink has, and what its `kind` asks for.
 pub(super) struct RawSink {
-    /// What kind of system it is.
-    #[schemars(extend("enum" = ["webhook"]))]
-    pub(super) kind: Text,
-    /// Where to: https, or http to this machine.
-    #[schemars(extend("format" = "uri"))]
-    pub(super) url: Option<Text>,
+    pub(super) common: RawCommon,
+    pub(super) settings: Settings,
+}
+
+/// What every sink has.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct RawCommon {
+    /// Whether nothing is written to Microsoft Graph about a case before its ticket is there.
+    /// Default: false.
+    pub(super) gate: Option<bool>,
+    /// The sink that is told while this one takes nothing: a name under `tickets`. Default: none.
+    pub(super) fallback: Option<Text>,
+    /// Whether its tickets are closed once nothing of the case stands any more; else that is only
+    /// said in them. Default: true.
+    pub(super) close: Option<bool>,
+    /// What the system calls each severity: its name or number for a priority. Default: see the
+    /// page of the system.
+    pub(super) priority: Option<RawPriority>,
+    /// More fields of a new ticket, by the system's names for them; texts in them are templates.
+    #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, serde_json::Value>")]
+    pub(super) fields: Entries<Anything>,
+    /// Texts of your own in place of the built-in ones: templates.
+    pub(super) templates: Option<RawTexts>,
+    /// Which states of a ticket decide about what people are asked.
+    pub(super) decide: Option<At<RawDecides>>,
+}
+
+/// The fields of [`RawCommon`].
+pub(super) const COMMON: &[&str] =
+    &["gate", "fallback", "close", "priority", "fields", "templates", "decide"];
+
+/// What the system calls each severity.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPriority {
+    pub(super) critical: Option<Name>,
+    pub(super) high: Option<Name>,
+    pub(super) medium: Option<Name>,
+    pub(super) low: Option<Name>,
+    pub(super) info: Option<Name>,
+}
+
+/// Texts of your own: templates.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTexts {
+    /// The title of a ticket: one line.
+    pub(super) title: Option<Text>,
+    /// What a new ticket says.
+    pub(super) body: Option<Text>,
+    /// What is said when something changed.
+    pub(super) comment: Option<Text>,
+    /// What is said at the end.
+    pub(super) close: Option<Text>,
+}
+
+/// Which states of a ticket decide, by the ids or names the system gives them.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDecides {
+    /// The states that agree. One that merely ends a ticket, such as Resolved, should not be here.
+    #[serde(default)]
+    pub(super) approve: Vec<Name>,
+    /// The states that refuse; refusal wins.
+    #[serde(default)]
+    pub(super) refuse: Vec<Name>,
+    /// Who may decide, as the system names them. Default: whoever may change the ticket.
+    #[serde(default)]
+    pub(super) by: Vec<Name>,
+}
+
+impl<'de> Deserialize<'de> for RawSink {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (common, settings) = both(deserializer)?;
+        Ok(Self { common, settings })
+    }
+}
+
+impl JsonSchema for RawSink {
+    fn schema_name() -> Cow<'static, str> {
+        "Sink".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let common = RawCommon::json_schema(generator);
+        let common = common.get("properties").and_then(|it| it.as_object()).cloned();
+        let common = common.unwrap_or_default();
+        let of_kind = |(kind, mut schema): (&'static str, Schema)| {
+            let word = json_schema!({ "const": kind, "description": "What kind of system it is." });
+            if let Some(fields) = schema.get_mut("properties").and_then(|it| it.as_object_mut()) {
+                fields.insert("kind".to_owned(), word.to_value());
+                fields.extend(common.clone());
+            }
+            let mut required = vec![serde_json::Value::from("kind")];
+            let more = schema.get("required").and_then(|it| it.as_array()).cloned();
+            required.extend(more.unwrap_or_default());
+            schema.insert("required".to_owned(), required.into());
+            schema.to_value()
+        };
+        let kinds: Vec<_> = Settings::schemas(generator).into_iter().map(of_kind).collect();
+        json_schema!({ "description": "Where tickets go.", "oneOf": kinds })
+    }
 }
 
 /// One field for each finding, with what it means.

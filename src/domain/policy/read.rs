@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
-use url::Url;
 
 use super::node::{Node, Place};
 use super::raw::{RawApprovals, RawException, RawPolicy, RawResponse, RawSink};
@@ -13,13 +12,14 @@ use super::shape::{At, Entries, Text};
 use super::spelling::{did_you_mean, list, nearest};
 use super::words::Day;
 use super::{
-    Also, Checked, Do, Ending, Exception, Guardrails, Mode, Policy, Problem, Response, Sink,
-    end_in_words, is_protected,
+    Also, Checked, Do, Ending, Exception, Guardrails, Mode, Policy, Problem, Response, end_in_words,
 };
 use crate::domain::approval::{Approvals, OnExpiry};
+use crate::domain::finding::Severity;
 use crate::domain::finding::{self, FindingName};
 use crate::domain::id::{PartnerId, Sha256Hex, SinkName, TenantId};
 use crate::domain::roster::{Roster, Side, Tenant};
+use crate::domain::sink::{Common, Decides, Name, Sink, Takes, Texts};
 use crate::domain::trial::Trial;
 
 /// The shortest time in which a person can be expected to answer.
@@ -78,7 +78,7 @@ impl Reader {
             );
         }
         let sinks: Vec<String> = raw.tickets.0.iter().map(|(name, _)| name.value.clone()).collect();
-        let tickets = self.tickets(raw.tickets);
+        let tickets = self.tickets(raw.tickets, &sinks);
         let roster = self.roster(raw.tenants);
         let respond = self.responses(raw.respond, &sinks, &roster);
         let exceptions = raw.exceptions.iter().filter_map(|e| self.exception(e, &roster)).collect();
@@ -352,12 +352,13 @@ impl Reader {
         self.wrong(text.at, format!("no {what} `{}`{hint}", text.value));
     }
 
-    fn tickets(&mut self, raw: Entries<At<RawSink>>) -> IndexMap<SinkName, Sink> {
+    fn tickets(&mut self, raw: Entries<At<RawSink>>, names: &[String]) -> IndexMap<SinkName, Sink> {
         let mut sinks = IndexMap::new();
         for (name, sink) in raw.0 {
             match sink {
                 Some(sink) => {
-                    sinks.extend(self.sink(&sink).map(|sink| (SinkName(name.value), sink)));
+                    let sink = self.sink(&name, sink.value, names);
+                    sinks.insert(SinkName(name.value), sink);
                 }
                 None => self.empty_unless_torn(&name),
             }
@@ -365,28 +366,62 @@ impl Reader {
         sinks
     }
 
-    fn sink(&mut self, raw: &At<RawSink>) -> Option<Sink> {
-        let kind = &raw.value.kind;
-        if kind.value != "webhook" {
-            let message =
-                format!("`{}` is not a kind of ticket sink; there is: webhook", kind.value);
-            self.wrong(kind.at, message);
-            return None;
+    fn sink(&mut self, name: &Text, raw: RawSink, names: &[String]) -> Sink {
+        let RawSink { common: raw, settings } = raw;
+        let fallback = raw.fallback.and_then(|other| {
+            if other.value == name.value {
+                self.wrong(other.at, "a sink cannot stand in for itself");
+                return None;
+            }
+            self.sink_name(&other, names)
+        });
+        let texts = raw.templates.unwrap_or_default();
+        let text = |text: Option<Text>| text.map(|text| text.value);
+        let list = |names: &[Name]| names.iter().map(|it| it.as_str().to_owned()).collect();
+        if let Some(decide) = &raw.decide {
+            let refuses = &decide.value.refuse;
+            if let Some(twice) = decide.value.approve.iter().find(|it| refuses.contains(it)) {
+                let message = format!("`{}` cannot both agree and refuse", twice.as_str());
+                self.wrong(decide.at, message);
+            }
+            if settings.takes() == Takes::Messages {
+                let message = format!("nothing in a {} sink can decide", settings.kind());
+                self.wrong(decide.at, message);
+            }
         }
-        let Some(text) = &raw.value.url else {
-            self.wrong(raw.at, "a webhook needs its `url`");
-            return None;
+        let decide = raw.decide.map(|decide| decide.value).unwrap_or_default();
+        let priority = raw.priority.unwrap_or_default();
+        let priority = [
+            (Severity::Critical, priority.critical),
+            (Severity::High, priority.high),
+            (Severity::Medium, priority.medium),
+            (Severity::Low, priority.low),
+            (Severity::Info, priority.info),
+        ];
+        let named = |(severity, name): (Severity, Option<Name>)| {
+            Some((severity, name?.as_str().to_owned()))
         };
-        match Url::parse(&text.value) {
-            Ok(url) if is_protected(&url) => Some(Sink::Webhook { url }),
-            Ok(_) => {
-                self.wrong(text.at, "the url must be https (plain http only to this machine)");
-                None
-            }
-            Err(error) => {
-                self.wrong(text.at, format!("not a url: {error}"));
-                None
-            }
+        let fields = raw.fields.0.into_iter();
+        Sink {
+            common: Common {
+                gate: raw.gate.unwrap_or(false),
+                fallback,
+                close: raw.close.unwrap_or(true),
+                priority: priority.into_iter().filter_map(named).collect(),
+                fields: fields.filter_map(|(name, value)| Some((name.value, value?.0))).collect(),
+                templates: Texts {
+                    title: text(texts.title),
+                    body: text(texts.body),
+                    comment: text(texts.comment),
+                    close: text(texts.close),
+                },
+                decide: Decides {
+                    approve: list(&decide.approve),
+                    refuse: list(&decide.refuse),
+                    by: list(&decide.by),
+                },
+            },
+            settings,
         }
     }
 }

@@ -10,13 +10,14 @@ use std::fmt;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess,
-    Visitor,
+    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
+    SeqAccess, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
 use super::Problem;
 use super::node::{Kind, Node, Value};
+use super::raw::COMMON;
 use super::spelling::{did_you_mean, nearest, one_of};
 
 /// What was read, if enough could be read, and everything that could not.
@@ -30,7 +31,7 @@ pub(super) fn shaped<T: DeserializeOwned>(root: &Node) -> Shaped<T> {
     let faults = RefCell::new(Faults::default());
     let mut left_out = 0;
     loop {
-        match T::deserialize(Reading { node: root, faults: &faults }) {
+        match T::deserialize(Reading { node: root, faults: &faults, fields: Whose::Nobodys }) {
             Ok(value) => {
                 return Shaped { value: Some(value), problems: faults.into_inner().problems };
             }
@@ -101,10 +102,27 @@ impl de::Error for Fault {
 struct Reading<'n> {
     node: &'n Node,
     faults: &'n RefCell<Faults>,
+    fields: Whose,
+}
+
+/// Whose the fields of a value are that the type at hand does not know.
+#[derive(Clone, Copy)]
+enum Whose {
+    /// Nobody's: they are told of.
+    Nobodys,
+    /// Those of the other type that is read of the same value.
+    Others,
+    /// `kind`, and what every sink has; all else is told of.
+    Common,
 }
 
 /// The name of types that are read as their place, what they are like, and their value.
 pub(super) const PLACED: &str = "$placed";
+/// The name of types that are two sets of fields of one value: what every sink has, and what its
+/// kind asks for.
+pub(super) const BOTH: &str = "$both";
+/// The field that says which of several sets of fields a value has.
+const KIND: &str = "kind";
 const LIST: &str = "a list";
 
 /// What a placed value is like, for types that may be written in several ways.
@@ -119,7 +137,7 @@ pub(super) enum Like {
 
 impl<'n> Reading<'n> {
     fn of(self, node: &'n Node) -> Self {
-        Self { node, ..self }
+        Self { node, fields: Whose::Nobodys, ..self }
     }
 
     fn is_left_out(self, node: &Node) -> bool {
@@ -195,12 +213,32 @@ impl<'n> Reading<'n> {
         }
     }
 
+    /// The text, which is one of `variants`.
+    fn variant(self, variants: &[&str]) -> Result<&'n str, Fault> {
+        let (text, _) = self.scalar(&one_of(variants))?;
+        if variants.contains(&text) {
+            return Ok(text);
+        }
+        let hint = did_you_mean(nearest(text, variants.iter().copied()));
+        let message = format!("`{text}` is not {}{hint}", one_of(variants));
+        self.told(Err(Fault::New(message)))
+    }
+
     /// The fields that are there and can be read. Those that are not `known` are told of.
     fn entries(self, known: &[&str]) -> Result<Vec<(&'n Node, &'n Node)>, Fault> {
         let mut entries = Vec::new();
+        let others: &[&[&str]] = match self.fields {
+            Whose::Nobodys | Whose::Others => &[],
+            Whose::Common => &[&[KIND], COMMON],
+        };
         for (key, value) in self.fields()? {
             let name = self.of(key).scalar("the name of a field")?.0;
+            let of_other = || others.iter().any(|fields| fields.contains(&name));
+            if !known.contains(&name) && (matches!(self.fields, Whose::Others) || of_other()) {
+                continue;
+            }
             if !known.contains(&name) {
+                let known = [others, &[known]].concat().concat();
                 let hint = match nearest(name, known.iter().copied()) {
                     Some(name) => did_you_mean(Some(name)),
                     None => format!("; there is: {}", known.join(", ")),
@@ -286,12 +324,14 @@ impl<'de> Deserializer<'de> for Reading<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        let (text, _) = self.scalar(&one_of(variants))?;
-        if !variants.contains(&text) {
-            let hint = did_you_mean(nearest(text, variants.iter().copied()));
-            let message = format!("`{text}` is not {}{hint}", one_of(variants));
-            return self.told(Err(Fault::New(message)));
+        if let Value::Fields(_) = self.node.value {
+            let Some(kind) = self.field(KIND) else {
+                return self.told(Err(Fault::Missing(KIND)));
+            };
+            self.of(kind).variant(variants)?;
+            return visitor.visit_enum(OfKind(self, kind));
         }
+        let text = self.variant(variants)?;
         let text: StrDeserializer<'_, Fault> = text.into_deserializer();
         self.told(visitor.visit_enum(text))
     }
@@ -334,6 +374,8 @@ impl<'de> Deserializer<'de> for Reading<'_> {
     ) -> Result<V::Value, Fault> {
         if name == PLACED {
             visitor.visit_seq(Placed { reading: self, next: 0 })
+        } else if name == BOTH {
+            visitor.visit_seq(Both { reading: self, next: Some(Whose::Others) })
         } else {
             self.deserialize_seq(visitor)
         }
@@ -410,5 +452,64 @@ impl<'de> SeqAccess<'de> for Placed<'_> {
             3 => seed.deserialize((self.reading.like() as u8).into_deserializer()).map(Some),
             _ => seed.deserialize(self.reading).map(Some),
         }
+    }
+}
+
+/// What every sink has, and then what its kind asks for.
+struct Both<'n> {
+    reading: Reading<'n>,
+    next: Option<Whose>,
+}
+
+impl<'de> SeqAccess<'de> for Both<'_> {
+    type Error = Fault;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Fault> {
+        let Some(fields) = self.next.take() else { return Ok(None) };
+        self.next = matches!(fields, Whose::Others).then_some(Whose::Common);
+        seed.deserialize(Reading { fields, ..self.reading }).map(Some)
+    }
+}
+
+/// Fields whose `kind` says which they are.
+struct OfKind<'n>(Reading<'n>, &'n Node);
+
+impl<'de, 'n> EnumAccess<'de> for OfKind<'n> {
+    type Error = Fault;
+    type Variant = Reading<'n>;
+
+    fn variant_seed<T: DeserializeSeed<'de>>(
+        self,
+        seed: T,
+    ) -> Result<(T::Value, Reading<'n>), Fault> {
+        let Self(reading, kind) = self;
+        Ok((seed.deserialize(reading.of(kind))?, reading))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Reading<'_> {
+    type Error = Fault;
+
+    fn unit_variant(self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
+        seed.deserialize(self)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.deserialize_struct("", fields, visitor)
     }
 }

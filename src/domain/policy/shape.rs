@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::node::Place;
-use super::reading::{Like, PLACED};
+use super::reading::{BOTH, Like, PLACED};
 
 /// A value and its place in the file.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,6 +59,30 @@ pub(super) enum WordsOr<F> {
 /// Whatever stands there, as JSON.
 #[derive(Debug, Clone)]
 pub(super) struct Anything(pub(super) serde_json::Value);
+
+/// Reads one set of fields as two: those every sink has, and those of its kind.
+pub(super) fn both<'de, A, B, D>(deserializer: D) -> Result<(A, B), D::Error>
+where
+    A: Deserialize<'de>,
+    B: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    struct Two<A, B>(PhantomData<(A, B)>);
+
+    impl<'de, A: Deserialize<'de>, B: Deserialize<'de>> Visitor<'de> for Two<A, B> {
+        type Value = (A, B);
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("fields")
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+            Ok((value(&mut seq)?, value(&mut seq)?))
+        }
+    }
+
+    deserializer.deserialize_tuple_struct(BOTH, 2, Two(PhantomData))
+}
 
 /// Reads the first three of [`Placed`].
 fn place<'de, A: SeqAccess<'de>>(seq: &mut A) -> Result<(Place, Like), A::Error> {

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::testing::quick;
-use crate::domain::secret::Secret;
+use crate::adapters::testing::QUICK;
+use crate::adapters::ticket::testing::made;
+use crate::domain::id::SinkName;
+use crate::domain::sink::Common;
 use crate::ports::{Clock as _, chain};
 use crate::sim::{Answer, INBOX_SECRET, Rule, Scenario, Sim, Then};
 
@@ -16,17 +18,17 @@ async fn sim() -> Sim {
 }
 
 /// The sink `security` of a simulator, known by this key.
-fn sinks(sim: &Sim, secret: &str) -> Webhooks {
+fn sink(sim: &Sim, secret: &str) -> Webhook {
     let url = sim.origin().join("inbox/security").unwrap();
-    let key = WebhookSecret::parse(&Secret::new(secret)).unwrap();
-    Webhooks::new(quick(), [(SinkName("security".to_owned()), (url, key))].into())
+    let settings = serde_json::from_value(serde_json::json!({ "url": url })).unwrap();
+    made(&Common::default(), &[("secret", secret)], QUICK, |making| Webhook::new(&settings, making))
 }
 
-fn delivery(sink: &str) -> Delivery {
+fn delivery() -> Delivery {
     Delivery {
         number: 1,
         ticket: "pw1-abc".to_owned(),
-        sink: SinkName(sink.to_owned()),
+        sink: SinkName("security".to_owned()),
         id: "pw1-abc-1".to_owned(),
         body: r#"{"type":"ticket.opened","data":{"title":"Ünïcode"}}"#.to_owned(),
         attempts: 0,
@@ -34,22 +36,22 @@ fn delivery(sink: &str) -> Delivery {
 }
 
 /// Sends a message to a sink that meets a fault.
-async fn send(fault: Option<Then>, secret: &str, sink: &str) -> (Result<(), PortError>, usize) {
+async fn send(fault: Option<Then>, secret: &str) -> (Result<(), SinkError>, usize) {
     let sim = sim().await;
     if let Some(fault) = fault {
         sim.add_fault(Rule::new("/inbox/", fault).forever());
     }
-    let sent = sinks(&sim, secret).send(&delivery(sink), SystemClock.now()).await;
+    let sent = sink(&sim, secret).tell(&delivery(), SystemClock.now()).await;
     (sent, sim.count("POST", "/inbox/"))
 }
 
 #[tokio::test]
 async fn a_message_arrives_signed_and_byte_for_byte() {
     let sim = sim().await;
-    let sinks = sinks(&sim, INBOX_SECRET);
-    let message = delivery("security");
+    let sink = sink(&sim, INBOX_SECRET);
+    let message = delivery();
     for _ in 0..2 {
-        sinks.send(&message, SystemClock.now()).await.unwrap();
+        sink.tell(&message, SystemClock.now()).await.unwrap();
     }
     let arrived = sim.deliveries("security");
     assert_eq!(arrived.len(), 1, "the id is the same for every attempt");
@@ -64,24 +66,24 @@ async fn each_answer_says_what_can_be_done() {
         let Then::Answer(answer) = Then::status(status) else { panic!("no answer") };
         Then::Answer(Answer { retry_after: Some(retry_after), ..answer })
     };
-    let throttled = |seconds| Failure::Throttled(Some(Duration::from_secs(seconds)));
+    let throttled = |seconds| Class::RateLimited(Some(Duration::from_secs(seconds)));
     for (fault, kind, said) in [
-        (Then::status(503), Failure::Transient, "answered 503"),
-        (Then::status(500), Failure::Transient, "answered 500"),
-        (Then::status(404), Failure::Transient, "answered 404"),
-        (Then::status(302), Failure::Transient, "answered 302"),
+        (Then::status(503), Class::Transient, "answered 503"),
+        (Then::status(500), Class::Transient, "answered 500"),
+        (Then::status(404), Class::Transient, "answered 404"),
+        (Then::status(302), Class::Transient, "answered 302"),
         (Then::throttle(7), throttled(7), "answered 429"),
         (Then::throttle(u64::MAX), throttled(24 * 60 * 60), "answered 429"),
         (answer(429, 0), throttled(0), "answered 429"),
-        (Then::status(429), Failure::Throttled(None), "answered 429"),
-        (Then::status(401), Failure::Denied, "answered 401"),
-        (Then::status(403), Failure::Denied, "answered 403"),
-        (Then::status(410), Failure::Gone, "answered 410"),
-        (Then::Drop, Failure::Transient, "broke off the answer"),
+        (Then::status(429), Class::RateLimited(None), "answered 429"),
+        (Then::status(401), Class::Auth, "answered 401"),
+        (Then::status(403), Class::Auth, "answered 403"),
+        (Then::status(410), Class::Gone, "answered 410"),
+        (Then::Drop, Class::Ambiguous, "broke off the answer"),
     ] {
-        let (sent, calls) = send(Some(fault.clone()), INBOX_SECRET, "security").await;
+        let (sent, calls) = send(Some(fault.clone()), INBOX_SECRET).await;
         let error = sent.unwrap_err();
-        assert_eq!(error.kind, kind, "{fault:?}");
+        assert_eq!(error.class, kind, "{fault:?}");
         assert_eq!(error.to_string(), format!("ticket sink security {said}"));
         assert!(!chain(&error).contains("/inbox/"), "a webhook's path may be a secret");
         assert_eq!(calls, 1, "when to try again is the outbox's to say: {fault:?}");
@@ -91,23 +93,15 @@ async fn each_answer_says_what_can_be_done() {
 #[tokio::test]
 async fn any_2xx_is_acceptance() {
     for status in [200, 201, 202, 204] {
-        let (sent, _) = send(Some(Then::status(status)), INBOX_SECRET, "security").await;
+        let (sent, _) = send(Some(Then::status(status)), INBOX_SECRET).await;
         assert!(sent.is_ok(), "{status}");
     }
 }
 
 #[tokio::test]
 async fn a_wrong_secret_is_denied() {
-    let (sent, calls) = send(None, OTHER_SECRET, "security").await;
+    let (sent, calls) = send(None, OTHER_SECRET).await;
     let error = sent.unwrap_err();
-    assert_eq!((error.kind, calls), (Failure::Denied, 1));
+    assert_eq!((error.class, calls), (Class::Auth, 1));
     assert_eq!(error.to_string(), "ticket sink security answered 401");
-}
-
-#[tokio::test]
-async fn a_sink_that_left_the_policy_is_not_written_to() {
-    let (sent, calls) = send(None, INBOX_SECRET, "helpdesk").await;
-    let error = sent.unwrap_err();
-    assert_eq!((error.kind, calls), (Failure::Refused, 0));
-    assert_eq!(error.to_string(), "ticket sink helpdesk is no longer in the policy");
 }

@@ -1,0 +1,53 @@
+//! Ticket systems and those who are told: one file for each kind, and what makes them from the
+//! policy and the secrets.
+
+pub(crate) mod call;
+pub mod github;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod webhook;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use self::github::Github;
+use self::webhook::Webhook;
+use super::http::Http;
+use crate::domain::id::SinkName;
+use crate::domain::secret::Secret;
+use crate::domain::sink::{Common, Settings, Sink};
+use crate::ports::ticket::Teller;
+
+/// What an adapter is made of.
+pub struct Making<'a> {
+    /// The sink's name in the policy.
+    pub name: &'a SinkName,
+    /// What every sink has.
+    pub common: &'a Common,
+    /// What it goes by, by name.
+    pub secrets: BTreeMap<String, Secret>,
+    /// The one HTTP client.
+    pub http: &'a Http,
+}
+
+impl Making<'_> {
+    /// A secret that the sink does not work without.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn secret(&self, name: &str) -> Result<Secret, String> {
+        let secret = self.secrets.get(name).cloned();
+        secret.ok_or_else(|| format!("tickets.{}.{name} is missing in the secrets", self.name))
+    }
+}
+
+/// The sink of a policy, ready to be spoken to.
+///
+/// # Errors
+/// What is missing or wrong among the secrets.
+pub fn teller(sink: &Sink, making: &Making<'_>) -> Result<Teller, String> {
+    Ok(match &sink.settings {
+        Settings::Webhook(settings) => Teller::Messages(Arc::new(Webhook::new(settings, making)?)),
+        Settings::Github(settings) => Teller::Tickets(Arc::new(Github::new(settings, making)?)),
+    })
+}

@@ -1,0 +1,27 @@
+//! `webhook`: a POST signed by Standard Webhooks, to whatever takes it.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Address, SecretName, Takes};
+
+/// A POST signed by [Standard Webhooks](https://www.standardwebhooks.com). Any 2xx is acceptance.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Webhook {
+    /// Where to: https, or http to this machine.
+    pub url: Address,
+}
+
+impl Webhook {
+    pub(super) const TAKES: Takes = Takes::Messages;
+
+    pub(super) fn secrets(&self) -> Vec<SecretName> {
+        let what = "messages to that sink are signed with it";
+        vec![SecretName { name: "secret", needed: true, what }]
+    }
+
+    pub(super) fn place(&self) -> String {
+        self.url.url().to_string()
+    }
+}
