@@ -2,6 +2,7 @@
 
 pub mod id;
 pub mod text;
+pub mod markup;
 pub mod secret;
 pub mod signal;
 pub mod work;
