@@ -24,7 +24,6 @@ pub mod plan;
 pub mod proof;
 pub mod trial;
 pub mod case;
-pub mod markup;
 pub mod ticket;
 pub mod record;
 pub mod restore;

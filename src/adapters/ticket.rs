@@ -3,6 +3,8 @@
 
 pub(crate) mod call;
 pub mod github;
+pub mod redmine;
+pub mod request_tracker;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod webhook;
@@ -11,6 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::github::Github;
+use self::redmine::Redmine;
+use self::request_tracker::RequestTracker;
 use self::webhook::Webhook;
 use super::http::Http;
 use crate::domain::id::SinkName;
@@ -48,6 +52,10 @@ impl Making<'_> {
 pub fn teller(sink: &Sink, making: &Making<'_>) -> Result<Teller, String> {
     Ok(match &sink.settings {
         Settings::Webhook(settings) => Teller::Messages(Arc::new(Webhook::new(settings, making)?)),
+        Settings::Redmine(settings) => Teller::Tickets(Arc::new(Redmine::new(settings, making)?)),
+        Settings::RequestTracker(settings) => {
+            Teller::Tickets(Arc::new(RequestTracker::new(settings, making)?))
+        }
         Settings::Github(settings) => Teller::Tickets(Arc::new(Github::new(settings, making)?)),
     })
 }

@@ -2,6 +2,8 @@
 //! list of them.
 
 mod github;
+mod redmine;
+mod request_tracker;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -18,6 +20,8 @@ use super::policy::is_protected;
 use super::text::one_line;
 
 pub use self::github::{Github, Repository};
+pub use self::redmine::{Formatting, Redmine};
+pub use self::request_tracker::{KeyField, RequestTracker};
 pub use self::webhook::Webhook;
 
 /// A sink: what every one has, and what its kind asks for.
@@ -162,6 +166,8 @@ macro_rules! kinds {
 kinds! {
     Webhook = "webhook",
     Github = "github",
+    RequestTracker = "request-tracker",
+    Redmine = "redmine",
 }
 
 /// A web address of a system: https, or http to this machine; without a user, a password or a

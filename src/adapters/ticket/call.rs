@@ -146,6 +146,19 @@ impl Caller {
         expect: &[u16],
         request: impl Fn(&Client) -> RequestBuilder,
     ) -> Result<T, SinkError> {
+        self.json_with_head(does, expect, request).await.map(|(body, _)| body)
+    }
+
+    /// The same, with the answer itself, for what its headers say.
+    ///
+    /// # Errors
+    /// Those of [`Caller::json`].
+    pub(super) async fn json_with_head<T: DeserializeOwned>(
+        &self,
+        does: Does,
+        expect: &[u16],
+        request: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<(T, Answer), SinkError> {
         let request = |client: &Client| request(client).header(ACCEPT, "application/json");
         let answer = self.call(does, expect, request).await?;
         let said = |what: &str| {
@@ -155,7 +168,9 @@ impl Caller {
         if !answer.header(CONTENT_TYPE.as_str()).is_some_and(is_json) {
             return Err(said("something else than JSON"));
         }
-        serde_json::from_slice(&answer.body).map_err(|_| said("JSON of another shape"))
+        let body = serde_json::from_slice(&answer.body);
+        let body = body.map_err(|_| said("JSON of another shape"))?;
+        Ok((body, answer))
     }
 
     /// An answer that cannot be what it says it is.

@@ -128,7 +128,8 @@ pub(crate) struct Trial<M, S> {
     pub(crate) id: &'static str,
     /// Parts of the first lines of requests that only read, although they are no GET.
     pub(crate) also_read: &'static [&'static str],
-    /// Answers of its own to which other rules apply: the call, the answer's name and the class.
+    /// Answers of its own to which other rules apply: the call, the answer's name and the class. The
+    /// name `at request 2` is every answer to the call's third request.
     pub(crate) other: &'static [(Call, &'static str, Class)],
 }
 
@@ -153,8 +154,10 @@ where
                 let reads = request.line.starts_with("GET ")
                     || self.also_read.iter().any(|part| request.line.contains(part));
                 for (name, class) in faults(reads) {
+                    let here = format!("at request {place}");
                     let other = self.other.iter();
-                    let mut other = other.filter(|it| it.0 == call && it.1 == name);
+                    let mut other =
+                        other.filter(|it| it.0 == call && (it.1 == name || it.1 == here));
                     let class = other.next().map_or(class, |it| it.2);
                     let well = Arc::clone(&serve);
                     let server = Server::start(move |asked| {

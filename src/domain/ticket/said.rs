@@ -63,6 +63,14 @@ pub fn mark(key: &TicketKey, number: u32) -> String {
     format!("{key} #{number}")
 }
 
+/// Whether a text holds a mark, and not only the beginning of a later one.
+pub fn says(text: &str, mark: &str) -> bool {
+    text.match_indices(mark).any(|(at, _)| {
+        let after = text.get(at + mark.len()..).and_then(|rest| rest.chars().next());
+        !after.is_some_and(|character| character.is_ascii_digit())
+    })
+}
+
 /// A ticket in its system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -87,4 +95,23 @@ pub struct Standing {
     /// Who brought it into that state, where the system says so, by each of the names that a policy
     /// may use.
     pub by: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_not_the_beginning_of_a_later_one() {
+        let key = TicketKey("pw1-0123456789abcdef0123456789".to_owned());
+        let first = mark(&key, 1);
+        for text in
+            [format!("so\n{first}"), format!("<code>{first}</code>"), format!("{first}0 {first}.")]
+        {
+            assert!(says(&text, &first), "{text}");
+        }
+        for text in [mark(&key, 10), mark(&key, 2), String::new(), key.to_string()] {
+            assert!(!says(&text, &first), "{text}");
+        }
+    }
 }
