@@ -16,6 +16,7 @@ mod metrics;
 mod observe;
 mod plan_invariants;
 mod policy_language;
+mod real_servers;
 mod receiver_checks;
 mod records;
 mod restore;
