@@ -5,6 +5,7 @@ mod redmine;
 mod request_tracker;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use partner_warden::adapters::http::{Http, Patience};
@@ -18,7 +19,6 @@ use partner_warden::domain::sink::{Common, Settings, Sink};
 use partner_warden::domain::ticket::MessageKind;
 use partner_warden::domain::ticket::said::{Said, TicketKey, mark};
 use partner_warden::ports::ticket::{Class, Teller, TicketSystem};
-use std::sync::Arc;
 
 use self::proxy::Proxy;
 
@@ -126,21 +126,21 @@ async fn goes_and_comes_back(proxy: &mut Proxy, system: &dyn TicketSystem, key: 
 
     // It takes the ticket, and we never hear of it.
     proxy.lose("POST ");
-    let lost = system.open(&said(key, MessageKind::Opened, 1)).await.unwrap_err();
-    assert_eq!(lost.class, Class::Ambiguous, "{lost}");
+    let unheard = system.open(&said(key, MessageKind::Opened, 1)).await.unwrap_err();
+    assert_eq!(unheard.class, Class::Ambiguous, "{unheard}");
     let found = system.find(key).await.unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
 
     proxy.close().await;
     let at = &found[0].at;
-    let last = said(key, MessageKind::Closed, 2);
-    assert_eq!(system.close(at, &last).await.unwrap_err().class, Class::Transient);
+    let ending = said(key, MessageKind::Closed, 2);
+    assert_eq!(system.close(at, &ending).await.unwrap_err().class, Class::Transient);
     proxy.open().await;
     assert!(system.read(at).await.unwrap().open);
 
     // It closes the ticket, and we never hear of it; then it is closed, and that is all.
     proxy.lose("PUT ");
-    assert_eq!(system.close(at, &last).await.unwrap_err().class, Class::Ambiguous);
-    system.close(at, &last).await.unwrap();
+    assert_eq!(system.close(at, &ending).await.unwrap_err().class, Class::Ambiguous);
+    system.close(at, &ending).await.unwrap();
     assert!(!system.read(at).await.unwrap().open);
 }

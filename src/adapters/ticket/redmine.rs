@@ -5,18 +5,20 @@
 //! have is left out, and so is a status or a note that the user may not give, with 204; a filter it
 //! does not know filters nothing. So what was found or written is looked at again.
 
+mod shape;
 #[cfg(test)]
 mod tests;
 
 use async_trait::async_trait;
 use reqwest::{Client, Method, RequestBuilder};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use self::shape::{Issue, Issues, Project, Role, Status, User, Whole};
 use super::Making;
 use super::call::{Caller, Does};
-use crate::domain::markup::{Block, Document, Markup, Span};
+use crate::domain::markup::{Block, Document, Markup, Span, markdown, plain, textile};
 use crate::domain::secret::Secret;
 use crate::domain::sink::{self, Formatting};
 use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
@@ -38,135 +40,10 @@ pub struct Redmine {
     tracker: Option<u32>,
     closed: Option<u32>,
     reopened: Option<u32>,
-    markup: Markup,
+    formatting: Formatting,
     key: Secret,
     /// Whether anybody wants to know who gave an issue its status.
     decides: bool,
-}
-
-#[derive(Deserialize)]
-struct Whole<T> {
-    #[serde(alias = "project", alias = "user", alias = "role")]
-    issue: T,
-}
-
-#[derive(Deserialize)]
-struct Issues {
-    issues: Vec<Issue>,
-}
-
-#[derive(Deserialize)]
-struct Numbered {
-    id: u32,
-}
-
-#[derive(Deserialize)]
-struct Status {
-    id: u32,
-    name: String,
-    /// Missing before Redmine 5.
-    is_closed: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct Field {
-    id: u32,
-    #[serde(default)]
-    value: Value,
-}
-
-#[derive(Deserialize)]
-struct Issue {
-    id: u64,
-    status: Status,
-    priority: Numbered,
-    author: Option<Numbered>,
-    #[serde(default)]
-    description: Option<String>,
-    #[serde(default)]
-    custom_fields: Vec<Field>,
-    #[serde(default)]
-    journals: Vec<Journal>,
-    allowed_statuses: Option<Vec<Status>>,
-}
-
-#[derive(Deserialize)]
-struct Journal {
-    user: Option<Numbered>,
-    #[serde(default)]
-    notes: Option<String>,
-    #[serde(default)]
-    details: Vec<Detail>,
-}
-
-#[derive(Deserialize)]
-struct Detail {
-    property: String,
-    name: String,
-    #[serde(default)]
-    new_value: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Project {
-    id: u32,
-    #[serde(default)]
-    trackers: Vec<Numbered>,
-}
-
-/// The user of the key. Redmine sends the key itself along, which is not read.
-#[derive(Deserialize)]
-struct User {
-    #[serde(default)]
-    admin: bool,
-    #[serde(default)]
-    memberships: Vec<Membership>,
-}
-
-#[derive(Deserialize)]
-struct Membership {
-    project: Numbered,
-    roles: Vec<Numbered>,
-}
-
-#[derive(Deserialize)]
-struct Role {
-    permissions: Vec<String>,
-}
-
-impl Issue {
-    /// Whether its custom field says that it is the ticket of this key.
-    fn has(&self, field: u32, key: &str) -> bool {
-        let own = self.custom_fields.iter().filter(|it| it.id == field);
-        own.into_iter().any(|it| match &it.value {
-            Value::String(value) => value == key,
-            Value::Array(values) => values.iter().any(|value| value.as_str() == Some(key)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
-        })
-    }
-
-    fn is_ours(&self, field: u32) -> bool {
-        let own = self.custom_fields.iter().filter(|it| it.id == field);
-        own.filter_map(|it| it.value.as_str()).any(|value| value.starts_with("pw1-"))
-    }
-
-    /// Who gave it the status it has, by number: a user chooses the name that others see.
-    fn who(&self) -> Option<u32> {
-        let set = self.journals.iter().rev().find_map(|journal| {
-            let to = journal
-                .details
-                .iter()
-                .find(|detail| detail.property == "attr" && detail.name == "status_id")?;
-            Some((to.new_value.as_deref(), journal.user.as_ref()))
-        });
-        match set {
-            Some((to, user)) if to == Some(self.status.id.to_string().as_str()) => {
-                user.map(|user| user.id)
-            }
-            Some(_) => None,
-            None => self.author.as_ref().map(|user| user.id),
-        }
-    }
 }
 
 impl Redmine {
@@ -184,11 +61,7 @@ impl Redmine {
             tracker: settings.tracker.map(Into::into),
             closed: settings.closed_status.map(Into::into),
             reopened: settings.reopened_status.map(Into::into),
-            markup: match settings.formatting {
-                Formatting::Textile => Markup::Textile,
-                Formatting::Markdown => Markup::Markdown,
-                Formatting::None => Markup::Plain,
-            },
+            formatting: settings.formatting,
             key: making.secret("apiKey")?,
             decides: making.common.decide.any(),
         })
@@ -210,7 +83,7 @@ impl Redmine {
         TicketRef { id: id.to_string(), human: format!("#{id}"), url: Some(url.into()) }
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(
+    async fn get<T: DeserializeOwned>(
         &self,
         does: Does,
         path: &[&str],
@@ -224,9 +97,10 @@ impl Redmine {
     }
 
     fn text(&self, document: &Document) -> String {
-        match self.markup.rendered(document) {
-            Value::String(text) => text,
-            other => other.to_string(),
+        match self.formatting {
+            Formatting::Textile => textile(document),
+            Formatting::Markdown => markdown(document),
+            Formatting::None => plain(document),
         }
     }
 
@@ -402,7 +276,11 @@ impl TicketSystem for Redmine {
             // It is a query of its database.
             find: Find::Strong,
             comment: true,
-            markup: self.markup,
+            markup: match self.formatting {
+                Formatting::Textile => Markup::Textile,
+                Formatting::Markdown => Markup::Markdown,
+                Formatting::None => Markup::Plain,
+            },
             title_max: 255,
             // On MySQL a text has 65535 bytes, and a character up to four; Textile writes
             // punctuation with up to six characters.
@@ -415,11 +293,10 @@ impl TicketSystem for Redmine {
         let project: Whole<Project> =
             self.get(Does::Reads, &["projects", &file], &[("include", "trackers")]).await?;
         let project = project.issue;
-        if let Some(tracker) = self.tracker {
-            if !project.trackers.iter().any(|it| it.id == tracker) {
-                let what = format!("the project {} has no tracker {tracker}", self.project);
-                return Err(self.error(Class::Config, &what));
-            }
+        let has = |tracker: u32| project.trackers.iter().any(|it| it.id == tracker);
+        if let Some(tracker) = self.tracker.filter(|tracker| !has(*tracker)) {
+            let what = format!("the project {} has no tracker {tracker}", self.project);
+            return Err(self.error(Class::Config, &what));
         }
         let user: Whole<User> = self
             .get(Does::Reads, &["users", "current.json"], &[("include", "memberships")])

@@ -5,17 +5,20 @@
 //! the user may not set is left out, and a status that the user may not give is answered with 200
 //! and a sentence in the user's language. So both are read again.
 
+mod shape;
 #[cfg(test)]
 mod tests;
 
 use async_trait::async_trait;
 use reqwest::header::{AUTHORIZATION, ETAG, IF_MATCH};
 use reqwest::{Client, Method, RequestBuilder};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use self::shape::{
+    Any, Attachment, Created, Page, Queue, StatusSet, Ticket, User, Version, links_to,
+};
 use super::Making;
 use super::call::{Caller, Does};
 use crate::domain::markup::{Markup, html};
@@ -44,118 +47,7 @@ pub struct RequestTracker {
     decides: bool,
 }
 
-/// Request Tracker writes numbers as texts in some places.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Id {
-    Number(u64),
-    Text(String),
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct Link {
-    #[serde(rename = "ref")]
-    what: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Queue {
-    #[serde(rename = "TicketCustomFields", default)]
-    fields: Vec<Named>,
-    #[serde(rename = "_hyperlinks", default)]
-    links: Vec<Link>,
-}
-
-#[derive(Deserialize)]
-struct Version {
-    #[serde(rename = "Version")]
-    version: String,
-}
-
-#[derive(Deserialize)]
-struct User {
-    id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Ticket {
-    #[serde(rename = "id")]
-    id: Id,
-    status: String,
-    /// A list, or an empty text where the user may see none.
-    #[serde(default)]
-    custom_fields: Value,
-    priority: Option<Id>,
-    creator: Option<User>,
-    #[serde(rename = "_hyperlinks", default)]
-    links: Vec<Link>,
-}
-
-#[derive(Deserialize)]
-struct Page<T> {
-    items: Vec<T>,
-}
-
-#[derive(Deserialize)]
-struct Created {
-    id: Id,
-}
-
-#[derive(Deserialize)]
-struct Any {
-    id: Id,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Attachment {
-    content: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct StatusSet {
-    new_value: Option<String>,
-    creator: Option<User>,
-}
-
-impl Id {
-    fn text(&self) -> String {
-        match self {
-            Self::Number(number) => number.to_string(),
-            Self::Text(text) => text.clone(),
-        }
-    }
-}
-
-impl Ticket {
-    /// Whether its custom field says that it is the ticket of this key.
-    fn has(&self, field: &str, key: &TicketKey) -> bool {
-        self.values(field).any(|value| value == key.as_str())
-    }
-
-    fn values(&self, field: &str) -> impl Iterator<Item = &str> {
-        let fields = self.custom_fields.as_array().into_iter().flatten();
-        let own = fields.filter(move |it| it["name"].as_str() == Some(field));
-        own.flat_map(|it| it["values"].as_array().into_iter().flatten()).filter_map(Value::as_str)
-    }
-
-    fn links_to(&self, what: &str) -> bool {
-        links_to(&self.links, what)
-    }
-}
-
-fn links_to(links: &[Link], what: &str) -> bool {
-    links.iter().any(|link| link.what.as_deref() == Some(what))
-}
-
-/// A text in TicketSQL (<https://docs.bestpractical.com/rt/5.0.3/query_builder.html>), where a
+/// A text in `TicketSQL` (<https://docs.bestpractical.com/rt/5.0.3/query_builder.html>), where a
 /// backslash takes the meaning of the character after it.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("'");
@@ -212,8 +104,8 @@ impl RequestTracker {
         SinkError::new(class, format!("{}: {what}", self.caller.whom()))
     }
 
-    /// Tickets by TicketSQL, the oldest first.
-    async fn search<T: serde::de::DeserializeOwned>(
+    /// Tickets by `TicketSQL`, the oldest first.
+    async fn search<T: DeserializeOwned>(
         &self,
         query: &str,
         fields: &str,

@@ -36,7 +36,7 @@ pub struct Redmine {
 pub enum Formatting {
     /// "Textile".
     Textile,
-    /// "Markdown" and "CommonMark Markdown".
+    /// "Markdown" and "`CommonMark` Markdown".
     Markdown,
     /// "none".
     None,
@@ -45,6 +45,7 @@ pub enum Formatting {
 impl Redmine {
     pub(super) const TAKES: Takes = Takes::Tickets;
 
+    #[expect(clippy::unused_self, reason = "every kind is asked alike")]
     pub(super) fn secrets(&self) -> Vec<SecretName> {
         vec![SecretName { name: "apiKey", needed: true, what: "issues are opened with it" }]
     }

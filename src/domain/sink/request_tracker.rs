@@ -68,6 +68,7 @@ impl RequestTracker {
         self.reopened_status.as_ref().map_or("open", Name::as_str)
     }
 
+    #[expect(clippy::unused_self, reason = "every kind is asked alike")]
     pub(super) fn secrets(&self) -> Vec<SecretName> {
         vec![SecretName { name: "token", needed: true, what: "tickets are opened with it" }]
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use partner_warden::adapters::http::{Http, Patience};
 use partner_warden::domain::sink::{Common, Decides, Settings};
 use partner_warden::domain::ticket::MessageKind;
 use partner_warden::ports::ticket::{Class, TicketSystem};
@@ -162,7 +163,7 @@ async fn a_priority_is_brought_to_that_of_what_is_said_and_no_name_means_anythin
 
 /// What Redmine itself says.
 async fn raw(path: &str) -> Value {
-    let http = partner_warden::adapters::http::Http::new(Default::default()).unwrap();
+    let http = Http::new(Patience::default()).unwrap();
     let (key, url) = (told("WARDEN_TEST_REDMINE_KEY_LEAST"), format!("{}/{path}", url()));
     let asked = http.once("redmine", |client| client.get(&url).header("x-redmine-api-key", &key));
     serde_json::from_slice(&asked.await.unwrap().body).unwrap()

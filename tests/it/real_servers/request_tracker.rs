@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use partner_warden::adapters::http::{Http, Patience};
 use partner_warden::domain::sink::{Common, Decides, Settings};
 use partner_warden::domain::ticket::MessageKind;
 use partner_warden::ports::ticket::{Class, TicketSystem};
@@ -148,7 +149,7 @@ async fn a_priority_is_brought_to_that_of_what_is_said() {
 
 /// What Request Tracker itself says.
 async fn raw(path: &str) -> serde_json::Value {
-    let http = partner_warden::adapters::http::Http::new(Default::default()).unwrap();
+    let http = Http::new(Patience::default()).unwrap();
     let token = format!("token {}", told("WARDEN_TEST_RT_TOKEN_LEAST"));
     let url = format!("{}/REST/2.0/{path}", url());
     let asked = http.once("rt", |client| client.get(&url).header("authorization", &token));

@@ -29,10 +29,8 @@ struct Now {
 }
 
 fn state(closed: bool) -> Value {
-    match closed {
-        true => json!({ "id": 5, "name": "Closed", "is_closed": true }),
-        false => json!({ "id": 1, "name": "New", "is_closed": false }),
-    }
+    let (id, name) = if closed { (5, "Closed") } else { (1, "New") };
+    json!({ "id": id, "name": name, "is_closed": closed })
 }
 
 fn issue(now: &Now, key: &str) -> Value {
@@ -155,11 +153,13 @@ async fn whatever_does_not_have_our_key_is_not_taken_for_our_issue() {
 #[tokio::test]
 async fn what_redmine_answers_with_204_and_leaves_out_is_no_success() {
     let then = now(false);
-    let server = answering(move |asked| match asked.line.starts_with("PUT") {
-        true => status(204),
-        false => serve(&then, asked),
-    })
-    .await;
+    let server =
+        answering(
+            move |asked| {
+                if asked.line.starts_with("PUT") { status(204) } else { serve(&then, asked) }
+            },
+        )
+        .await;
     let redmine = redmine(&server.origin, QUICK);
     let closed = redmine.close(&at("17"), &said(MessageKind::Closed, 3)).await.unwrap_err();
     assert_eq!(closed.class, Class::Auth, "{closed}");
@@ -208,7 +208,7 @@ async fn an_issue_without_its_key_is_no_ticket_and_no_other_is_opened_after_it()
     let server = answering(move |asked| match asked.line.starts_with("POST") {
         true => answer(201, &json!({ "issue": made })),
         false if asked.before == 0 => list(&[]),
-        false => list(&[last.clone()]),
+        false => list(std::slice::from_ref(&last)),
     })
     .await;
     let redmine = redmine(&server.origin, QUICK);

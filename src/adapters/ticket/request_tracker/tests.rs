@@ -175,9 +175,12 @@ async fn a_ticket_that_others_change_is_read_again_before_it_is_closed() {
 
     // Somebody changes it all the time.
     let now = status("new");
-    let server = answering(move |asked| match asked.line.starts_with("PUT") {
-        true => answer(412, &json!({ "message": "Precondition Failed" })),
-        false => serve(&now, asked),
+    let server = answering(move |asked| {
+        if asked.line.starts_with("PUT") {
+            answer(412, &json!({ "message": "Precondition Failed" }))
+        } else {
+            serve(&now, asked)
+        }
     })
     .await;
     let rt = rt(&server.origin, QUICK);
@@ -189,9 +192,12 @@ async fn a_ticket_that_others_change_is_read_again_before_it_is_closed() {
 #[tokio::test]
 async fn a_status_that_was_answered_with_200_and_not_taken_is_no_success() {
     let now = status("new");
-    let server = answering(move |asked| match asked.line.starts_with("PUT") {
-        true => answer(200, &json!(["Ticket 17: Zugriff verweigert"])),
-        false => serve(&now, asked),
+    let server = answering(move |asked| {
+        if asked.line.starts_with("PUT") {
+            answer(200, &json!(["Ticket 17: Zugriff verweigert"]))
+        } else {
+            serve(&now, asked)
+        }
     })
     .await;
     let rt = rt(&server.origin, QUICK);
@@ -203,9 +209,12 @@ async fn a_status_that_was_answered_with_200_and_not_taken_is_no_success() {
 #[tokio::test]
 async fn who_changed_the_status_in_between_is_nobody() {
     let now = status("approved");
-    let server = answering(move |asked| match asked.line.contains("/transactions") {
-        true => page(&json!([{ "id": "6", "NewValue": "open", "Creator": { "id": "mallory" } }])),
-        false => serve(&now, asked),
+    let server = answering(move |asked| {
+        if asked.line.contains("/transactions") {
+            page(&json!([{ "id": "6", "NewValue": "open", "Creator": { "id": "mallory" } }]))
+        } else {
+            serve(&now, asked)
+        }
     })
     .await;
     let standing = rt(&server.origin, QUICK).read(&at("17")).await.unwrap();
