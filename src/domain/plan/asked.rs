@@ -295,6 +295,18 @@ mod tests {
         for pending in [first.clone(), said(&first, Answer::Approve)] {
             check(&gone, &with(pending), 2, &[], &["void"]);
         }
+        let why = |proposal: &Proposal| {
+            let changes = planned(&gone, &with(proposal.clone()), 2).left_over;
+            let [ProposalChange::Void { void, .. }] = changes.as_slice() else {
+                panic!("{changes:?}")
+            };
+            void.why.clone()
+        };
+        assert_eq!(why(&first), "what it is about is no longer as it was");
+        assert_eq!(
+            why(&said(&first, Answer::Approve)),
+            "what it is about is no longer as it was, so what was said about it does not count"
+        );
         check(&gone, &with(said(&first, Answer::Refuse)), 2, &[], &[]);
         check(&gone, &with(first), 100, &[], &[]);
     }
@@ -314,6 +326,55 @@ mod tests {
             // An approval that lapsed before anything came of it is as good as none.
             check(&given, &with(said(&first, Answer::Approve)), 74, &[steps], becomes);
         }
+    }
+
+    #[test]
+    fn what_is_held_after_its_time_says_whether_anybody_had_agreed() {
+        let given = given("approvals: {onExpiry: hold}");
+        let first = put(&planned(&given, &History::default(), 0));
+        let reason = |proposal: &Proposal| {
+            let verdict =
+                planned(&given, &with(proposal.clone()), 74).cases[0].steps[0].verdict.clone();
+            let Verdict::Held(reason) = verdict else { panic!("{verdict:?}") };
+            reason
+        };
+        assert_eq!(reason(&first), "not enough people agreed to it until 2026-11-26 12:00 UTC");
+        assert_eq!(
+            reason(&said(&first, Answer::Approve)),
+            "it was agreed to, and not begun for so long that this no longer counts"
+        );
+        assert_eq!(
+            reason(&said(&first, Answer::Refuse)),
+            "Megan Bowen (name as given, not proven) refused it at 2026-11-23 13:00 UTC"
+        );
+    }
+
+    #[test]
+    fn in_approve_mode_nobodys_silence_takes_anything_away() {
+        let given = given("approvals: {onExpiry: carry-out}");
+        let verdict_in = |mode| {
+            // No policy file can say so; what it is read into could.
+            let mut policy = given.policy();
+            policy.mode = mode;
+            let planned = |history: &History, hours| {
+                let (tenant, now) =
+                    (&policy.roster.tenants[0], noon() + SignedDuration::from_hours(hours));
+                let about = Circumstances {
+                    policy: &policy,
+                    tenant,
+                    history,
+                    own_apps: &[],
+                    stopped: None,
+                    now,
+                };
+                plan(&given.facts, about)
+            };
+            let first = put(&planned(&History::default(), 0));
+            let late = planned(&with(first), 72);
+            (late.cases[0].steps[0].verdict.clone(), changes(&late).len())
+        };
+        assert_eq!(verdict_in(Mode::Enforce), (Verdict::CarryOut, 0));
+        assert_eq!(verdict_in(Mode::Approve), (Verdict::AwaitApproval, 1));
     }
 
     #[test]

@@ -385,6 +385,9 @@ fn what_microsoft_refuses_to_take_away_leads_to_a_quarantine() {
     let policy = given.policy();
     assert!(leads_to_quarantine(&first, &policy, |_| true));
     assert!(!leads_to_quarantine(&first, &policy, |_| false), "it was not refused");
+    let mut because_of_another = first.clone();
+    because_of_another.cases[0].steps[0].because = vec![FindingName::RoleNotAllowed];
+    assert!(!leads_to_quarantine(&because_of_another, &policy, |_| true), "that has a ticket only");
     let without = agents("respond: {privileged-role: {do: revoke}}");
     let plan = plan_of(&without, &History::default());
     assert!(!leads_to_quarantine(&plan, &without.policy(), |_| true), "nobody asks for it");
