@@ -409,6 +409,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_begun_with_a_persons_word_counts_once() {
+        let limited =
+            given("guardrails: {maxRevocations: 1}").foreign_group("Others", "Search Editor");
+        let first = planned(&limited, &History::default(), 0);
+        let after = |step: usize, state, revocations| {
+            let past = PastStep { episode: 0, state, at: noon(), approved: true };
+            let steps = [(first.cases[0].steps[step].key(), past)].into();
+            let before = History { steps, revocations, ..History::default() };
+            // People are asked about what was not begun.
+            let asked = put(&planned(&limited, &before, 0));
+            History { proposals: with(said(&asked, Answer::Approve)).proposals, ..before }
+        };
+        check(&limited, &after(0, StepState::Intended, 0), 2, &["now", "held"], &[]);
+        check(&limited, &after(1, StepState::Intended, 0), 2, &["held", "now"], &[]);
+        check(&limited, &after(0, StepState::Intended, 1), 2, &["held", "held"], &[]);
+        // What was only asked about was not begun.
+        for state in [StepState::AwaitingApproval, StepState::Described, StepState::Held] {
+            check(&limited, &after(0, state, 0), 2, &["now", "held"], &[]);
+            check(&limited, &after(0, state, 1), 2, &["held", "held"], &[]);
+        }
+    }
+
+    #[test]
     fn a_stop_holds_what_was_agreed_to_and_the_question_outlasts_it() {
         let given = given("");
         let first = put(&planned(&given, &History::default(), 0));

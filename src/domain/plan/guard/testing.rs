@@ -1,6 +1,6 @@
 //! One thing wanted of one principal, for the tests of single guardrails.
 
-use super::{Administrators, Asked, Guardrail};
+use super::{Administrators, Asked, Guard, Guardrail};
 use crate::domain::facts::{DirectoryObject, Facts, Group};
 use crate::domain::finding::testing::{Case, noon};
 use crate::domain::grant::{Grant, Held, PrincipalKind, Role};
@@ -9,10 +9,14 @@ use crate::domain::plan::wanted::{Known, Wanted};
 use crate::domain::plan::{Circumstances, History, Remediation, Target};
 use crate::domain::policy::{Do, Policy};
 use crate::domain::role;
-use crate::domain::roster::AffectedPartner;
+use crate::domain::roster::{AccountName, AffectedPartner};
 use crate::domain::stop::Stop;
 
 pub(super) use crate::domain::finding::testing::CONTOSO;
+
+pub(super) const RELATIONSHIP: &str =
+    "ffffffff-0000-0000-0000-00000000000f-22222222-2222-2222-2222-222222222222";
+pub(super) const HELPDESK: &str = "eeeeeeee-0000-0000-0000-00000000000e";
 
 /// What a guardrail is asked about, with all that it may look at.
 #[derive(Clone)]
@@ -36,6 +40,11 @@ pub(super) fn check(guardrail: Guardrail, it: &Question, expect: Option<&str>) {
     check_now(said, it, expect);
 }
 
+/// What the first of all guardrails says that holds it back.
+pub(super) fn first_of_all(it: &Question) -> Option<String> {
+    in_circumstances(it, |about| Guard::new(&it.facts, about).holds_back(&it.wanted, it.episode))
+}
+
 /// The same of what holds everything back.
 #[track_caller]
 pub(super) fn check_now(
@@ -43,20 +52,23 @@ pub(super) fn check_now(
     it: &Question,
     expect: Option<&str>,
 ) {
+    match (in_circumstances(it, passing), expect) {
+        (None, None) => {}
+        (Some(said), Some(expect)) if said.contains(expect) => {}
+        (said, expect) => panic!("said {said:?}, expected {expect:?}"),
+    }
+}
+
+fn in_circumstances<T>(it: &Question, ask: impl Fn(Circumstances<'_>) -> T) -> T {
     let history = History::default();
-    let about = Circumstances {
+    ask(Circumstances {
         policy: &it.policy,
         tenant: &it.policy.roster.tenants[0],
         history: &history,
         own_apps: &it.own_apps,
         stopped: it.stopped.as_ref(),
         now: noon(),
-    };
-    match (passing(about), expect) {
-        (None, None) => {}
-        (Some(said), Some(expect)) if said.contains(expect) => {}
-        (said, expect) => panic!("said {said:?}, expected {expect:?}"),
-    }
+    })
 }
 
 fn question(target: Target, remediation: Remediation) -> Question {
@@ -135,6 +147,33 @@ pub(super) fn whole_partner() -> Question {
     question(Target::Partner, Remediation::Quarantine)
 }
 
+/// To end a relationship with a customer.
+pub(super) fn relationship() -> Question {
+    let target = Target::Relationship {
+        relationship: RELATIONSHIP.to_owned(),
+        name: "Everything".to_owned(),
+        etag: None,
+        roles: Vec::new(),
+        auto_extend: None,
+        last: false,
+    };
+    question(target, Remediation::TerminateRelationship)
+}
+
+/// To take from a group what a relationship with a customer gives it.
+pub(super) fn access_assignment() -> Question {
+    let target = Target::AccessAssignment {
+        relationship: RELATIONSHIP.to_owned(),
+        name: "Everything".to_owned(),
+        access_assignment: "assignment".to_owned(),
+        etag: None,
+        group: PrincipalId::new(HELPDESK),
+        group_name: "Helpdesk".to_owned(),
+        roles: Vec::new(),
+    };
+    question(target, Remediation::DeleteAccessAssignment)
+}
+
 /// A group, as the directory tells of it.
 pub(super) fn group_object() -> DirectoryObject {
     DirectoryObject::Group(Group::named("Admins"))
@@ -156,6 +195,12 @@ impl Question {
     /// The same with more of the policy, as YAML from the left margin.
     pub(super) fn under(mut self, yaml: &str) -> Self {
         self.policy = Case::new().with_policy(yaml).policy();
+        self
+    }
+
+    /// The same where the policy protects what is called so.
+    pub(super) fn protecting(mut self, name: &str) -> Self {
+        self.policy.guardrails.protected.push(AccountName::new(name));
         self
     }
 

@@ -83,7 +83,9 @@ pub(super) fn microsoft_support(asked: &Asked<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{CONTOSO, check, group_object, guest, principal};
+    use super::super::testing::{
+        CONTOSO, access_assignment, check, group_object, guest, principal, relationship,
+    };
     use super::*;
     use crate::domain::facts::Member;
     use crate::domain::grant::Held;
@@ -99,6 +101,21 @@ mod tests {
         check(unknown, &grant, Some("it is not known whose"));
         check(unknown, &principal(PrincipalKind::Unclassified), Some("it is not known whose"));
         check(unknown, &principal(PrincipalKind::App), None);
+    }
+
+    #[test]
+    fn a_relationship_is_changed_with_a_customer_that_is_told_and_is_another() {
+        for it in [relationship(), access_assignment()] {
+            check(with_nobody, &it, None);
+            let own = it.clone().of("11111111-1111-1111-1111-111111111111".parse().unwrap());
+            check(with_nobody, &own, Some("the relationship is with this tenant itself"));
+            let mut untold = it;
+            untold.wanted.partner.id = None;
+            check(with_nobody, &untold, Some("it is not told which customer"));
+        }
+        let mut nobodys = guest();
+        nobodys.wanted.partner.id = None;
+        check(with_nobody, &nobodys, None);
     }
 
     #[test]
