@@ -315,12 +315,12 @@ mod tests {
     }
 
     /// For each guardrail, in their order, something that none before it holds back.
-    fn one_for_each() -> [(Question, &'static str); GUARDRAILS.len()] {
+    fn one_for_each() -> Vec<(Question, &'static str)> {
         let upn = "alice_contoso.example#EXT#@woodgrove.example";
         let during = "guardrails:\n  plannedChanges: [{from: 2026-11-23, until: 2026-11-23, \
                       reason: x}]";
         let eligibility = AssignmentId("eligibility".to_owned());
-        [
+        vec![
             (principal(PrincipalKind::Unclassified), "it is not known whose"),
             (changed(relationship(), |it| it.wanted.partner.id = None), "which customer"),
             (changed(guest(), |it| it.wanted.partner.id = None), "is the tenant's own"),
@@ -361,7 +361,9 @@ mod tests {
     #[test]
     fn every_guardrail_is_asked_in_its_turn() {
         assert_eq!(first_of_all(&guest()), None);
-        for (guardrail, (it, expect)) in GUARDRAILS.into_iter().zip(&one_for_each()) {
+        let one_for_each = one_for_each();
+        assert_eq!(one_for_each.len(), GUARDRAILS.len());
+        for (guardrail, (it, expect)) in GUARDRAILS.into_iter().zip(&one_for_each) {
             check(guardrail, it, Some(expect));
             let first = first_of_all(it);
             assert!(
