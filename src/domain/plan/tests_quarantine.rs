@@ -6,6 +6,7 @@ use StepState::{Intended, Reappeared, Refused, Restored, Revoked, Unverified, Ve
 
 use super::*;
 use crate::domain::facts::{GapCause, GivenAccount, Part, User};
+use crate::domain::finding::testing::partner_side::{Msp, relationship};
 use crate::domain::finding::testing::{Case, noon};
 use crate::domain::id::PrincipalId;
 
@@ -276,6 +277,27 @@ fn nobody_else_is_kept_out() {
 }
 
 #[test]
+fn a_partner_keeps_no_customer_out() {
+    let given = Msp::new().with(relationship("Everything", &["Global Administrator"])).with_policy(
+        "respond: {gdap-global-administrator: {do: quarantine}, gdap-role-not-allowed: {do: \
+         quarantine}}",
+    );
+    let (policy, history) = (given.policy(), &History::default());
+    let tenant = &policy.roster.tenants[0];
+    let about = Circumstances {
+        policy: &policy,
+        tenant,
+        history,
+        own_apps: &[],
+        stopped: None,
+        now: noon(),
+    };
+    let plan = plan(&given.facts, about);
+    assert_eq!(plan.cases[0].findings.len(), 2, "{plan}");
+    assert!(plan.cases[0].steps.is_empty(), "{plan}");
+}
+
+#[test]
 fn protected_accounts_are_left_out_or_nothing_is_made() {
     let yaml = format!("{QUARANTINE}\nguardrails: {{protected: [{GLASS}, {GLASS_ID}]}}");
     let with = |found: Option<GivenAccount>| {
@@ -365,6 +387,7 @@ fn a_quarantine_in_force_is_not_made_again_and_one_that_was_undone_is() {
     }
     let unread = given.clone().gap(Part::ConditionalAccess, GapCause::Unavailable);
     assert_eq!(verdict(&unread, Verified), (0, met), "not seen is not gone");
+    assert_eq!(verdict(&unread, Restored), (1, Verdict::CarryOut), "a person took it away");
     let third = Step { episode: 2, ..step };
     let [held] = steps(&with(&[]), &after([(&third, Verified)])).try_into().unwrap();
     assert_eq!(
