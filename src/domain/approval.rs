@@ -568,6 +568,7 @@ mod tests {
         let two = one.decide(says(Approve, "Adele", 1), after(1)).unwrap();
         let refused = one.decide(says(Refuse, "Adele", 1), after(1)).unwrap();
         assert!(is_open(&proposal(2), 1) && is_open(&one, 1));
+        assert_eq!(proposal(2).standing(after(1)), Standing::Open, "nobody has said anything");
         assert!(!is_open(&two, 1) && !is_open(&refused, 1));
         assert!(!is_open(&proposal(2), 72) && !is_open(&one, 72), "it is too late");
     }

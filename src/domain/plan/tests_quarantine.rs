@@ -87,6 +87,20 @@ fn what_accompanies_is_done_once_for_each_guest_and_application_and_to_nobody_el
 }
 
 #[test]
+fn what_accompanies_a_response_that_takes_nothing_away_is_not_done() {
+    let policy = "respond: {guest-with-role: {do: ticket, also: [disable-guest]}, \
+                  role-not-allowed: {do: revoke, also: [revoke-sessions]}}";
+    check(
+        alice(policy),
+        &History::default(),
+        &[
+            &format!("revoke Reports Reader from {ALICE} (role-not-allowed)"),
+            &format!("end the sessions of {ALICE} (role-not-allowed)"),
+        ],
+    );
+}
+
+#[test]
 fn what_accompanies_shares_the_lot_of_what_it_goes_with() {
     let ask = ALSO.replace("revoke,", "approve,");
     check(

@@ -117,10 +117,7 @@ fn groups_of(target: &Target) -> Vec<&PrincipalId> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{
-        CONTOSO, HELPDESK, RELATIONSHIP, access_assignment, check, guest, principal, relationship,
-        whole_partner,
-    };
+    use super::super::testing::{check, guest, principal, whole_partner};
     use super::*;
     use crate::domain::facts::{Gap, GapCause, User};
     use crate::domain::id::AssignmentId;
@@ -190,32 +187,6 @@ mod tests {
             also: Vec::new(),
         };
         check(protected, &it, Some("the group it is in is protected"));
-    }
-
-    #[test]
-    fn a_relationship_is_protected_by_its_id_its_customer_or_its_group() {
-        let kept = |what: &str| format!("{what} is protected by the policy (guardrails.protected)");
-        let (whole, part) = (relationship, access_assignment);
-        for (name, of_whole, of_part) in [
-            (RELATIONSHIP, Some("the relationship"), Some("the relationship")),
-            (CONTOSO, Some("the customer"), Some("the customer")),
-            (HELPDESK, None, Some("the group")),
-            ("99999999-0000-0000-0000-000000000009", None, None),
-        ] {
-            for name in [name.to_owned(), format!(" {} ", name.to_uppercase())] {
-                let expect = of_whole.map(kept);
-                check(super::relationship, &whole().protecting(&name), expect.as_deref());
-                let expect = of_part.map(kept);
-                check(super::relationship, &part().protecting(&name), expect.as_deref());
-            }
-        }
-        // Nothing but a relationship is protected so: a partner's people lose what they hold.
-        for other in [guest(), principal(PrincipalKind::Guest), whole_partner()] {
-            check(super::relationship, &other.protecting(CONTOSO), None);
-        }
-        let mut nobodys = whole().protecting(CONTOSO);
-        nobodys.wanted.partner.id = None;
-        check(super::relationship, &nobodys, None);
     }
 
     #[test]

@@ -14,10 +14,6 @@ use crate::domain::stop::Stop;
 
 pub(super) use crate::domain::finding::testing::CONTOSO;
 
-pub(super) const RELATIONSHIP: &str =
-    "ffffffff-0000-0000-0000-00000000000f-22222222-2222-2222-2222-222222222222";
-pub(super) const HELPDESK: &str = "eeeeeeee-0000-0000-0000-00000000000e";
-
 /// What a guardrail is asked about, with all that it may look at.
 #[derive(Clone)]
 pub(super) struct Question {
@@ -147,7 +143,7 @@ pub(super) fn whole_partner() -> Question {
     question(Target::Partner, Remediation::Quarantine)
 }
 
-/// To end a relationship with a customer.
+/// To end Contoso's relationship `RELATIONSHIP`.
 pub(super) fn relationship() -> Question {
     let target = Target::Relationship {
         relationship: RELATIONSHIP.to_owned(),
@@ -160,19 +156,23 @@ pub(super) fn relationship() -> Question {
     question(target, Remediation::TerminateRelationship)
 }
 
-/// To take from a group what a relationship with a customer gives it.
+/// To take from a group what that relationship gives it.
 pub(super) fn access_assignment() -> Question {
     let target = Target::AccessAssignment {
         relationship: RELATIONSHIP.to_owned(),
         name: "Everything".to_owned(),
-        access_assignment: "assignment".to_owned(),
+        access_assignment: "used".to_owned(),
         etag: None,
-        group: PrincipalId::new(HELPDESK),
+        group: PrincipalId::new("cccccccc-0000-0000-0000-00000000000c"),
         group_name: "Helpdesk".to_owned(),
         roles: Vec::new(),
     };
     question(target, Remediation::DeleteAccessAssignment)
 }
+
+/// A relationship's id.
+pub(super) const RELATIONSHIP: &str =
+    "aaaaaaaa-0000-0000-0000-00000000000a-bbbbbbbb-0000-0000-0000-00000000000b";
 
 /// A group, as the directory tells of it.
 pub(super) fn group_object() -> DirectoryObject {

@@ -104,21 +104,6 @@ mod tests {
     }
 
     #[test]
-    fn a_relationship_is_changed_with_a_customer_that_is_told_and_is_another() {
-        for it in [relationship(), access_assignment()] {
-            check(with_nobody, &it, None);
-            let own = it.clone().of("11111111-1111-1111-1111-111111111111".parse().unwrap());
-            check(with_nobody, &own, Some("the relationship is with this tenant itself"));
-            let mut untold = it;
-            untold.wanted.partner.id = None;
-            check(with_nobody, &untold, Some("it is not told which customer"));
-        }
-        let mut nobodys = guest();
-        nobodys.wanted.partner.id = None;
-        check(with_nobody, &nobodys, None);
-    }
-
-    #[test]
     fn the_tenants_own_are_never_laid_to_a_partner() {
         check(own, &guest(), None);
         let mut nobodys = guest();
@@ -126,6 +111,22 @@ mod tests {
         check(own, &nobodys, Some("the tenant's own"));
         let own_tenant = "11111111-1111-1111-1111-111111111111".parse().unwrap();
         check(own, &guest().of(own_tenant), Some("the tenant's own"));
+    }
+
+    #[test]
+    fn a_relationship_with_nobody_or_with_oneself_is_left_alone() {
+        for it in [relationship(), access_assignment()] {
+            check(with_nobody, &it, None);
+            let own_tenant = "11111111-1111-1111-1111-111111111111".parse().unwrap();
+            let with_oneself = Some("with this tenant itself");
+            check(with_nobody, &it.clone().of(own_tenant), with_oneself);
+            let mut with_none = it;
+            with_none.wanted.partner.id = None;
+            check(with_nobody, &with_none, Some("not told which customer"));
+        }
+        let mut guest = guest();
+        guest.wanted.partner.id = None;
+        check(with_nobody, &guest, None);
     }
 
     #[test]
