@@ -177,12 +177,11 @@ fn taken_away_by_hand(grant: &Grant) -> String {
                  {role} > {tab}, and choose Remove beside {holder}."
             )
         }
-        Held::ThroughGroup { group, group_name, within, .. } => {
+        Held::ThroughGroup { group_name, within, .. } => {
             let names: Vec<&str> = within.iter().map(|it| it.group_name.as_str()).collect();
-            let where_to = match within.as_slice() {
-                [only] if only.group == *group => format!("{group_name} > Members"),
+            let where_to = match names.as_slice() {
                 [] => format!("{group_name} > Members (and the groups among them)"),
-                _ => format!("{} > Members", text::listed(&names)),
+                names => format!("{} > Members", text::listed(names)),
             };
             format!(
                 "Open https://entra.microsoft.com as Privileged Role Administrator, choose Groups \
