@@ -173,6 +173,7 @@ mod tests {
             answers: Vec::new(),
             verdict: Verdict::CarryOut,
             approval: None,
+            waits: false,
             quarantine: None,
             since: None,
         }

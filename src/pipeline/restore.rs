@@ -187,6 +187,7 @@ fn step_of(case: &Case, row: &Row) -> Option<Step> {
         answers: Vec::new(),
         verdict: StepVerdict::Already(step.state),
         approval: None,
+        waits: false,
         quarantine: None,
         since: None,
     })

@@ -52,7 +52,7 @@ impl Row {
             Some(grant) if grant.is_seen_in(facts) => {
                 return facts.is_complete().then_some(Closing::Allowed);
             }
-            Some(grant) => !grant.held.parts().iter().any(|part| unread(*part)),
+            Some(grant) => !grant.rests_on().any(unread),
             // The part it speaks of was read this time, or its gap would have been found again;
             // unless nobody was let in at all.
             None if unreadable => {
@@ -154,6 +154,7 @@ fn step_row(step: &Step, outcome: Outcome) -> StepRow {
         by_hand: step.by_hand(),
         reappeared: step.episode > 0,
         stuck: false,
+        waits: step.waits,
         cause: None,
     }
 }

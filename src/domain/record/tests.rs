@@ -381,6 +381,7 @@ mod timelines {
             by_hand: String::new(),
             reappeared: false,
             stuck: false,
+            waits: false,
             cause: Some(cause),
             answers: Vec::new(),
             remediation: Remediation::RevokeRoleAssignment,

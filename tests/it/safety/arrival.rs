@@ -1,11 +1,12 @@
 //! What must hold of a call at the moment it arrives, judged by what the tenants are really like and
 //! by what the policy file says.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use partner_warden::domain::grant::{Grant, Held};
 use partner_warden::domain::id::{PartnerId, PrincipalId, StepId};
-use partner_warden::domain::plan::{Step, Verdict};
+use partner_warden::domain::plan::{Step, Target, Verdict};
 use partner_warden::domain::policy::Mode;
 
 use super::cast::{
@@ -29,10 +30,14 @@ impl Town {
         if self.rules.mode == Mode::Observe {
             self.is_wrong(format!("written in observe: {call:?}"));
         }
-        let Some(Intended { step, first, again, .. }) = self.step_of(tenant, call) else {
+        let Some(Intended { step, first, .. }) = self.step_of(tenant, call) else {
             return self.is_wrong(format!("written and not written down before: {call:?}"));
         };
         self.asked.insert(step.id.clone(), self.happened);
+        self.under_way = Some(step.id.clone());
+        if let Some(it) = self.intended.get_mut(&step.id) {
+            it.calls.push(format!("{call:?}"));
+        }
         if self.taken.contains(&step.id) {
             self.is_wrong(format!("{} is carried out twice: {call:?}", step.id.0));
         }
@@ -44,7 +49,7 @@ impl Town {
         if self.rules.is_planned(tenant, listed, self.now) {
             self.is_wrong(format!("written during a planned change: {call:?}"));
         }
-        self.is_asked_for(tenant, &step, again);
+        self.is_asked_for(tenant, &step);
         if self.needs_consent(&step) {
             let lasts = minutes(self.rules.expire);
             if let Err(why) = self.questions.agreed(&step, first, lasts, &self.rules) {
@@ -68,17 +73,29 @@ impl Town {
         }
     }
 
-    /// The step that a call is of: the last that was written down.
+    /// The step that a call is of. Where one takes out of a group what several steps are to take
+    /// away, it is the first of the last plan for which it was not made yet.
     fn step_of(&self, tenant: usize, call: &Call) -> Option<Intended> {
         let of = self.intended.values().filter(|it| it.tenant == tenant && call.is_of(&it.step));
-        of.max_by_key(|it| it.step.episode).cloned()
+        let call = format!("{call:?}");
+        let place = |it: &&Intended| {
+            let ((plan, n), made) = (it.place, it.calls.contains(&call));
+            (self.taken.contains(&it.step.id), made, Reverse(plan), n)
+        };
+        of.min_by_key(place).cloned()
     }
 
     /// What the policy does not ask for is not done.
-    fn is_asked_for(&mut self, tenant: usize, step: &Step, again: bool) {
+    fn is_asked_for(&mut self, tenant: usize, step: &Step) {
         // What accompanies others is ended even where they are gone meanwhile.
         if step.because.is_empty() {
-            if !again {
+            let also = step.remediation.as_str();
+            let asks = self.rules.respond.values().any(|it| it.also.contains(&also));
+            let from = match &step.target {
+                Target::Principal { principal, .. } => Some((tenant, principal.clone())),
+                _ => None,
+            };
+            if !asks || !from.is_some_and(|from| self.taken_from.contains(&from)) {
                 self.is_wrong(format!("nothing asks for it: {}", step.summary()));
             }
             return;
@@ -88,10 +105,8 @@ impl Town {
             let answer = self.rules.answer(finding.as_str());
             let also = step.remediation.as_str();
             let asks = answer.is_some_and(|it| match &step.target {
-                partner_warden::domain::plan::Target::Partner => {
-                    it.act == "quarantine" || (it.quarantine_if_refused && refused)
-                }
-                partner_warden::domain::plan::Target::Principal { .. } => it.also.contains(&also),
+                Target::Partner => it.act == "quarantine" || (it.quarantine_if_refused && refused),
+                Target::Principal { .. } => it.also.contains(&also),
                 _ => matches!(it.act, "revoke" | "approve"),
             });
             if !asks {
@@ -105,8 +120,7 @@ impl Town {
         let approve = |act: &str| !matches!(act, "quarantine" | "revoke");
         let mut because = step.because.iter().map(|it| self.rules.answer(it.as_str()));
         self.rules.mode == Mode::Approve
-            || (!step.because.is_empty()
-                && because.all(|it| it.is_none_or(|it| approve(it.act))))
+            || (!step.because.is_empty() && because.all(|it| it.is_none_or(|it| approve(it.act))))
     }
 
     /// Nothing is taken but from a partner's, who is not protected, and not what is allowed.
@@ -162,22 +176,24 @@ impl Town {
         }
         for holder in PROTECTABLE {
             let is_its = partner_of(HOLDERS[holder].whose) == partner;
-            if self.rules.protects(holder) && is_its && !leaves_out.contains(&id_of(tenant, holder)) {
+            if self.rules.protects(holder) && is_its && !leaves_out.contains(&id_of(tenant, holder))
+            {
                 self.is_wrong(format!("{} is protected and kept out", HOLDERS[holder].name));
             }
         }
     }
 
     /// Graph refuses a call.
-    pub(super) fn refuses(&mut self, tenant: usize, call: &Call) {
-        if let Some(it) = self.step_of(tenant, call) {
+    pub(super) fn refuses(&mut self, tenant: usize) {
+        if let Some(it) = self.under_way.as_ref().and_then(|id| self.intended.get(id)) {
             self.refused.insert((tenant, it.step.partner.key()));
         }
     }
 
     /// A call takes effect.
     pub(super) fn takes_effect(&mut self, tenant: usize, call: &Call) {
-        let Some(Intended { step, .. }) = self.step_of(tenant, call) else { return };
+        let step = self.under_way.as_ref().and_then(|id| self.intended.get(id));
+        let Some(Intended { step, .. }) = step.cloned() else { return };
         let takes_administrator = call.takes_administrator(&self.places[tenant].state);
         if takes_administrator && !self.keeps_an_administrator(tenant) {
             self.is_wrong("nobody of the tenant's own is Global Administrator".to_owned());
@@ -189,6 +205,9 @@ impl Town {
             return;
         }
         self.places[tenant].gone.extend(gone);
+        if let Some(grant) = step.grant() {
+            self.taken_from.insert((tenant, grant.principal.clone()));
+        }
         self.reach(format!("did {}", step.remediation.as_str()));
         self.is_within_the_limit(tenant, &step.id);
     }

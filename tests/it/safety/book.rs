@@ -70,12 +70,14 @@ impl Ledger for Book {
         {
             let mut town = self.tenants.town();
             town.may_write = false;
-            for step in steps {
+            town.plans += 1;
+            let plans = town.plans;
+            for (n, step) in steps.iter().enumerate() {
                 let tenant = tenant_of(cases[0].tenant);
-                let again = town.intended.contains_key(&step.id);
                 let first = town.intended.get(&step.id).map_or(now, |it| it.first);
-                let intended = Intended { tenant, step: (*step).clone(), first, again };
-                town.intended.insert(step.id.clone(), intended);
+                let (step, place) = ((*step).clone(), (plans, n));
+                let intended = Intended { tenant, step, first, place, calls: Vec::new() };
+                town.intended.insert(intended.step.id.clone(), intended);
             }
         }
         self.tenants.mortal().await;
@@ -100,10 +102,8 @@ impl Ledger for Book {
     async fn conclude(&self, conclusion: Conclusion) -> Result<(), PortError> {
         self.tenants.mortal().await;
         // What is killed in the midst of it may have come about or not.
-        let copy = Conclusion {
-            cases: conclusion.cases.clone(),
-            proposals: conclusion.proposals.clone(),
-        };
+        let copy =
+            Conclusion { cases: conclusion.cases.clone(), proposals: conclusion.proposals.clone() };
         self.store.conclude(conclusion).await?;
         self.concludes(&copy);
         self.tenants.mortal().await;
@@ -125,10 +125,8 @@ impl Ledger for Book {
         conclusion: Conclusion,
     ) -> Result<(), PortError> {
         self.tenants.mortal().await;
-        let copy = Conclusion {
-            cases: conclusion.cases.clone(),
-            proposals: conclusion.proposals.clone(),
-        };
+        let copy =
+            Conclusion { cases: conclusion.cases.clone(), proposals: conclusion.proposals.clone() };
         self.store.verified(tenant, proofs, conclusion).await?;
         for (step, proof) in proofs {
             let mut town = self.tenants.town();

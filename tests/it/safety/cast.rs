@@ -27,10 +27,8 @@ pub(super) const CUSTOMERS: [usize; 2] = [0, 1];
 pub(super) const MSP: usize = 2;
 
 /// The partners that the policy names.
-pub(super) const PARTNERS: [(&str, &str, &str); 2] = [
-    (CONTOSO, "Contoso", "contoso.example"),
-    (NORTHWIND, "Northwind", "northwind.example"),
-];
+pub(super) const PARTNERS: [(&str, &str, &str); 2] =
+    [(CONTOSO, "Contoso", "contoso.example"), (NORTHWIND, "Northwind", "northwind.example")];
 
 /// The application this program signs in with.
 pub(super) const OWN_APP: &str = "0a0a0a0a-0000-4000-8000-00000000000a";

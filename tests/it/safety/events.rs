@@ -4,7 +4,7 @@ use partner_warden::domain::approval::Answer;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use super::cast::{CUSTOMERS, HOLDERS, KEPT, MEGAN, PAT, ROLES, SVC, TENANTS};
+use super::cast::{CUSTOMERS, HOLDERS, KEPT, MEGAN, MSP, PAT, ROLES, SVC, Sort, TENANTS};
 use super::state::{Given, WAYS, Way};
 
 /// What happens.
@@ -34,15 +34,31 @@ pub(super) enum Event {
     },
     /// The periodic look.
     Sweep(usize),
-    /// The worker does what is due, in this order of tenants.
+    /// The worker does what is due.
     Work,
+    /// The periodic look, at once.
+    Look(usize),
     /// What is due is read again.
     Verify,
+    /// The same at each time at which it is due, to the last.
+    VerifyToTheLast,
+    /// What was taken away last comes back, is found, taken away and seen to be gone, so many times.
+    ComesBackAndGoes(usize, usize),
+    /// This is never read from now on, until all can be read again.
+    Blind(Read, Cause),
+    Sighted,
     /// Messages are sent.
     Deliver,
     /// A person answers the question that was asked last but so many.
     Decide {
         back: usize,
+        answer: Answer,
+        person: usize,
+    },
+    /// The periodic look, after which a person answers the question that was asked last, if one
+    /// was, and another look.
+    Answered {
+        tenant: usize,
         answer: Answer,
         person: usize,
     },
@@ -140,7 +156,8 @@ fn faults() -> impl Strategy<Value = Fault> {
         StopUnreadable, Throttled, Unread,
     };
     let causes = vec![Cause::Broken, Cause::Throttled, Cause::Denied];
-    let on_writes = vec![Before, Throttled, After, After, Refused, Refused, RefusedOther, Denied, Idle, Idle];
+    let on_writes =
+        vec![Before, Throttled, After, After, Refused, Refused, RefusedOther, Denied, Idle, Idle];
     prop_oneof![
         8 => select(on_writes),
         6 => (select(READS.to_vec()), select(causes)).prop_map(|(read, why)| Unread(read, why)),
@@ -151,15 +168,20 @@ fn faults() -> impl Strategy<Value = Fault> {
 
 fn given() -> impl Strategy<Value = Given> {
     let ways = prop_oneof![2 => Just(Way::Assigned), 5 => select(WAYS.to_vec())];
-    (0..HOLDERS.len(), 0..ROLES.len(), ways)
+    let app = HOLDERS.iter().position(|it| matches!(it.sort, Sort::App(_))).unwrap();
+    prop_oneof![
+        12 => (0..HOLDERS.len(), 0..ROLES.len(), ways),
+        1 => (0..ROLES.len()).prop_map(move |role| (app, role, Way::Permitted)),
+    ]
 }
 
 /// Anything at all.
 pub(super) fn events() -> impl Strategy<Value = Event> {
     let customer = || select(CUSTOMERS.to_vec());
     let renamed = select(vec![PAT, KEPT, SVC, MEGAN]);
-    let answer = prop_oneof![4 => Just(Answer::Approve), 1 => Just(Answer::Refuse)];
-    let decided = (0..2_usize, answer, 0..3_usize);
+    let answer = prop_oneof![2 => Just(Answer::Approve), 1 => Just(Answer::Refuse)];
+    let decided = (0..2_usize, answer.clone(), 0..3_usize);
+    let answered = (customer(), answer, 0..3_usize);
     prop_oneof![
         12 => (customer(), given()).prop_map(|(tenant, given)| Event::Given(tenant, given)),
         1 => customer().prop_map(|tenant| {
@@ -172,23 +194,50 @@ pub(super) fn events() -> impl Strategy<Value = Event> {
         3 => customer().prop_map(Event::ComesBack),
         4 => signal(),
         3 => (0..TENANTS.len()).prop_map(Event::Sweep),
-        9 => Just(Event::Work),
-        5 => Just(Event::Verify),
+        6 => Just(Event::Work),
+        9 => select(vec![0, 0, 1, 1, MSP]).prop_map(Event::Look),
+        4 => Just(Event::Verify),
+        2 => Just(Event::VerifyToTheLast),
+        2 => (customer(), 1..6_usize).prop_map(|(tenant, times)| {
+            Event::ComesBackAndGoes(tenant, times)
+        }),
+        2 => blind(),
+        2 => Just(Event::Sighted),
         2 => Just(Event::Deliver),
-        4 => decided.prop_map(|(back, answer, person)| Event::Decide { back, answer, person }),
+        4 => answered.prop_map(|(tenant, answer, person)| {
+            Event::Answered { tenant, answer, person }
+        }),
+        3 => decided.prop_map(|(back, answer, person)| Event::Decide { back, answer, person }),
         4 => select(vec![0, 1, 5, 30, 59, 60, 61, 24 * 60]).prop_map(Event::Pass),
         1 => Just(Event::Stop),
         2 => Just(Event::Resume),
         1 => Just(Event::StopWhileWriting),
         1 => Just(Event::Restart),
-        3 => (1..30_usize).prop_map(Event::KilledAfter),
+        2 => (1..30_usize).prop_map(Event::KilledAfter),
         9 => faults().prop_map(Event::Fault),
     ]
 }
 
+fn blind() -> impl Strategy<Value = Event> {
+    let reads = vec![
+        Read::AssignmentsOf,
+        Read::AssignmentsOf,
+        Read::Accounts,
+        Read::SignIns,
+        Read::Members,
+        Read::DirectMembers,
+    ];
+    (select(reads), select(vec![Cause::Broken, Cause::Denied]))
+        .prop_map(|(read, why)| Event::Blind(read, why))
+}
+
 fn signal() -> impl Strategy<Value = Event> {
     let place = (select(CUSTOMERS.to_vec()), 0..HOLDERS.len());
-    (place, 1..4_usize).prop_map(|((tenant, holder), times)| Event::Signal { tenant, holder, times })
+    (place, 1..4_usize).prop_map(|((tenant, holder), times)| Event::Signal {
+        tenant,
+        holder,
+        times,
+    })
 }
 
 fn related() -> impl Strategy<Value = Event> {
@@ -201,13 +250,16 @@ fn related() -> impl Strategy<Value = Event> {
 ///
 /// What people take away, what comes back and is left to a person after a while, whose word was
 /// given about what, and what Graph refuses or pretends to do for whoever comes next: there it
-/// matters how far things were. A protected account that is renamed holds others back.
+/// matters how far things were; what could not be read for long is left to a person too. A protected account that is renamed holds others back.
 pub(super) fn leads_to_the_same_end(event: &Event) -> bool {
     match event {
         Event::Withdrawn(_)
         | Event::Renamed(..)
         | Event::Demoted(_)
         | Event::ComesBack(_)
+        | Event::ComesBackAndGoes(..)
+        | Event::Blind(..)
+        | Event::Answered { .. }
         | Event::Decide { .. }
         | Event::Fault(Fault::Idle | Fault::RefusedOther | Fault::Lagging(_)) => false,
         Event::Given(..)
@@ -215,7 +267,10 @@ pub(super) fn leads_to_the_same_end(event: &Event) -> bool {
         | Event::Signal { .. }
         | Event::Sweep(_)
         | Event::Work
+        | Event::Look(_)
         | Event::Verify
+        | Event::VerifyToTheLast
+        | Event::Sighted
         | Event::Deliver
         | Event::Pass(_)
         | Event::Stop

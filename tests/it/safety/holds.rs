@@ -48,7 +48,11 @@ impl Run {
                 }
             }
         }
-        if wrong.is_empty() { Ok(()) } else { Err(format!("after {after:?}: {}", wrong.join("; "))) }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("after {after:?}: {}", wrong.join("; ")))
+        }
     }
 
     /// What must hold once all is quiet, too.
@@ -86,7 +90,10 @@ impl Run {
         let cases = self.cases().await.into_iter().filter(|(_, case)| case.is_open());
         let open = cases.map(|(tenant, case)| (tenant, case.partner.key())).collect();
         let town = self.tenants.town();
-        End { held: CUSTOMERS.iter().flat_map(|n| held(&town.places[*n].state, *n)).collect(), open }
+        End {
+            held: CUSTOMERS.iter().flat_map(|n| held(&town.places[*n].state, *n)).collect(),
+            open,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::Timestamp;
 use partner_warden::domain::facts::{
     Customer, DelegatedAdminRelationship, DirectoryObject, GivenAccount, GovernanceRelationship,
     InboundTrust, Member, PartnerApp, PartnerEntry, RoleAssignment, RoleDefinition,
@@ -20,8 +21,8 @@ use partner_warden::ports::{
 use serde_json::Value;
 
 use super::cast::{
-    APP_OWNER, CUSTOMERS, HOLDERS, MSP, Sort, TENANTS, app, begin, holder_of, id_of, name_of,
-    object, tenant_of, user,
+    APP_OWNER, CUSTOMERS, HOLDERS, MSP, Sort, TENANTS, app, begin, holder_of, id_of, minutes,
+    name_of, object, tenant_of, user,
 };
 use super::events::Read;
 use super::state::State;
@@ -46,9 +47,11 @@ impl ReadRoles for Tenants {
         if listed.failure.is_none() {
             let there: BTreeSet<&str> = listed.items.iter().map(|it| it.id.0.as_str()).collect();
             let is_it = |thing: &Thing, _| matches!(thing, Thing::Assignment(_));
-            town.saw(tenant, is_it, |thing| {
-                matches!(thing, Thing::Assignment(id) if there.contains(id.as_str()))
-            });
+            town.saw(
+                tenant,
+                is_it,
+                |thing| matches!(thing, Thing::Assignment(id) if there.contains(id.as_str())),
+            );
         }
         listed
     }
@@ -131,9 +134,9 @@ impl ReadObjects for Tenants {
     ) -> Listed<(PrincipalId, DirectoryObject)> {
         let (mut town, tenant) = (self.town(), tenant_of(tenant));
         let shown = town.shown(tenant, Read::Objects);
-        let found = ids.iter().filter_map(|id| {
-            Some((id.clone(), told(tenant, &shown, holder_of(tenant, id)?)?))
-        });
+        let found = ids
+            .iter()
+            .filter_map(|id| Some((id.clone(), told(tenant, &shown, holder_of(tenant, id)?)?)));
         let found = found.collect();
         listed(&mut town, Read::Objects, found)
     }
@@ -166,8 +169,7 @@ impl ReadUsers for Tenants {
     ) -> Listed<(AccountName, GivenAccount)> {
         let (mut town, tenant) = (self.town(), tenant_of(tenant));
         let shown = town.shown(tenant, Read::Accounts);
-        let is_account =
-            |n: &usize| matches!(HOLDERS[*n].sort, Sort::Member | Sort::Guest(_));
+        let is_account = |n: &usize| matches!(HOLDERS[*n].sort, Sort::Member | Sort::Guest(_));
         let found = names.iter().map(|name| {
             let is_it = |n: &usize| {
                 let upn = name_of(tenant, *n, shown.renamed.contains(n)).to_lowercase();
@@ -193,6 +195,11 @@ impl ReadUsers for Tenants {
     }
 }
 
+/// When everybody's sessions were ended last, before all this.
+fn long_ago() -> Timestamp {
+    begin() - minutes(30 * 24 * 60)
+}
+
 fn signs_in(
     tenants: &Tenants,
     tenant: TenantId,
@@ -202,7 +209,7 @@ fn signs_in(
     let shown = town.shown(tenant, Read::SignIns);
     let found = ids.iter().filter_map(|id| {
         let holder = holder_of(tenant, id)?;
-        let since = shown.sessions.get(&holder).copied().unwrap_or_else(begin);
+        let since = shown.sessions.get(&holder).copied().unwrap_or_else(long_ago);
         Some((
             id.clone(),
             Some(SignIn {
@@ -307,9 +314,7 @@ impl ReadPartnerApps for Tenants {
                 all.any(|it| it.id.0 == id)
             };
             let is_it = |thing: &Thing, _| matches!(thing, Thing::Permission(_));
-            town.saw(tenant, is_it, |thing| {
-                matches!(thing, Thing::Permission(id) if there(id))
-            });
+            town.saw(tenant, is_it, |thing| matches!(thing, Thing::Permission(id) if there(id)));
         }
         listed
     }

@@ -88,6 +88,32 @@ pub(super) struct Rules {
 }
 
 impl Rules {
+    /// A policy that takes away what is not allowed, which is nothing, without anything in its way.
+    pub(super) fn strict(also: &[&'static str]) -> Self {
+        let (also, quarantine_if_refused, sink) = (also.to_vec(), false, true);
+        let revoke = Answered { act: "revoke", also, quarantine_if_refused, sink };
+        Self {
+            mode: Mode::Enforce,
+            respond: BTreeMap::from([("role-not-allowed", revoke)]),
+            limit: 50,
+            per: 60,
+            protected: [false; 4],
+            spelling: 0,
+            planned: Vec::new(),
+            exceptions: Vec::new(),
+            allowed: vec![(Vec::new(), None); 2],
+            expire: 60,
+            on_expiry: "ask-again",
+            people: 1,
+            administrator: true,
+        }
+    }
+
+    /// A change that is planned for the first day.
+    pub(super) fn all_day() -> Vec<Planned> {
+        vec![Planned { tenant: None, partner: None, from: 0, lasts: 24 * 60 }]
+    }
+
     /// Who is protected in a tenant, whatever they are called.
     pub(super) fn protects(&self, holder: usize) -> bool {
         let at = PROTECTABLE.iter().position(|it| *it == holder);
@@ -206,7 +232,8 @@ impl Rules {
         }
         text.push_str("exceptions:\n");
         for it in &self.exceptions {
-            let tenant = it.tenant.map_or_else(String::new, |n| format!("tenant: {}, ", TENANTS[n].0));
+            let tenant =
+                it.tenant.map_or_else(String::new, |n| format!("tenant: {}, ", TENANTS[n].0));
             let _ = writeln!(
                 text,
                 "  - {{{tenant}partner: {}, role: {}, until: {}, reason: move}}",
@@ -244,7 +271,8 @@ impl Rules {
             text.push_str("  plannedChanges:\n");
         }
         for it in &self.planned {
-            let tenant = it.tenant.map_or_else(String::new, |n| format!("tenant: {}, ", TENANTS[n].0));
+            let tenant =
+                it.tenant.map_or_else(String::new, |n| format!("tenant: {}, ", TENANTS[n].0));
             let partner =
                 it.partner.map_or_else(String::new, |n| format!("partner: {}, ", PARTNERS[n].0));
             let (from, until) = (moment(it.from), moment(it.from + it.lasts));
@@ -271,7 +299,7 @@ fn answered() -> impl Strategy<Value = Answered> {
     let act = prop_oneof![
         7 => Just("revoke"),
         2 => Just("approve"),
-        1 => Just("quarantine"),
+        2 => Just("quarantine"),
         1 => Just("ticket"),
         1 => Just("record"),
         1 => Just("ignore"),
@@ -295,9 +323,8 @@ fn planned() -> impl Strategy<Value = Planned> {
 }
 
 fn excepted() -> impl Strategy<Value = Excepted> {
-    (option::of(0..2_usize), 0..2_usize, 0..ROLES.len(), select(vec![1, 61, 24 * 60])).prop_map(
-        |(tenant, partner, role, until)| Excepted { tenant, partner, role, until },
-    )
+    (option::of(0..2_usize), 0..2_usize, 0..ROLES.len(), select(vec![1, 61, 24 * 60]))
+        .prop_map(|(tenant, partner, role, until)| Excepted { tenant, partner, role, until })
 }
 
 fn allowed() -> impl Strategy<Value = (Vec<usize>, Option<i64>)> {
@@ -319,13 +346,14 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
         3 => Just(Mode::Approve),
         1 => Just(Mode::Observe),
     ];
-    let limit = (select(vec![50, 3, 2, 1, 0, 5, 50]), select(vec![60, 30, 6 * 60]));
+    let limit = (select(vec![50, 50, 50, 5, 3, 2, 1, 0]), select(vec![60, 30, 6 * 60]));
     let protected = (prop::array::uniform4(prop::bool::weighted(0.7)), 0..3_usize);
-    let times = (vec(planned(), 0..2), vec(excepted(), 0..3), vec(allowed(), 2));
+    let planned = option::weighted(0.3, planned()).prop_map(|it| it.into_iter().collect());
+    let times = (planned, vec(excepted(), 0..2), vec(allowed(), 2));
     let asked = (
-        select(vec![3 * 24 * 60, 1, 60]),
+        select(vec![3 * 24 * 60, 24 * 60, 60, 1]),
         select(vec!["ask-again", "hold", "carry-out"]),
-        prop_oneof![3 => Just(1_usize), 1 => Just(2)],
+        select(vec![1_usize, 2]),
     );
     (mode, answers(), limit, protected, times, asked, prop::bool::weighted(0.8)).prop_map(
         |(mode, respond, (limit, per), (protected, spelling), times, asked, administrator)| {
@@ -357,8 +385,7 @@ pub(super) fn unhindered() -> impl Strategy<Value = Rules> {
         let mut respond = rules.respond;
         for finding in ["role-not-allowed", "privileged-role", "partner-app-privileged"] {
             let also = respond.get(finding).map(|it| it.also.clone()).unwrap_or_default();
-            let revoke =
-                Answered { act: "revoke", also, quarantine_if_refused: false, sink: true };
+            let revoke = Answered { act: "revoke", also, quarantine_if_refused: false, sink: true };
             respond.insert(finding, revoke);
         }
         // A quarantine is made for what stands at that moment, and stays.

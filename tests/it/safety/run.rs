@@ -29,6 +29,7 @@ use super::book::Book;
 use super::cast::{OWN_APP, TENANTS, id_of, minutes, tenant_id};
 use super::events::Event;
 use super::rules::Rules;
+use super::state::Gone;
 use super::town::{Tenants, Town};
 
 /// How long a look may be worked on.
@@ -76,8 +77,7 @@ impl Run {
         let path = folder.path().join("store.db");
         let (policy, mode) = (Arc::new(rules.policy()), rules.mode);
         let stop = StopFile::beside(&path);
-        let tenants =
-            Tenants { town: Mutex::new(Town::new(rules)), stop, died: Notify::new() };
+        let tenants = Tenants { town: Mutex::new(Town::new(rules)), stop, died: Notify::new() };
         let mut run =
             Self { tenants: Arc::new(tenants), alive: None, policy, mode, path, _folder: folder };
         run.start();
@@ -170,6 +170,20 @@ impl Run {
             Event::Work => self.process(Does::Work).await,
             Event::Verify => self.process(Does::Verify).await,
             Event::Deliver => self.process(Does::Deliver).await,
+            Event::VerifyToTheLast => self.verify_to_the_last().await,
+            Event::Look(tenant) => self.look(*tenant).await,
+            Event::Answered { tenant, answer, person } => {
+                self.look(*tenant).await;
+                self.decide(0, *answer, *person).await;
+                self.look(*tenant).await;
+            }
+            Event::ComesBackAndGoes(tenant, times) => {
+                for _ in 0..*times {
+                    self.tenants.town().power_comes_back(*tenant);
+                    self.look(*tenant).await;
+                    self.verify_to_the_last().await;
+                }
+            }
             Event::Restart => self.start(),
             Event::Signal { tenant, holder, times } => self.signal(*tenant, *holder, *times).await,
             Event::Sweep(tenant) => self.sweep(*tenant).await,
@@ -195,7 +209,17 @@ impl Run {
             | Event::Pass(_)
             | Event::StopWhileWriting
             | Event::KilledAfter(_)
+            | Event::Blind(..)
+            | Event::Sighted
             | Event::Fault(_) => self.tenants.town().happens(event),
+        }
+    }
+
+    /// Reads again whenever it is due, to the last time.
+    async fn verify_to_the_last(&mut self) {
+        for passed in [0, 6, 2, 10, 61] {
+            self.tenants.town().now += minutes(passed);
+            self.process(Does::Verify).await;
         }
     }
 
@@ -206,8 +230,7 @@ impl Run {
             serde_json::from_str(include_str!("../../../events/audit/add-member-to-role.json"))
                 .unwrap();
         event["targetResources"][0]["id"] = json!(id_of(tenant, holder).as_str());
-        let whose =
-            Whose { tenant: None, roster: &self.policy.roster, own_apps: &[], now };
+        let whose = Whose { tenant: None, roster: &self.policy.roster, own_apps: &[], now };
         for _ in 0..times {
             let received = polled(std::slice::from_ref(&event), tenant_id(tenant), whose);
             assert_eq!(received.signals.len(), 1, "{:?}", received.rejects);
@@ -218,6 +241,11 @@ impl Run {
     async fn sweep(&self, tenant: usize) {
         let signal = schedule::sweep(tenant_id(tenant), self.tenants.now());
         self.store().enqueue(vec![signal]).await.unwrap();
+    }
+
+    async fn look(&mut self, tenant: usize) {
+        self.sweep(tenant).await;
+        self.process(Does::Work).await;
     }
 
     /// A person answers a question, as the page of the decision has it.
@@ -239,6 +267,7 @@ impl Run {
         {
             let mut town = self.tenants.town();
             town.faults.clear();
+            town.blind.clear();
             town.stop_while_writing = false;
             town.dies_after = None;
         }
@@ -250,10 +279,7 @@ impl Run {
                 self.happens(&Event::Sweep(tenant)).await;
             }
             self.happens(&Event::Work).await;
-            for again in [0, 6, 2, 10, 61] {
-                self.happens(&Event::Pass(again)).await;
-                self.happens(&Event::Verify).await;
-            }
+            self.verify_to_the_last().await;
             self.happens(&Event::Work).await;
         }
         for _ in 0..100 {
@@ -323,15 +349,33 @@ impl Town {
             Event::StopWhileWriting => self.stop_while_writing = true,
             Event::KilledAfter(steps) => self.dies_after = Some(*steps),
             Event::Fault(fault) => self.faults.push(*fault),
+            Event::Blind(read, cause) => {
+                self.blind.insert(*read, *cause);
+            }
+            Event::Sighted => self.blind.clear(),
             Event::Signal { .. }
             | Event::Sweep(_)
             | Event::Work
+            | Event::Look(_)
             | Event::Verify
+            | Event::VerifyToTheLast
+            | Event::ComesBackAndGoes(..)
             | Event::Deliver
+            | Event::Answered { .. }
             | Event::Decide { .. }
             | Event::Stop
             | Event::Resume
             | Event::Restart => {}
+        }
+    }
+
+    /// What was last taken away that gave power.
+    fn power_comes_back(&mut self, tenant: usize) {
+        let gone = self.places[tenant].gone.iter().rev();
+        let power =
+            gone.filter(|it| !matches!(it, Gone::Sessions | Gone::Enabled(_) | Gone::Unblocked(_)));
+        if let Some(last) = power.cloned().next() {
+            self.change(tenant, |state| state.comes_back(last));
         }
     }
 

@@ -209,7 +209,8 @@ impl State {
 
     /// A relationship of the partner's own tenant with one of its customers.
     pub(super) fn relate(&mut self, n: usize, customer: usize, roles: &[usize], extends: bool) {
-        let unified_roles = roles.iter().map(|role| UnifiedRole { role_definition_id: role_id(*role) });
+        let unified_roles =
+            roles.iter().map(|role| UnifiedRole { role_definition_id: role_id(*role) });
         let details = AccessDetails { unified_roles: unified_roles.collect() };
         let group = AccessContainer {
             access_container_id: Some(format!("cccccccc-0000-4000-8000-{n:012}")),

@@ -59,6 +59,8 @@ pub(super) struct Town {
     pub(super) places: Vec<Place>,
     pub(super) given: usize,
     pub(super) faults: Vec<Fault>,
+    /// What is not read for the time being.
+    pub(super) blind: BTreeMap<Read, Cause>,
     pub(super) stop_while_writing: bool,
     pub(super) stopped: bool,
     /// Whether the stop switch was asked since the last call, and said that all may go on.
@@ -67,12 +69,18 @@ pub(super) struct Town {
     pub(super) dies_after: Option<usize>,
     /// Counts what happens.
     pub(super) happened: usize,
-    /// What was written down as intended, with when that was first and last done.
+    /// How often steps were written down as intended.
+    pub(super) plans: usize,
+    /// What was written down as intended.
     pub(super) intended: BTreeMap<StepId, Intended>,
+    /// The step whose call arrived last.
+    pub(super) under_way: Option<StepId>,
     /// When a call of each step arrived last.
     pub(super) asked: BTreeMap<StepId, usize>,
     /// The steps of which it is written down that Graph took them.
     pub(super) taken: BTreeSet<StepId>,
+    /// From whom something was taken away.
+    pub(super) taken_from: BTreeSet<(usize, PrincipalId)>,
     /// Of which partner Graph has refused to take a grant away, by tenant.
     pub(super) refused: BTreeSet<(usize, String)>,
     pub(super) questions: Questions,
@@ -88,8 +96,10 @@ pub(super) struct Intended {
     pub(super) tenant: usize,
     pub(super) step: Step,
     pub(super) first: Timestamp,
-    /// Whether it was ever written down as intended before.
-    pub(super) again: bool,
+    /// Which time of writing down it was that it was written down last, and its place in that.
+    pub(super) place: (usize, usize),
+    /// The calls that arrived since then.
+    pub(super) calls: Vec<String>,
 }
 
 impl Town {
@@ -100,14 +110,18 @@ impl Town {
             places: TENANTS.iter().map(|_| Place::default()).collect(),
             given: 0,
             faults: Vec::new(),
+            blind: BTreeMap::new(),
             stop_while_writing: false,
             stopped: false,
             may_write: false,
             dies_after: None,
             happened: 0,
+            plans: 0,
             intended: BTreeMap::new(),
+            under_way: None,
             asked: BTreeMap::new(),
             taken: BTreeSet::new(),
+            taken_from: BTreeSet::new(),
             refused: BTreeSet::new(),
             questions: Questions::default(),
             sinks: Sinks::default(),
@@ -173,7 +187,10 @@ impl Town {
             (Cause::Throttled, Failure::Throttled(None)),
             (Cause::Denied, Failure::Denied),
         ];
-        let failure = causes.into_iter().find(|(cause, _)| self.meets(Fault::Unread(read, *cause)));
+        let blind = self.blind.get(&read).copied();
+        let failure = causes
+            .into_iter()
+            .find(|(cause, _)| blind == Some(*cause) || self.meets(Fault::Unread(read, *cause)));
         let (cause, failure) = failure?;
         self.reach(format!("unread {read:?} {cause:?}"));
         Some(failed(failure))
@@ -218,9 +235,9 @@ impl Town {
     pub(super) fn demote(&mut self, tenant: usize) {
         let megan = id_of(tenant, MEGAN);
         self.change(tenant, |state| {
-            state.assignments.retain(|it| {
-                it.principal_id != megan || it.role_definition_id != role_id(0)
-            });
+            state
+                .assignments
+                .retain(|it| it.principal_id != megan || it.role_definition_id != role_id(0));
         });
     }
 }
@@ -240,9 +257,9 @@ impl Place {
             let all = self.state.everybody_in(*group).into_iter();
             all.map(move |it| (Thing::Member(id.clone(), id_of(tenant, it)), it))
         });
-        let permitted = permissions.iter().flat_map(|(app, all)| {
-            all.iter().map(|it| (Thing::Permission(it.id.0.clone()), *app))
-        });
+        let permitted = permissions
+            .iter()
+            .flat_map(|(app, all)| all.iter().map(|it| (Thing::Permission(it.id.0.clone()), *app)));
         let all: Vec<(Thing, usize)> =
             assigned.chain(active).chain(eligible).chain(joined).chain(permitted).collect();
         for it in all {

@@ -59,7 +59,8 @@ impl Call {
                     && matches!(grant.map(|it| &it.held), Some(Held::Eligible { .. }))
             }
             Self::Member { group, member } => grant.is_some_and(|it| {
-                it.principal == *member && it.held.within().iter().any(|in_it| in_it.group == *group)
+                it.principal == *member
+                    && it.held.within().iter().any(|in_it| in_it.group == *group)
             }),
             Self::Permission { app, id } => grant.is_some_and(|it| {
                 it.principal == *app
@@ -140,8 +141,9 @@ impl Call {
             }
             Self::Eligible(principal, role) => {
                 let is_it = |id: &PrincipalId, of: &String| id == principal && of == role;
-                let gone =
-                    drain(&mut state.eligible, |it| is_it(&it.principal_id, &it.role_definition_id));
+                let gone = drain(&mut state.eligible, |it| {
+                    is_it(&it.principal_id, &it.role_definition_id)
+                });
                 gone.into_iter().map(Gone::Eligible).collect()
             }
             Self::Member { group, member } => {
@@ -239,7 +241,7 @@ impl Tenants {
         }
         let refusal = if call.is_about_a_grant() { Fault::Refused } else { Fault::RefusedOther };
         if town.meets(refusal) {
-            town.refuses(tenant, call);
+            town.refuses(tenant);
             return Ok(outcome(StepState::Refused, None));
         }
         let now = town.now;

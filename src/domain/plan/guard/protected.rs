@@ -94,8 +94,10 @@ fn may_be(asked: &Asked<'_>, name: &AccountName, upn: Option<&str>) -> bool {
     let Some((local, domain)) = name.as_str().rsplit_once('@') else { return false };
     let tenants = &asked.about.policy.roster.tenants;
     let domain_of = |upn: &str| upn.trim().rsplit_once('@').map(|(_, it)| it.to_lowercase());
-    // A domain belongs to one tenant at a time.
-    let is_here = tenants.len() <= 1 || upn.and_then(domain_of).as_deref() == Some(domain);
+    // A domain belongs to one tenant at a time, and a tenant may have several of them.
+    let is_here = tenants.len() <= 1
+        || upn.and_then(domain_of).as_deref() == Some(domain)
+        || asked.domains.get_or_init(|| asked.facts.domains()).contains(domain);
     // A member does not become a guest by another name, nor a guest a member.
     let was_guest = local.contains("#ext#");
     is_here && was_guest == (asked.kind() == Some(PrincipalKind::Guest))
@@ -120,7 +122,9 @@ mod tests {
     use super::super::testing::{check, guest, principal, whole_partner};
     use super::*;
     use crate::domain::facts::{Gap, GapCause, User};
+    use crate::domain::finding::testing::{CONTOSO, STRANGER, WOODGROVE};
     use crate::domain::id::AssignmentId;
+    use crate::domain::policy::Policy;
 
     const ALICE: &str = "alice_contoso.example#EXT#@woodgrove.example";
     const SVC: &str = "svc@woodgrove.example";
@@ -211,6 +215,28 @@ mod tests {
         // An id cannot be changed.
         ask(dedicated(), "cccccccc-0000-0000-0000-00000000000d", None);
         ask(whole_partner(), SVC, None);
+    }
+
+    #[test]
+    fn a_protected_account_may_be_called_by_another_domain_of_its_tenant() {
+        let two = format!(
+            "tenants: [{{id: {WOODGROVE}, name: Woodgrove, partners: [{{id: {CONTOSO}, name: \
+             Contoso Reseller, domains: [contoso.example]}}]}}, {{id: {STRANGER}, name: Tailspin}}]\n\
+             guardrails: {{protected: [{SVC}]}}"
+        );
+        let mut it = guest().to(PrincipalKind::DedicatedAccount, "svc@woodgrove.test");
+        it.policy = Policy::parse(&format!("version: 1\n{two}")).unwrap().policy;
+        found(&mut it, SVC, GivenAccount::Missing);
+        it.facts.guests.clear();
+        it.facts.objects.clear();
+        check(renamed, &it, None);
+        let user =
+            |upn: &str| User { user_principal_name: Some(upn.to_owned()), ..User::default() };
+        let id = PrincipalId::new("bbbbbbbb-0000-0000-0000-00000000000b");
+        it.facts.guests.insert(id.clone(), user("al_x.example#EXT#@tailspin.example"));
+        check(renamed, &it, None);
+        it.facts.guests.insert(id, user("al_x.example#EXT#@WOODGROVE.example"));
+        check(renamed, &it, Some("no account answers to"));
     }
 
     #[test]
