@@ -22,7 +22,7 @@ mod town;
 mod writes;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use proptest::collection::vec;
@@ -68,7 +68,7 @@ fn nothing_forbidden_is_done_and_nothing_false_is_claimed() {
     let reached = RefCell::new(BTreeMap::<String, u64>::new());
     let cases = seeds::each(
         "safety::nothing_forbidden_is_done_and_nothing_false_is_claimed",
-        150,
+        200,
         &(rules(), vec(events(), 1..60)),
         |(rules, events)| told(rules, events),
         |(rules, events)| {
@@ -91,7 +91,7 @@ fn nothing_forbidden_is_done_and_nothing_false_is_claimed() {
     let reached = reached.into_inner();
     let missing = reached::missing(&reached);
     assert!(
-        cases < 100 || missing.is_empty(),
+        cases < 200 || missing.is_empty(),
         "{cases} histories never reached {missing:?}: {reached:#?}"
     );
 }
@@ -132,8 +132,17 @@ fn whatever_the_order_the_end_is_the_same() {
     // Each with its place in the other order.
     let both = vec((happens, any::<u16>()), 1..30);
     let orders = |events: &[(Event, u16)]| {
+        // Who is put into a group again after being taken out of it has come back.
+        let mut joined = BTreeSet::new();
+        let is_news = |(event, _): &&(Event, u16)| match event {
+            Event::Given(tenant, (holder, _, way)) if way.is_by_a_group() => {
+                joined.insert((*tenant, *holder))
+            }
+            _ => true,
+        };
+        let events: Vec<(Event, u16)> = events.iter().filter(is_news).cloned().collect();
         let one: Vec<Event> = events.iter().map(|(event, _)| event.clone()).collect();
-        let mut other = events.to_vec();
+        let mut other = events;
         other.sort_by_key(|(_, place)| *place);
         (one, other.into_iter().map(|(event, _)| event).collect::<Vec<_>>())
     };
@@ -151,7 +160,7 @@ fn whatever_the_order_the_end_is_the_same() {
     };
     seeds::each(
         "safety::whatever_the_order_the_end_is_the_same",
-        40,
+        80,
         &(unhindered(), both),
         |(rules, events)| {
             let (one, other) = orders(events);

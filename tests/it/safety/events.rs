@@ -1,6 +1,7 @@
 //! What happens, made at random.
 
 use partner_warden::domain::approval::Answer;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -40,8 +41,8 @@ pub(super) enum Event {
     Look(usize),
     /// What is due is read again.
     Verify,
-    /// The same at each time at which it is due, to the last.
-    VerifyToTheLast,
+    /// The same at each time at which it is due, to the last; this may not be read meanwhile.
+    VerifyToTheLast(Option<Read>),
     /// What was taken away last comes back, is found, taken away and seen to be gone, so many times.
     ComesBackAndGoes(usize, usize),
     /// This is never read from now on, until all can be read again.
@@ -146,6 +147,10 @@ pub(super) const READS: [Read; 13] = [
     Read::Relationships,
 ];
 
+/// What shows whether something is gone.
+const PROVING: [Read; 5] =
+    [Read::AssignmentsOf, Read::AssignmentsOf, Read::Members, Read::SignIns, Read::Eligible];
+
 /// What may lag behind.
 const LAGGING: [Read; 5] =
     [Read::Assignments, Read::AssignmentsOf, Read::Active, Read::Members, Read::Apps];
@@ -162,7 +167,8 @@ fn faults() -> impl Strategy<Value = Fault> {
         8 => select(on_writes),
         6 => (select(READS.to_vec()), select(causes)).prop_map(|(read, why)| Unread(read, why)),
         2 => select(LAGGING.to_vec()).prop_map(Lagging),
-        2 => select(vec![StopUnreadable, SinkDown, SinkLost]),
+        1 => Just(StopUnreadable),
+        2 => select(vec![SinkDown, SinkLost]),
     ]
 }
 
@@ -197,7 +203,7 @@ pub(super) fn events() -> impl Strategy<Value = Event> {
         6 => Just(Event::Work),
         9 => select(vec![0, 0, 1, 1, MSP]).prop_map(Event::Look),
         4 => Just(Event::Verify),
-        2 => Just(Event::VerifyToTheLast),
+        3 => option::of(select(PROVING.to_vec())).prop_map(Event::VerifyToTheLast),
         2 => (customer(), 1..6_usize).prop_map(|(tenant, times)| {
             Event::ComesBackAndGoes(tenant, times)
         }),
@@ -258,6 +264,7 @@ pub(super) fn leads_to_the_same_end(event: &Event) -> bool {
         | Event::Demoted(_)
         | Event::ComesBack(_)
         | Event::ComesBackAndGoes(..)
+        | Event::VerifyToTheLast(Some(_))
         | Event::Blind(..)
         | Event::Answered { .. }
         | Event::Decide { .. }
@@ -269,7 +276,7 @@ pub(super) fn leads_to_the_same_end(event: &Event) -> bool {
         | Event::Work
         | Event::Look(_)
         | Event::Verify
-        | Event::VerifyToTheLast
+        | Event::VerifyToTheLast(None)
         | Event::Sighted
         | Event::Deliver
         | Event::Pass(_)

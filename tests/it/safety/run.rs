@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 
 use super::book::Book;
 use super::cast::{OWN_APP, TENANTS, id_of, minutes, tenant_id};
-use super::events::Event;
+use super::events::{Cause, Event};
 use super::rules::Rules;
 use super::state::Gone;
 use super::town::{Tenants, Town};
@@ -170,7 +170,13 @@ impl Run {
             Event::Work => self.process(Does::Work).await,
             Event::Verify => self.process(Does::Verify).await,
             Event::Deliver => self.process(Does::Deliver).await,
-            Event::VerifyToTheLast => self.verify_to_the_last().await,
+            Event::VerifyToTheLast(unread) => {
+                let before = self.tenants.town().blind.clone();
+                let unread = unread.map(|read| (read, Cause::Broken));
+                self.tenants.town().blind.extend(unread);
+                self.verify_to_the_last().await;
+                self.tenants.town().blind = before;
+            }
             Event::Look(tenant) => self.look(*tenant).await,
             Event::Answered { tenant, answer, person } => {
                 self.look(*tenant).await;
@@ -358,7 +364,7 @@ impl Town {
             | Event::Work
             | Event::Look(_)
             | Event::Verify
-            | Event::VerifyToTheLast
+            | Event::VerifyToTheLast(_)
             | Event::ComesBackAndGoes(..)
             | Event::Deliver
             | Event::Answered { .. }

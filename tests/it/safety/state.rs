@@ -40,6 +40,18 @@ pub(super) enum Way {
     Permitted,
 }
 
+impl Way {
+    /// Whether it is by being in a group.
+    pub(super) fn is_by_a_group(self) -> bool {
+        match self {
+            Self::InAdmins | Self::InInner | Self::InBoth | Self::InRuled | Self::InVault => true,
+            Self::Assigned | Self::Scheduled | Self::Active | Self::Eligible | Self::Permitted => {
+                false
+            }
+        }
+    }
+}
+
 pub(super) const WAYS: [Way; 10] = [
     Way::Assigned,
     Way::Scheduled,
