@@ -110,6 +110,9 @@ pub struct StepRow {
     /// Whether nothing holds it back but the stop switch or how much was done already.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waits: bool,
+    /// When what it was to take away was seen to be gone, though its call was never answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_unanswered: Option<Timestamp>,
     /// What led to it. Nothing in what earlier versions have written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
@@ -339,7 +342,8 @@ impl Case {
         };
         let mut steps = self.rows.iter().filter(is_its).filter_map(|row| row.step.as_ref());
         steps.any(|step| {
-            step.state == StepState::Intended || step.acted_at.is_some_and(|at| since <= at)
+            step.state == StepState::Intended
+                || step.acted_at.or(step.gone_unanswered).is_some_and(|at| since <= at)
         })
     }
 
@@ -788,6 +792,15 @@ mod tests {
         };
         cases[0].caused(&Cause { event: None, received: None, decided: noon() });
         cases[0].settle(&also.id, &held);
+        let lost = Outcome { state: StepState::Intended, detail: None, ..held.clone() };
+        cases[0].settle(&first.id, &lost);
+        let mut unanswered = cases.clone();
+        unanswered[0].verified(&first.id, noon());
+        assert_eq!(unfinished(&unanswered).len(), 1, "it was never answered, and is gone");
+        cases[0].settle(&first.id, &held);
+        let mut untouched = cases.clone();
+        untouched[0].verified(&first.id, noon());
+        assert_eq!(unfinished(&untouched), [], "somebody else took it away");
         for (outcome, owed) in [(held.clone(), 0), (revoked(&first), 1)] {
             cases[0].settle(&first.id, &outcome);
             assert_eq!(unfinished(&cases).len(), owed);

@@ -242,12 +242,9 @@ impl Grant {
     /// The parts of the tenant that have to be read whole before it is seen that it is gone.
     pub fn rests_on(&self) -> impl Iterator<Item = Part> {
         // Applications are asked for by whose they are, and this tells of partners nobody named.
-        let strangers: &[Part] = match self.held {
-            Held::AppRole { .. } if !self.partner.listed => {
-                &[Part::PartnerEntries, Part::Governance]
-            }
-            _ => &[],
-        };
+        let is_strangers = matches!(self.held, Held::AppRole { .. }) && !self.partner.listed;
+        let strangers: &[Part] =
+            if is_strangers { &[Part::PartnerEntries, Part::Governance] } else { &[] };
         self.held.parts().iter().chain(strangers).copied()
     }
 

@@ -51,12 +51,11 @@ fn told(rules: &Rules, events: &[Event]) -> String {
 fn happened(events: &[Event]) -> String {
     let mut text = String::new();
     for (n, event) in events.iter().enumerate() {
-        let event = match event {
-            Event::Given(tenant, (holder, role, way)) => format!(
-                "{}: {} is given {} ({way:?})",
-                TENANTS[*tenant].1, HOLDERS[*holder].name, ROLES[*role]
-            ),
-            event => format!("{event:?}"),
+        let event = if let Event::Given(tenant, (holder, role, way)) = event {
+            let (tenant, holder) = (TENANTS[*tenant].1, HOLDERS[*holder].name);
+            format!("{tenant}: {holder} is given {} ({way:?})", ROLES[*role])
+        } else {
+            format!("{event:?}")
         };
         let _ = writeln!(text, "{:4}. {event}", n + 1);
     }
@@ -113,10 +112,8 @@ fn left_over(rules: &Rules, end: &End) -> Vec<String> {
             for (role, _) in ROLES.iter().enumerate() {
                 let held = format!("{name}: {} holds {}", holder.name, role_id(role));
                 let late = cast::begin() + cast::minutes(72 * 60);
-                let allowed = match holder.whose {
-                    Whose::Partner(partner) => rules.allows(tenant, partner, role, late),
-                    _ => false,
-                };
+                let allowed = matches!(holder.whose, Whose::Partner(partner)
+                    if rules.allows(tenant, partner, role, late));
                 if !allowed && end.held.contains(&held) {
                     left.push(held);
                 }
@@ -134,11 +131,9 @@ fn whatever_the_order_the_end_is_the_same() {
     let orders = |events: &[(Event, u16)]| {
         // Who is put into a group again after being taken out of it has come back.
         let mut joined = BTreeSet::new();
-        let is_news = |(event, _): &&(Event, u16)| match event {
-            Event::Given(tenant, (holder, _, way)) if way.is_by_a_group() => {
-                joined.insert((*tenant, *holder))
-            }
-            _ => true,
+        let is_news = |(event, _): &&(Event, u16)| {
+            let Event::Given(tenant, (holder, _, way)) = event else { return true };
+            !way.is_by_a_group() || joined.insert((*tenant, *holder))
         };
         let events: Vec<(Event, u16)> = events.iter().filter(is_news).cloned().collect();
         let one: Vec<Event> = events.iter().map(|(event, _)| event.clone()).collect();

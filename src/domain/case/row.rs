@@ -69,6 +69,9 @@ impl Row {
     pub(super) fn close(&mut self, now: Timestamp) {
         self.open = false;
         if let Some(step) = &mut self.step {
+            if step.state == StepState::Intended {
+                step.gone_unanswered = Some(now);
+            }
             step.state = StepState::Verified;
             step.verified_at = Some(now);
         }
@@ -155,6 +158,7 @@ fn step_row(step: &Step, outcome: Outcome) -> StepRow {
         reappeared: step.episode > 0,
         stuck: false,
         waits: step.waits,
+        gone_unanswered: None,
         cause: None,
     }
 }

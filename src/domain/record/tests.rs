@@ -382,6 +382,7 @@ mod timelines {
             reappeared: false,
             stuck: false,
             waits: false,
+            gone_unanswered: None,
             cause: Some(cause),
             answers: Vec::new(),
             remediation: Remediation::RevokeRoleAssignment,

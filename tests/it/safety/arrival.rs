@@ -91,11 +91,11 @@ impl Town {
         if step.because.is_empty() {
             let also = step.remediation.as_str();
             let asks = self.rules.respond.values().any(|it| it.also.contains(&also));
-            let from = match &step.target {
-                Target::Principal { principal, .. } => Some((tenant, principal.clone())),
-                _ => None,
-            };
-            if !asks || !from.is_some_and(|from| self.taken_from.contains(&from)) {
+            let is_from =
+                |principal: &PrincipalId| self.taken_from.contains(&(tenant, principal.clone()));
+            let from =
+                matches!(&step.target, Target::Principal { principal, .. } if is_from(principal));
+            if !asks || !from {
                 self.is_wrong(format!("nothing asks for it: {}", step.summary()));
             }
             return;
@@ -107,7 +107,9 @@ impl Town {
             let asks = answer.is_some_and(|it| match &step.target {
                 Target::Partner => it.act == "quarantine" || (it.quarantine_if_refused && refused),
                 Target::Principal { .. } => it.also.contains(&also),
-                _ => matches!(it.act, "revoke" | "approve"),
+                Target::Grant(_)
+                | Target::Relationship { .. }
+                | Target::AccessAssignment { .. } => matches!(it.act, "revoke" | "approve"),
             });
             if !asks {
                 self.is_wrong(format!("{finding} does not ask for it: {}", step.summary()));
@@ -125,9 +127,10 @@ impl Town {
 
     /// Nothing is taken but from a partner's, who is not protected, and not what is allowed.
     fn is_from_the_right_one(&mut self, tenant: usize, call: &Call, step: &Step) {
-        let principal = match call {
-            Call::Sessions(id) | Call::Account(id) | Call::App(id) => Some(id.clone()),
-            _ => step.grant().map(|grant| grant.principal.clone()),
+        let principal = if let Call::Sessions(id) | Call::Account(id) | Call::App(id) = call {
+            Some(id.clone())
+        } else {
+            step.grant().map(|grant| grant.principal.clone())
         };
         let Some(holder) = principal.and_then(|id| holder_of(tenant, &id)) else {
             return self.is_wrong(format!("done to nobody: {call:?}"));

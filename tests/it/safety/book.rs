@@ -37,7 +37,7 @@ impl Book {
                 if step.stuck {
                     town.reach("stuck");
                 }
-                if step.state == StepState::Verified {
+                if step.state == StepState::Verified && town.asked.contains_key(&step.id) {
                     town.taken.insert(step.id.clone());
                 }
             }

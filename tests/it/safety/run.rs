@@ -378,9 +378,9 @@ impl Town {
     /// What was last taken away that gave power.
     fn power_comes_back(&mut self, tenant: usize) {
         let gone = self.places[tenant].gone.iter().rev();
-        let power =
+        let mut power =
             gone.filter(|it| !matches!(it, Gone::Sessions | Gone::Enabled(_) | Gone::Unblocked(_)));
-        if let Some(last) = power.cloned().next() {
+        if let Some(last) = power.next().cloned() {
             self.change(tenant, |state| state.comes_back(last));
         }
     }

@@ -177,18 +177,18 @@ impl Call {
             Self::Relationship(remediation, id) => {
                 let of = state.relationships.iter_mut().filter(|it| it.id == *id);
                 for it in of {
-                    match remediation {
-                        Remediation::DropGlobalAdministrator => {
-                            if let Some(details) = &mut it.access_details {
-                                let is_it = |id: &str| id == role_id(0);
-                                details.unified_roles.retain(|it| !is_it(&it.role_definition_id));
-                            }
+                    if *remediation == Remediation::DropGlobalAdministrator {
+                        let roles = it.access_details.as_mut().map(|it| &mut it.unified_roles);
+                        let is_it = |id: &str| id == role_id(0);
+                        if let Some(roles) = roles {
+                            roles.retain(|it| !is_it(&it.role_definition_id));
                         }
-                        Remediation::StopAutoExtend => {
-                            it.auto_extend_duration = Some("PT0S".to_owned());
-                        }
-                        Remediation::DeleteAccessAssignment => it.access_assignments.clear(),
-                        _ => it.status = Some("terminated".to_owned()),
+                    } else if *remediation == Remediation::StopAutoExtend {
+                        it.auto_extend_duration = Some("PT0S".to_owned());
+                    } else if *remediation == Remediation::DeleteAccessAssignment {
+                        it.access_assignments.clear();
+                    } else {
+                        it.status = Some("terminated".to_owned());
                     }
                 }
                 vec![Gone::Relationship]
