@@ -391,9 +391,9 @@ pub fn after_look(before: &[Case], plan: &Plan, facts: &Facts, now: Timestamp) -
     cases
 }
 
-/// What was begun to be done to principals and is not known to be done, or waits still, for a person
-/// too, though what it goes with was taken away: a look that does not find any more what asked for it ends it all
-/// the same.
+/// What was begun to be done to principals and is not known to be done, or waits still, be it for a
+/// person, though what it goes with was taken away: a look that does not find any more what asked
+/// for it ends it all the same.
 pub fn unfinished(cases: &[Case]) -> Vec<Unfinished> {
     let of = |case: &Case, row: &Row| {
         let step = row.step.as_ref()?;
@@ -805,23 +805,27 @@ mod tests {
             cases[0].settle(&first.id, &outcome);
             assert_eq!(unfinished(&cases).len(), owed);
         }
-        let row = |case: &mut Case| case.rows.iter_mut().find(|row| row.key == also.key()).cloned();
         let waits = Outcome { state: StepState::AwaitingApproval, detail: None, ..held.clone() };
         cases[0].settle(&also.id, &waits);
         assert!(unfinished(&cases)[0].asks, "a person has to agree still");
         cases[0].settle(&also.id, &held);
         assert!(!unfinished(&cases)[0].asks);
-        let mut other = row(&mut cases[0]).unwrap();
-        other.step.as_mut().unwrap().waits = false;
-        cases[0].rows.retain(|row| row.key != also.key());
-        cases[0].rows.push(other.clone());
-        assert_eq!(unfinished(&cases), [], "held back by what stays");
-        let step = other.step.as_mut().unwrap();
-        step.waits = true;
+        let with = |change: &dyn Fn(&mut StepRow)| {
+            let mut cases = cases.clone();
+            change(cases[0].row_of(&also.id).unwrap().step.as_mut().unwrap());
+            unfinished(&cases).len()
+        };
+        assert_eq!(with(&|_| {}), 1);
+        assert_eq!(with(&|step| step.waits = false), 0, "held back by what stays");
         let later = noon() + jiff::SignedDuration::from_secs(1);
-        step.cause.as_mut().unwrap().decided = later;
-        cases[0].rows.pop();
-        cases[0].rows.push(other);
-        assert_eq!(unfinished(&cases), [], "what it goes with was taken before it was wanted");
+        let anew = |step: &mut StepRow| step.cause.as_mut().unwrap().decided = later;
+        assert_eq!(with(&anew), 0, "what it goes with was taken before it was wanted");
+        // It is owed since it was wanted first, though its id is another one by now.
+        let row = cases[0].row_of(&also.id).unwrap();
+        let mut new = row.clone();
+        let step = new.step.as_mut().unwrap();
+        (step.id, step.cause) = (first.id.clone(), None);
+        row.replace(new);
+        assert!(row.step.as_ref().unwrap().cause.is_some());
     }
 }

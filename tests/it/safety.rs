@@ -132,7 +132,11 @@ fn whatever_the_order_the_end_is_the_same() {
         // Who is put into a group again after being taken out of it has come back.
         let mut joined = BTreeSet::new();
         let is_news = |(event, _): &&(Event, u16)| {
-            let Event::Given(tenant, (holder, _, way)) = event else { return true };
+            let (Event::Given(tenant, (holder, _, way))
+            | Event::GivenAmid(_, tenant, (holder, _, way))) = event
+            else {
+                return true;
+            };
             !way.is_by_a_group() || joined.insert((*tenant, *holder))
         };
         let events: Vec<(Event, u16)> = events.iter().filter(is_news).cloned().collect();

@@ -90,6 +90,10 @@ impl Row {
         let old = std::mem::replace(self, new);
         let (Some(new), Some(old)) = (&mut self.step, old.step) else { return };
         if new.id != old.id {
+            // What still waits is owed since it was wanted first.
+            if new.waits && old.waits {
+                new.cause = old.cause;
+            }
             return;
         }
         new.cause = old.cause;

@@ -30,7 +30,7 @@ impl Town {
         if self.rules.mode == Mode::Observe {
             self.is_wrong(format!("written in observe: {call:?}"));
         }
-        let Some(Intended { step, first, .. }) = self.step_of(tenant, call) else {
+        let Some(Intended { step, first, word, .. }) = self.step_of(tenant, call) else {
             return self.is_wrong(format!("written and not written down before: {call:?}"));
         };
         self.asked.insert(step.id.clone(), self.happened);
@@ -52,7 +52,8 @@ impl Town {
         self.is_asked_for(tenant, &step);
         if self.needs_consent(&step) {
             let lasts = minutes(self.rules.expire);
-            if let Err(why) = self.questions.agreed(&step, first, lasts, &self.rules) {
+            if let Err(why) = self.questions.agreed(&step, word.as_ref(), first, lasts, &self.rules)
+            {
                 self.is_wrong(format!("{why}: {call:?}"));
             }
         }

@@ -74,9 +74,13 @@ impl Ledger for Book {
             let plans = town.plans;
             for (n, step) in steps.iter().enumerate() {
                 let tenant = tenant_of(cases[0].tenant);
-                let first = town.intended.get(&step.id).map_or(now, |it| it.first);
+                let before = town.intended.get(&step.id);
+                let first = before.map_or(now, |it| it.first);
+                // What was begun by people's word is ended by it.
+                let word = before.and_then(|it| it.word.clone());
+                let word = step.approval.clone().or(word);
                 let (step, place) = ((*step).clone(), (plans, n));
-                let intended = Intended { tenant, step, first, place, calls: Vec::new() };
+                let intended = Intended { tenant, step, first, word, place, calls: Vec::new() };
                 town.intended.insert(intended.step.id.clone(), intended);
             }
         }

@@ -65,11 +65,12 @@ impl Questions {
     pub(super) fn agreed(
         &self,
         step: &Step,
+        word: Option<&String>,
         begun: Timestamp,
         lasts: SignedDuration,
         rules: &Rules,
     ) -> Result<(), &'static str> {
-        let id = step.approval.as_ref().ok_or("without a person's word")?;
+        let id = word.ok_or("without a person's word")?;
         let id = ProposalId::parse(id).ok_or("by a word nobody gave")?;
         let asked = self.asked.get(&id).ok_or("by a word nobody asked for")?;
         if !asked.steps.contains(&step.id) {

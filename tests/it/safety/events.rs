@@ -63,6 +63,8 @@ pub(super) enum Event {
         answer: Answer,
         person: usize,
     },
+    /// A role is given, and the periodic look, at whose writes this happens.
+    GivenAmid(Fault, usize, Given),
     /// Time passes, in minutes.
     Pass(i64),
     Stop,
@@ -155,16 +157,18 @@ const PROVING: [Read; 5] =
 const LAGGING: [Read; 5] =
     [Read::Assignments, Read::AssignmentsOf, Read::Active, Read::Members, Read::Apps];
 
+fn on_writes() -> impl Strategy<Value = Fault> + Clone {
+    use Fault::{After, Before, Denied, Idle, Refused, RefusedOther, Throttled};
+    let lost = [After, After, After];
+    let refused = [Refused, Refused, RefusedOther, Denied];
+    select([&[Before, Throttled, Idle, Idle], &lost[..], &refused[..]].concat())
+}
+
 fn faults() -> impl Strategy<Value = Fault> {
-    use Fault::{
-        After, Before, Denied, Idle, Lagging, Refused, RefusedOther, SinkDown, SinkLost,
-        StopUnreadable, Throttled, Unread,
-    };
+    use Fault::{Lagging, SinkDown, SinkLost, StopUnreadable, Unread};
     let causes = vec![Cause::Broken, Cause::Throttled, Cause::Denied];
-    let on_writes =
-        vec![Before, Throttled, After, After, Refused, Refused, RefusedOther, Denied, Idle, Idle];
     prop_oneof![
-        8 => select(on_writes),
+        8 => on_writes(),
         6 => (select(READS.to_vec()), select(causes)).prop_map(|(read, why)| Unread(read, why)),
         2 => select(LAGGING.to_vec()).prop_map(Lagging),
         1 => Just(StopUnreadable),
@@ -194,6 +198,8 @@ pub(super) fn events() -> impl Strategy<Value = Event> {
             Event::Given(tenant, (MEGAN, 0, Way::Assigned))
         }),
         1 => customer().prop_map(Event::Withdrawn),
+        6 => (on_writes(), customer(), given())
+            .prop_map(|(fault, tenant, given)| Event::GivenAmid(fault, tenant, given)),
         1 => related(),
         1 => (customer(), renamed).prop_map(|(tenant, holder)| Event::Renamed(tenant, holder)),
         1 => customer().prop_map(Event::Demoted),
@@ -268,8 +274,10 @@ pub(super) fn leads_to_the_same_end(event: &Event) -> bool {
         | Event::Blind(..)
         | Event::Answered { .. }
         | Event::Decide { .. }
+        | Event::GivenAmid(Fault::Idle | Fault::RefusedOther, ..)
         | Event::Fault(Fault::Idle | Fault::RefusedOther | Fault::Lagging(_)) => false,
         Event::Given(..)
+        | Event::GivenAmid(..)
         | Event::Related { .. }
         | Event::Signal { .. }
         | Event::Sweep(_)

@@ -189,7 +189,9 @@ impl Rules {
                 ROLES[4]
             );
         }
-        text.push_str("respond:\n");
+        if !self.respond.is_empty() {
+            text.push_str("respond:\n");
+        }
         for (finding, it) in &self.respond {
             let sink = if it.sink { "security" } else { "operations" };
             let _ = write!(text, "  {finding}: {{do: {}, ticket: {sink}", it.act);
@@ -346,7 +348,7 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
         3 => Just(Mode::Approve),
         1 => Just(Mode::Observe),
     ];
-    let limit = (select(vec![50, 50, 50, 5, 3, 2, 1, 0]), select(vec![60, 30, 6 * 60]));
+    let limit = (select(vec![50, 50, 50, 5, 3, 2, 2, 1, 1, 0]), select(vec![60, 30, 6 * 60]));
     let protected = (prop::array::uniform4(prop::bool::weighted(0.7)), 0..3_usize);
     let planned = option::weighted(0.3, planned()).prop_map(|it| it.into_iter().collect());
     let times = (planned, vec(excepted(), 0..2), vec(allowed(), 2));

@@ -178,6 +178,14 @@ impl Run {
                 self.tenants.town().blind = before;
             }
             Event::Look(tenant) => self.look(*tenant).await,
+            Event::GivenAmid(fault, tenant, given) => {
+                {
+                    let mut town = self.tenants.town();
+                    town.faults.push(*fault);
+                    town.give(*tenant, *given);
+                }
+                self.look(*tenant).await;
+            }
             Event::Answered { tenant, answer, person } => {
                 self.look(*tenant).await;
                 self.decide(0, *answer, *person).await;
@@ -367,6 +375,7 @@ impl Town {
             | Event::VerifyToTheLast(_)
             | Event::ComesBackAndGoes(..)
             | Event::Deliver
+            | Event::GivenAmid(..)
             | Event::Answered { .. }
             | Event::Decide { .. }
             | Event::Stop

@@ -96,6 +96,8 @@ pub(super) struct Intended {
     pub(super) tenant: usize,
     pub(super) step: Step,
     pub(super) first: Timestamp,
+    /// The word of people by which it was begun.
+    pub(super) word: Option<String>,
     /// Which time of writing down it was that it was written down last, and its place in that.
     pub(super) place: (usize, usize),
     /// The calls that arrived since then.
