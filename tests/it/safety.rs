@@ -112,8 +112,11 @@ fn left_over(rules: &Rules, end: &End) -> Vec<String> {
             for (role, _) in ROLES.iter().enumerate() {
                 let held = format!("{name}: {} holds {}", holder.name, role_id(role));
                 let late = cast::begin() + cast::minutes(72 * 60);
-                let allowed = matches!(holder.whose, Whose::Partner(partner)
-                    if rules.allows(tenant, partner, role, late));
+                let allowed = match holder.whose {
+                    Whose::Partner(partner) => rules.allows(tenant, partner, role, late),
+                    Whose::Stranger => rules.unlisted.contains(&role),
+                    Whose::Own | Whose::Support | Whose::Ours | Whose::Nobody => false,
+                };
                 if !allowed && end.held.contains(&held) {
                     left.push(held);
                 }

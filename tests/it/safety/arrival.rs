@@ -146,7 +146,14 @@ impl Town {
         if self.rules.protects(holder) {
             self.is_wrong(format!("done to {name}, who is protected"));
         }
-        let Some(grant) = step.grant() else { return };
+        let Some(grant) = step.grant() else {
+            // What accompanies others comes after them.
+            if !self.asked_from.contains(&(tenant, id_of(tenant, holder))) {
+                self.is_wrong(format!("nothing was taken from {name} before: {call:?}"));
+            }
+            return;
+        };
+        self.asked_from.insert((tenant, grant.principal.clone()));
         if let Call::Assignment(id) = call {
             let mut held = self.places[tenant].state.assignments.iter();
             if held.any(|it| it.id == *id && it.principal_id != grant.principal) {
@@ -160,9 +167,12 @@ impl Town {
             }
         }
         let role = (0..super::cast::ROLES.len()).find(|n| role_id(*n) == grant.role.definition_id);
-        if let (Whose::Partner(partner), Some(role)) = (whose, role)
-            && self.rules.allows(tenant, partner, role, self.now)
-        {
+        let may = role.is_some_and(|role| match whose {
+            Whose::Partner(partner) => self.rules.allows(tenant, partner, role, self.now),
+            Whose::Stranger => self.rules.unlisted.contains(&role),
+            Whose::Own | Whose::Support | Whose::Ours | Whose::Nobody => false,
+        });
+        if may {
             self.is_wrong(format!("{name} may hold {}", grant.role.name));
         }
     }

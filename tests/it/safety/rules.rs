@@ -79,6 +79,8 @@ pub(super) struct Rules {
     pub(super) exceptions: Vec<Excepted>,
     /// For each partner the roles it may hold, and until when.
     pub(super) allowed: Vec<(Vec<usize>, Option<i64>)>,
+    /// What a partner may hold that nobody named.
+    pub(super) unlisted: Vec<usize>,
     /// How long people have to answer, in minutes.
     pub(super) expire: i64,
     pub(super) on_expiry: &'static str,
@@ -102,6 +104,7 @@ impl Rules {
             planned: Vec::new(),
             exceptions: Vec::new(),
             allowed: vec![(Vec::new(), None); 2],
+            unlisted: Vec::new(),
             expire: 60,
             on_expiry: "ask-again",
             people: 1,
@@ -177,18 +180,10 @@ impl Rules {
                     roles.join(", ")
                 );
             }
+            let roles: Vec<&str> = self.unlisted.iter().map(|role| ROLES[*role]).collect();
+            let _ = writeln!(text, "    unlisted: {{allow: {{roles: [{}]}}}}", roles.join(", "));
         }
-        let (id, name) = TENANTS[MSP];
-        let _ = write!(text, "  - id: {id}\n    name: {name}\n    side: partner\n    customers:\n");
-        for customer in CUSTOMERS {
-            let (id, name) = TENANTS[customer];
-            let _ = write!(
-                text,
-                "      - id: {id}\n        name: {name}\n        allow: {{roles: [{}]}}\n        \
-                 require: {{maxDuration: P90D}}\n",
-                ROLES[4]
-            );
-        }
+        Self::write_msp(&mut text);
         if !self.respond.is_empty() {
             text.push_str("respond:\n");
         }
@@ -225,6 +220,21 @@ impl Rules {
             "ask-again"
         } else {
             self.on_expiry
+        }
+    }
+
+    /// The partner's own tenant, and its customers.
+    fn write_msp(text: &mut String) {
+        let (id, name) = TENANTS[MSP];
+        let _ = write!(text, "  - id: {id}\n    name: {name}\n    side: partner\n    customers:\n");
+        for customer in CUSTOMERS {
+            let (id, name) = TENANTS[customer];
+            let _ = write!(
+                text,
+                "      - id: {id}\n        name: {name}\n        allow: {{roles: [{}]}}\n        \
+                 require: {{maxDuration: P90D}}\n",
+                ROLES[4]
+            );
         }
     }
 
@@ -350,8 +360,9 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
     ];
     let limit = (select(vec![50, 50, 50, 5, 3, 2, 2, 1, 1, 0]), select(vec![60, 30, 6 * 60]));
     let protected = (prop::array::uniform4(prop::bool::weighted(0.7)), 0..3_usize);
+    let unlisted = subsequence((0..ROLES.len()).collect::<Vec<_>>(), 0..=2);
     let planned = option::weighted(0.3, planned()).prop_map(|it| it.into_iter().collect());
-    let times = (planned, vec(excepted(), 0..2), vec(allowed(), 2));
+    let times = (planned, vec(excepted(), 0..2), vec(allowed(), 2), unlisted);
     let asked = (
         select(vec![3 * 24 * 60, 24 * 60, 60, 1]),
         select(vec!["ask-again", "hold", "carry-out"]),
@@ -359,7 +370,7 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
     );
     (mode, answers(), limit, protected, times, asked, prop::bool::weighted(0.8)).prop_map(
         |(mode, respond, (limit, per), (protected, spelling), times, asked, administrator)| {
-            let (planned, exceptions, allowed) = times;
+            let (planned, exceptions, allowed, unlisted) = times;
             let (expire, on_expiry, people) = asked;
             Rules {
                 mode,
@@ -371,6 +382,7 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
                 planned,
                 exceptions,
                 allowed,
+                unlisted,
                 expire,
                 on_expiry,
                 people,

@@ -79,6 +79,8 @@ pub(super) struct Town {
     pub(super) asked: BTreeMap<StepId, usize>,
     /// The steps of which it is written down that Graph took them.
     pub(super) taken: BTreeSet<StepId>,
+    /// From whom something was to be taken away.
+    pub(super) asked_from: BTreeSet<(usize, PrincipalId)>,
     /// From whom something was taken away.
     pub(super) taken_from: BTreeSet<(usize, PrincipalId)>,
     /// Of which partner Graph has refused to take a grant away, by tenant.
@@ -123,6 +125,7 @@ impl Town {
             under_way: None,
             asked: BTreeMap::new(),
             taken: BTreeSet::new(),
+            asked_from: BTreeSet::new(),
             taken_from: BTreeSet::new(),
             refused: BTreeSet::new(),
             questions: Questions::default(),
