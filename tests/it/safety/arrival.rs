@@ -30,7 +30,7 @@ impl Town {
         if self.rules.mode == Mode::Observe {
             self.is_wrong(format!("written in observe: {call:?}"));
         }
-        let Some(Intended { step, first, word, .. }) = self.step_of(tenant, call) else {
+        let Some(Intended { step, first, again, word, .. }) = self.step_of(tenant, call) else {
             return self.is_wrong(format!("written and not written down before: {call:?}"));
         };
         self.asked.insert(step.id.clone(), self.happened);
@@ -49,7 +49,10 @@ impl Town {
         if self.rules.is_planned(tenant, listed, self.now) {
             self.is_wrong(format!("written during a planned change: {call:?}"));
         }
-        self.is_asked_for(tenant, &step);
+        // What was begun before is ended: nobody knows how far it came.
+        if !(again && step.because.is_empty()) {
+            self.is_asked_for(tenant, &step);
+        }
         if self.needs_consent(&step) {
             let lasts = minutes(self.rules.expire);
             if let Err(why) = self.questions.agreed(&step, word.as_ref(), first, lasts, &self.rules)
@@ -148,7 +151,8 @@ impl Town {
         }
         let Some(grant) = step.grant() else {
             // What accompanies others comes after them.
-            if !self.asked_from.contains(&(tenant, id_of(tenant, holder))) {
+            let begun = self.intended.get(&step.id).is_some_and(|it| it.again);
+            if !begun && !self.asked_from.contains(&(tenant, id_of(tenant, holder))) {
                 self.is_wrong(format!("nothing was taken from {name} before: {call:?}"));
             }
             return;

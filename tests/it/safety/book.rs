@@ -76,11 +76,13 @@ impl Ledger for Book {
                 let tenant = tenant_of(cases[0].tenant);
                 let before = town.intended.get(&step.id);
                 let first = before.map_or(now, |it| it.first);
+                let again = before.is_some();
                 // What was begun by people's word is ended by it.
                 let word = before.and_then(|it| it.word.clone());
                 let word = step.approval.clone().or(word);
                 let (step, place) = ((*step).clone(), (plans, n));
-                let intended = Intended { tenant, step, first, word, place, calls: Vec::new() };
+                let intended =
+                    Intended { tenant, step, first, again, word, place, calls: Vec::new() };
                 town.intended.insert(intended.step.id.clone(), intended);
             }
         }

@@ -98,6 +98,8 @@ pub(super) struct Intended {
     pub(super) tenant: usize,
     pub(super) step: Step,
     pub(super) first: Timestamp,
+    /// Whether it was written down in an earlier plan too: its call may have been made.
+    pub(super) again: bool,
     /// The word of people by which it was begun.
     pub(super) word: Option<String>,
     /// Which time of writing down it was that it was written down last, and its place in that.
