@@ -7,6 +7,7 @@ mod batch;
 mod credential;
 mod quarantine;
 mod read;
+mod reduce;
 mod relationships;
 mod remove;
 mod revoke;
