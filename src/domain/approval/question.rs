@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::ProposalId;
 use crate::domain::finding::{Finding, FindingName, Severity};
 use crate::domain::id::{Sha256Hex, TenantId};
-use crate::domain::plan::{PlannedCase, Verdict};
+use crate::domain::plan::{PlannedCase, Step, Verdict};
 use crate::domain::policy::Policy;
 use crate::domain::roster::AffectedPartner;
 
@@ -73,6 +73,9 @@ pub struct StepLine {
     pub summary: String,
     /// The findings that ask for it.
     pub because: Vec<FindingName>,
+    /// Why it cannot be undone; nothing where it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cannot_be_undone: Option<String>,
 }
 
 /// A step that is not done, as a person is shown it.
@@ -146,9 +149,12 @@ pub fn question(
     let asked = || case.steps.iter().filter(|step| step.verdict == Verdict::AwaitApproval);
     let mut ids: Vec<&str> = asked().map(|step| step.id.0.as_str()).collect();
     ids.sort_unstable();
-    let steps = asked()
-        .map(|step| StepLine { summary: step.summary(), because: step.because.clone() })
-        .collect();
+    let line = |step: &Step| StepLine {
+        summary: step.summary(),
+        because: step.because.clone(),
+        cannot_be_undone: step.remediation.cannot_be_undone().map(str::to_owned),
+    };
+    let steps = asked().map(line).collect();
     let held = case.steps.iter().filter_map(|step| match &step.verdict {
         Verdict::Held(reason) => Some(HeldLine { summary: step.summary(), reason: reason.clone() }),
         Verdict::AwaitApproval | Verdict::CarryOut | Verdict::Already(_) => None,
