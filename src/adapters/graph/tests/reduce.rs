@@ -65,6 +65,12 @@ impl Way {
             "accessDetails": roles, "autoExtendDuration": "P180D"})
     }
 
+    fn thing_with(self, name: &str, value: Value) -> Value {
+        let mut thing = self.thing();
+        thing[name] = value;
+        thing
+    }
+
     /// What the change makes of it, and what is said of one that is so already.
     fn done(self) -> (&'static str, Value, &'static str) {
         match self {
@@ -257,14 +263,6 @@ async fn every_word_of_graph_that_it_does_it_is_taken() {
     assert_eq!(outcome.state, StepState::Revoked, "reading it again decides");
     assert_eq!(outcome.detail.as_deref(), Some("Microsoft Graph took it and shows it as it was"));
     assert_eq!(server.lines("PATCH").len(), 1);
-}
-
-impl Way {
-    fn thing_with(self, name: &str, value: Value) -> Value {
-        let mut thing = self.thing();
-        thing[name] = value;
-        thing
-    }
 }
 
 #[tokio::test]
