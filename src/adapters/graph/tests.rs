@@ -8,6 +8,7 @@ mod credential;
 mod quarantine;
 mod read;
 mod reduce;
+mod reduced;
 mod relationships;
 mod remove;
 mod revoke;
