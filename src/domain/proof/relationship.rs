@@ -332,8 +332,8 @@ mod tests {
                 }],
                 ..given()
             };
-            let seen = seen(&step(of), &facts(vec![when]));
-            assert_eq!(seen, Seen::There, "nobody knows whether it was ours");
+            let untold = seen(&step(of), &facts(vec![when]));
+            assert_eq!(untold, Seen::There, "nobody knows whether it was ours");
         }
     }
 

@@ -58,12 +58,12 @@ async fn carry_out(graph: &Graph, step: &Step) -> Result<Outcome, PortError> {
     match &step.target {
         Target::Relationship { relationship, roles, .. } => {
             let with = With { relationship, customer };
-            match step.remediation {
-                Remediation::DropGlobalAdministrator => {
-                    revoker.drop_global_administrator(contoso(), with, roles).await
-                }
-                Remediation::StopAutoExtend => revoker.stop_auto_extend(contoso(), with).await,
-                _ => revoker.terminate(contoso(), with).await,
+            if step.remediation == Remediation::DropGlobalAdministrator {
+                revoker.drop_global_administrator(contoso(), with, roles).await
+            } else if step.remediation == Remediation::StopAutoExtend {
+                revoker.stop_auto_extend(contoso(), with).await
+            } else {
+                revoker.terminate(contoso(), with).await
             }
         }
         Target::AccessAssignment { relationship, access_assignment, group, roles, .. } => {

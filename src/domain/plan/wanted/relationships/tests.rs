@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::approval::ProposalChange;
 use crate::domain::facts::{
     AccessAssignment, AccessContainer, Customer, DelegatedAdminRelationship, Part,
 };
+use crate::domain::finding::Finding;
 use crate::domain::finding::FindingName::{self, GdapGlobalAdministrator, GdapRoleNotAllowed};
-use crate::domain::finding::testing::partner_side::{Msp, relationship, used_by};
+use crate::domain::finding::testing::partner_side::{Msp, details, relationship, used_by};
 use crate::domain::finding::testing::{CONTOSO, STRANGER, WOODGROVE, noon};
 use crate::domain::plan::{
     Circumstances, History, PastStep, Plan, Step, StepState, Target, Verdict, plan,
@@ -192,7 +194,7 @@ fn what_ends_anyway_is_not_touched() {
     );
     check(with_another(), &[&end]);
     let plan = plan_of(&with_another());
-    let rows: BTreeSet<_> = plan.cases[0].findings.iter().map(|it| it.key()).collect();
+    let rows: BTreeSet<_> = plan.cases[0].findings.iter().map(Finding::key).collect();
     assert_eq!(rows.len(), 4);
     assert_eq!(steps(&plan)[0].answers.iter().cloned().collect::<BTreeSet<_>>(), rows);
     // What somebody asked to be ended is seen to its end, and nothing else is done to it.
@@ -273,6 +275,134 @@ fn the_last_relationship_with_a_customer_is_ended_by_a_persons_word_only() {
 }
 
 #[test]
+fn a_question_outlasts_what_is_done_meanwhile_without_asking() {
+    let asked = |given: DelegatedAdminRelationship| {
+        let plan = plan_of(&msp().at_most("P180D").with(lasting(given)));
+        let [change] = plan.cases[0].changes.as_slice() else { panic!("{plan}") };
+        let ProposalChange::Put(question) = change else { panic!("{plan}") };
+        (question.plan.clone(), question.shown.findings.len())
+    };
+    let readers = relationship("Everything", &["Directory Readers"]);
+    let after = asked(readers.clone());
+    assert_eq!(after.1, 1);
+    assert_eq!(asked(extending(with_ga())), after, "it is made less meanwhile");
+    // What is held back makes another question.
+    let mail = relationship("Everything", &["Directory Readers", "Exchange Administrator"]);
+    assert_ne!(asked(mail).0, after.0);
+}
+
+/// Whatever is there and whatever the policy asks for.
+mod at_random {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::id::PartnerId;
+    use crate::domain::plan::Remediation;
+
+    const STATUSES: [&str; 8] = [
+        "active",
+        "active",
+        "active",
+        "approved",
+        "expiring",
+        "terminationRequested",
+        "terminating",
+        "somethingNew",
+    ];
+    const ROLES: [&str; 4] =
+        ["Global Administrator", "Directory Readers", "Exchange Administrator", "Reports Reader"];
+
+    fn roles() -> impl Strategy<Value = Vec<&'static str>> {
+        prop::sample::subsequence(&ROLES[..], 0..=ROLES.len())
+    }
+
+    prop_compose! {
+        fn any_relationship()(
+            status in prop::sample::select(&STATUSES[..]),
+            agreed in roles(),
+            used in prop::collection::vec((prop::sample::select(&["Helpdesk", "Engineers"][..]), roles()), 0..3),
+            extends in any::<bool>(),
+            long in any::<bool>(),
+            strangers in any::<bool>(),
+        ) -> DelegatedAdminRelationship {
+            let by = used.iter().enumerate().map(|(number, (group, roles))| AccessAssignment {
+                id: format!("used {number}"),
+                ..used_by(group, roles)
+            });
+            let mut it = super::used(by.collect(), with_status(status, relationship("Any", &agreed)));
+            if extends { it = extending(it); }
+            if long { it = lasting(it); }
+            if strangers { it.customer.as_mut().unwrap().tenant_id = Some(STRANGER.to_owned()); }
+            it
+        }
+    }
+
+    fn policy(acts: &[&str]) -> String {
+        let names = ["global-administrator", "role-not-allowed", "auto-extend", "too-long"];
+        let responses =
+            names.iter().zip(acts).map(|(name, act)| format!("gdap-{name}: {{do: {act}}}"));
+        format!("respond: {{{}}}", responses.collect::<Vec<_>>().join(", "))
+    }
+
+    proptest! {
+        /// No customer loses its last relationship without a person's word; no group loses a role
+        /// that is allowed; nothing is done to what is not active but see it to its end; and the
+        /// order in which Microsoft lists them decides nothing.
+        #[test]
+        fn nothing_is_lost_that_may_stay(
+            mut all in prop::collection::vec(any_relationship(), 1..6),
+            acts in prop::collection::vec(prop::sample::select(&["ticket", "approve", "revoke"][..]), 4),
+        ) {
+            for (number, it) in all.iter_mut().enumerate() {
+                it.id = format!("relationship {number}");
+            }
+            let planned = |all: &[DelegatedAdminRelationship]| {
+                let msp = Msp::new()
+                    .with_policy(&policy(&acts))
+                    .at_most("P180D")
+                    .allow(&["Directory Readers"])
+                    .allow_unlisted(&["Directory Readers", "Reports Reader"]);
+                plan_of(&all.iter().fold(msp, |msp, it| msp.with(it.clone())))
+            };
+            let plan = planned(&all);
+            let customers: BTreeSet<Option<PartnerId>> = all.iter().map(DelegatedAdminRelationship::customer_id).collect();
+            let done: Vec<&Step> =
+                steps(&plan).into_iter().filter(|step| step.verdict == Verdict::CarryOut).collect();
+            let mut ended = BTreeSet::new();
+            for step in &done {
+                let (Target::Relationship { relationship: id, .. }
+                | Target::AccessAssignment { relationship: id, .. }) = &step.target
+                else {
+                    panic!("{step:#?}")
+                };
+                let given = all.iter().find(|it| it.id == *id).unwrap();
+                if let Target::AccessAssignment { roles, .. } = &step.target {
+                    prop_assert!(!given.is_ending(), "{plan}");
+                    let readers = details(&["Directory Readers"]).unified_roles;
+                    prop_assert!(!roles.contains(&readers[0].role_definition_id), "{plan}");
+                } else if step.remediation == Remediation::TerminateRelationship {
+                    prop_assert!(given.is("active") || given.is_ending(), "{plan}");
+                    ended.insert(id.clone());
+                } else {
+                    prop_assert!(given.is("active"), "{plan}");
+                }
+            }
+            for customer in customers {
+                let mut active = all.iter().filter(|it| it.is("active") && it.customer_id() == customer).peekable();
+                let had_one = active.peek().is_some();
+                prop_assert!(!had_one || active.any(|it| !ended.contains(&it.id)), "{plan}");
+            }
+            let ids = |plan: &Plan| {
+                let decided = steps(plan).into_iter();
+                decided.map(|it| (it.id.0.clone(), it.verdict.clone() == Verdict::CarryOut)).collect::<BTreeSet<_>>()
+            };
+            all.reverse();
+            prop_assert_eq!(ids(&planned(&all)), ids(&plan));
+        }
+    }
+}
+
+#[test]
 fn what_the_policy_protects_is_left_alone() {
     let alone = used_by("Helpdesk", &["Global Administrator"]);
     let group = alone.group().unwrap();
@@ -284,7 +414,7 @@ fn what_the_policy_protects_is_left_alone() {
     let held = |plan: &Plan| -> Vec<Option<String>> {
         let why = |step: &&Step| match &step.verdict {
             Verdict::Held(why) => Some(why.clone()),
-            _ => None,
+            Verdict::CarryOut | Verdict::AwaitApproval | Verdict::Already(_) => None,
         };
         steps(plan).iter().map(why).collect()
     };
