@@ -308,3 +308,26 @@ async fn to_read_is_not_to_change() {
     let graph = Client::of(&sim, WOODGROVE).await;
     assert_eq!(graph.get(ALL).await.0, 403);
 }
+
+#[test]
+fn a_scenario_says_how_relationships_take_changes() {
+    let text = |changes: &str| {
+        format!(
+            "tenants:\n  - id: {CONTOSO}\n    name: Contoso Reseller\n    partnerSide:\n      \
+             changes: {{{changes}}}\n"
+        )
+    };
+    let all = "take: 5000, fail: true, deletionsAccepted: true, lagReads: 2, comeBack: 1, \
+               groupsKeepRoles: true";
+    let scenario = Scenario::from_yaml(&text(all)).unwrap();
+    let expect = Changes {
+        take: 5_000,
+        fail: true,
+        deletions_accepted: true,
+        lag_reads: 2,
+        come_back: Some(1),
+        groups_keep_roles: true,
+    };
+    assert_eq!(scenario.tenants[0].partner_side.as_ref().unwrap().changes, expect);
+    assert!(Scenario::from_yaml(&text("delay: 5")).is_err(), "nothing is passed over");
+}

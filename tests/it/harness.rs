@@ -372,12 +372,21 @@ impl Town {
     }
 
     /// The ledger's records, each of which must seal the one before it. No `serve` may be
-    /// running.
+    /// running. On AWS those of Woodgrove: there each tenant has a chain of its own.
     pub(crate) async fn records(&self) -> Vec<Record> {
+        self.records_of(WOODGROVE).await
+    }
+
+    /// The same of a tenant, where it is the only one that has any.
+    pub(crate) async fn records_of(
+        &self,
+        #[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "only on AWS"))]
+        tenant: &str,
+    ) -> Vec<Record> {
         let (anchor, chain) = match self.backend {
             Backend::Embedded => self.store().chain().await.unwrap(),
             #[cfg(feature = "aws")]
-            Backend::Aws => crate::aws::chain(self.stack()).await,
+            Backend::Aws => crate::aws::chain(self.stack(), tenant).await,
         };
         check(anchor, &chain, None).unwrap();
         let texts = chain.iter().map(|entry| entry.record.as_deref().unwrap());

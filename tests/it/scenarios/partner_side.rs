@@ -50,7 +50,7 @@ async fn each_is_ended_proven_and_told(on: Backend) {
         assert_eq!(steps(messages.last().unwrap()), [format!("{}: verified", way.summary())]);
         assert_eq!((calls(&town, way), way.has_ended(&town.sim)), (1, true), "{way:?}");
         assert_eq!(town.sim.relationship(CONTOSO, "Other"), other, "nothing else is touched");
-        let records = town.records().await;
+        let records = town.records_of(CONTOSO).await;
         let case = &records.last().unwrap().case;
         assert!(!case.is_open(), "{case:#?}");
         let done: Vec<_> = case.rows.iter().filter_map(|row| row.step.as_ref()).collect();
