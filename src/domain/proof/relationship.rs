@@ -36,12 +36,20 @@ pub(super) fn seen(remediation: Remediation, target: &Target, facts: &Facts) -> 
         None => Seen::Unread,
         Some(false) => Seen::Gone,
         Some(true) => match latest(given, remediation, access_assignment) {
-            Some(Operation { kind, created_date_time: Some(begun), .. }) => Seen::Failed {
-                what: kind.as_deref().map_or_else(|| "an operation".to_owned(), foreign),
-                begun: *begun,
-            },
+            Some(Operation { kind, created_date_time: Some(begun), .. }) => {
+                Seen::Failed { what: named(kind.as_deref()), begun: *begun }
+            }
             _ => Seen::There,
         },
+    }
+}
+
+/// Microsoft's word for an operation; for an update of the relationship it has none unless it is
+/// asked for (`Prefer: include-unknown-enum-members`).
+fn named(kind: Option<&str>) -> String {
+    match kind {
+        None | Some("" | "unknownFutureValue") => "an operation".to_owned(),
+        Some(kind) => foreign(kind),
     }
 }
 
@@ -288,7 +296,7 @@ mod tests {
             operations: vec![operation("unknownFutureValue", ROLES, "Failed", 0)],
             ..given()
         };
-        let what = "unknownFutureValue".to_owned();
+        let what = "an operation".to_owned();
         assert_eq!(sees(DropGlobalAdministrator, it()), Seen::Failed { what, begun: noon() });
         assert_eq!(sees(DeleteAccessAssignment, it()), Seen::There);
         // One that does not say which access assignment it is about may be about this one.
