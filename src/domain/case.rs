@@ -636,7 +636,15 @@ mod tests {
         for gone in [with("terminated"), with("expired"), Msp::new()] {
             let after = look(&found, &gone);
             assert!(!after[0].is_open());
+            // Whoever was to write its outcome down may have died: the look is its proof.
+            let step = after[0].rows.iter().find_map(|row| row.step.as_ref()).unwrap();
+            assert_eq!((step.state, step.verified_at), (StepState::Verified, Some(noon())));
         }
+        // What was never begun is not proven by that.
+        let after = look(&look(&[], &with("expiring")), &with("terminated"));
+        let step = after[0].rows.iter().find_map(|row| row.step.as_ref()).unwrap();
+        assert_eq!((step.state, step.verified_at), (StepState::Held, None));
+        assert!(!after[0].is_open());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::domain::finding::{Finding, FindingName};
 use crate::domain::grant::Grant;
 use crate::domain::id::Sha256Hex;
 use crate::domain::plan::{Remediation, Step, StepState, Target, Verdict};
+use crate::domain::proof::is_gone_from_relationship;
 
 /// Why a row no longer stands.
 pub(super) enum Closing {
@@ -110,12 +111,27 @@ impl Row {
 }
 
 impl StepRow {
-    /// Whether a look shows that a guest was disabled.
+    /// Whether a look shows that a guest was disabled, or that what was begun to be taken from a
+    /// relationship is gone: whoever was to write down its outcome may have died before.
     fn is_seen_done(&self, facts: &Facts) -> bool {
-        let Some(Target::Principal { principal, .. }) = &self.target else { return false };
-        let guest = facts.guests.get(principal);
-        self.remediation == Remediation::DisableGuest
-            && guest.is_some_and(|guest| guest.account_enabled == Some(false))
+        match &self.target {
+            Some(Target::Principal { principal, .. }) => {
+                let guest = facts.guests.get(principal);
+                self.remediation == Remediation::DisableGuest
+                    && guest.is_some_and(|guest| guest.account_enabled == Some(false))
+            }
+            Some(target @ (Target::Relationship { .. } | Target::AccessAssignment { .. })) => {
+                let begun = matches!(
+                    self.state,
+                    StepState::Intended
+                        | StepState::Revoked
+                        | StepState::Reappeared
+                        | StepState::Unverified
+                );
+                begun && is_gone_from_relationship(self.remediation, target, facts)
+            }
+            Some(Target::Grant(_) | Target::Partner) | None => false,
+        }
     }
 }
 

@@ -236,7 +236,7 @@ impl<'a> Guard<'a> {
 
 /// Everything that may hold a step back, beside the stop switch and how much was done already. The
 /// first that does is told: what stays as it is comes before what passes.
-const GUARDRAILS: [Guardrail; 15] = [
+const GUARDRAILS: [Guardrail; 14] = [
     whose::unknown,
     whose::with_nobody,
     whose::own,
@@ -250,7 +250,6 @@ const GUARDRAILS: [Guardrail; 15] = [
     lock_out::lock_out,
     reach::out_of_reach,
     limits::comes_back,
-    reach::relationships,
     pause::planned_change,
 ];
 

@@ -119,7 +119,10 @@ fn groups_of(target: &Target) -> Vec<&PrincipalId> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{check, guest, principal, whole_partner};
+    use super::super::testing::{
+        CONTOSO, RELATIONSHIP, access_assignment, check, guest, principal, relationship as whole,
+        whole_partner,
+    };
     use super::*;
     use crate::domain::facts::{Gap, GapCause, User};
     use crate::domain::finding::testing::{CONTOSO, STRANGER, WOODGROVE};
@@ -164,6 +167,34 @@ mod tests {
             check(protected, &guest().under(&protecting(&[name])), None);
         }
         check(protected, &whole_partner().under(&protecting(&[ALICE])), None);
+    }
+
+    #[test]
+    fn a_protected_relationship_customer_or_group_is_left_alone_however_it_is_written() {
+        let group = "cccccccc-0000-0000-0000-00000000000c";
+        let (by_itself, by_group) = (whole, access_assignment);
+        for (name, of_all, of_group) in [
+            (RELATIONSHIP, "the relationship", "the relationship"),
+            (CONTOSO, "the customer", "the customer"),
+            (group, "", "the group"),
+            (&RELATIONSHIP[..36], "", ""),
+            (&RELATIONSHIP[37..], "", ""),
+            (SVC, "", ""),
+        ] {
+            for name in [name.to_owned(), name.to_uppercase(), format!(" {name} ")] {
+                let policy = protecting(&[SVC, &name]);
+                let said = |what: &str| format!("{what} is protected by the policy");
+                let expect = |what: &'static str| (!what.is_empty()).then(|| said(what));
+                let check =
+                    |it, expect: Option<String>| check(relationship, &it, expect.as_deref());
+                check(by_itself().under(&policy), expect(of_all));
+                check(by_group().under(&policy), expect(of_group));
+                // What protects accounts says nothing of them.
+                super::super::testing::check(protected, &by_group().under(&policy), None);
+            }
+        }
+        check(relationship, &guest().under(&protecting(&[CONTOSO])), None);
+        check(relationship, &by_itself(), None);
     }
 
     #[test]

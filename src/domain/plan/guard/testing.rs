@@ -138,6 +138,37 @@ pub(super) fn whole_partner() -> Question {
     question(Target::Partner, Remediation::Quarantine)
 }
 
+/// To end Contoso's relationship `RELATIONSHIP`.
+pub(super) fn relationship() -> Question {
+    let target = Target::Relationship {
+        relationship: RELATIONSHIP.to_owned(),
+        name: "Everything".to_owned(),
+        etag: None,
+        roles: Vec::new(),
+        auto_extend: None,
+        last: false,
+    };
+    question(target, Remediation::TerminateRelationship)
+}
+
+/// To take from a group what that relationship gives it.
+pub(super) fn access_assignment() -> Question {
+    let target = Target::AccessAssignment {
+        relationship: RELATIONSHIP.to_owned(),
+        name: "Everything".to_owned(),
+        access_assignment: "used".to_owned(),
+        etag: None,
+        group: PrincipalId::new("cccccccc-0000-0000-0000-00000000000c"),
+        group_name: "Helpdesk".to_owned(),
+        roles: Vec::new(),
+    };
+    question(target, Remediation::DeleteAccessAssignment)
+}
+
+/// A relationship's id.
+pub(super) const RELATIONSHIP: &str =
+    "aaaaaaaa-0000-0000-0000-00000000000a-bbbbbbbb-0000-0000-0000-00000000000b";
+
 /// A group, as the directory tells of it.
 pub(super) fn group_object() -> DirectoryObject {
     DirectoryObject::Group(Group::named("Admins"))

@@ -104,7 +104,7 @@ fn leaves_out(
         owner.is_some_and(|owner| Some(owner.id) == partner.id) || domains.contains(domain)
     };
     let mut ids = BTreeSet::new();
-    for name in &about.policy.guardrails.protected {
+    for name in about.policy.guardrails.protected_accounts() {
         match facts.protected.get(name.as_str()) {
             Some(GivenAccount::Present { id, .. }) => {
                 ids.insert(id.clone());
