@@ -61,7 +61,7 @@ pub fn seen(step: &Step, facts: &Facts) -> Seen {
         Target::Principal { principal, .. } => return signs_in(step, principal, facts),
         Target::Partner => return comes_in(step, facts),
         Target::Relationship { .. } | Target::AccessAssignment { .. } => {
-            match relationship::seen(step, facts) {
+            match relationship::seen(step.remediation, &step.target, facts) {
                 Seen::Gone => false,
                 seen @ (Seen::There | Seen::Failed { .. } | Seen::Unread) => return seen,
             }
@@ -73,6 +73,12 @@ pub fn seen(step: &Step, facts: &Facts) -> Seen {
         false if unread => Seen::Unread,
         false => Seen::Gone,
     }
+}
+
+/// Whether a whole look shows that what was to be taken from a relationship is gone.
+pub fn is_gone_from_relationship(remediation: Remediation, target: &Target, facts: &Facts) -> bool {
+    let unread = facts.gaps.iter().any(|gap| gap.part == Part::Relationships);
+    !unread && relationship::seen(remediation, target, facts) == Seen::Gone
 }
 
 /// Whether a principal may sign in still, or by a session it had. One that does not exist any more
@@ -173,6 +179,7 @@ mod tests {
             answers: Vec::new(),
             verdict: Verdict::CarryOut,
             approval: None,
+            waits: false,
             quarantine: None,
             since: None,
         }

@@ -73,10 +73,16 @@ impl Writers {
         }
     }
 
-    /// Makes the call that a step asks for.
-    async fn carry_out(&self, tenant: TenantId, step: &Step) -> Result<Outcome, PortError> {
+    /// Makes the calls that a step asks for; [`StepState::Held`] where `pause` held back a further
+    /// one.
+    async fn carry_out(
+        &self,
+        tenant: TenantId,
+        step: &Step,
+        pause: Pause<'_>,
+    ) -> Result<Outcome, PortError> {
         match (&step.target, step.remediation) {
-            (Target::Grant(grant), _) => self.take_away(tenant, step, grant).await,
+            (Target::Grant(grant), _) => self.take_away(tenant, step, grant, pause).await,
             (Target::Principal { principal, .. }, Remediation::RevokeSessions) => {
                 self.sessions.revoke_sessions(tenant, principal).await
             }
@@ -138,6 +144,7 @@ impl Writers {
         tenant: TenantId,
         step: &Step,
         grant: &Grant,
+        pause: Pause<'_>,
     ) -> Result<Outcome, PortError> {
         match &grant.held {
             Held::Assignment { assignment, scheduled } => {
@@ -146,6 +153,9 @@ impl Writers {
                 let its = *scheduled && grant.kind != PrincipalKind::ForeignGroup;
                 if outcome.state != StepState::Refused || !its {
                     return Ok(outcome);
+                }
+                if let Some(held) = pause.held().await {
+                    return Ok(held);
                 }
                 let other = self.scheduled.remove_scheduled(&step.id, tenant, grant).await?;
                 Ok(either(outcome, other))
@@ -159,6 +169,11 @@ impl Writers {
             Held::ThroughGroup { within, .. } => {
                 let mut all: Option<Outcome> = None;
                 for Within { group, .. } in within {
+                    if all.is_some()
+                        && let Some(held) = pause.held().await
+                    {
+                        return Ok(held);
+                    }
                     let next = self.members.remove_member(tenant, group, &grant.principal).await?;
                     if next.state == StepState::Refused {
                         return Ok(next);
@@ -220,19 +235,28 @@ pub(super) async fn act(
     told: &mut OfLook,
 ) -> Result<bool, PortError> {
     let mut settled = true;
+    let pause = Pause { world, mode: plan.mode };
     for step in plan.cases.iter().flat_map(|case| &case.steps) {
         if step.verdict != Verdict::CarryOut {
             continue;
         }
-        if let Some(held) = held_at_last(world, plan.mode).await {
-            warn!(tenant.name = plan.tenant_name, "{}: held at the last moment", step.summary());
-            for case in cases.iter_mut() {
-                case.settle(&step.id, &held);
-            }
-            continue;
-        }
+        let ended = match pause.held().await {
+            Some(held) => Ok(held),
+            None => world.writers.carry_out(plan.tenant, step, pause).await,
+        };
         let mut stuck = false;
-        let outcome = match world.writers.carry_out(plan.tenant, step).await {
+        let outcome = match ended {
+            Ok(held) if held.state == StepState::Held => {
+                warn!(
+                    tenant.name = plan.tenant_name,
+                    "{}: held at the last moment",
+                    step.summary()
+                );
+                for case in cases.iter_mut() {
+                    case.settle(&step.id, &held);
+                }
+                continue;
+            }
             Ok(outcome) if plan.mode == Mode::Observe => outcome,
             Ok(outcome) => {
                 world.ledger.settle(plan.tenant, step, &outcome).await?;
@@ -276,16 +300,26 @@ pub(super) async fn act(
     Ok(settled)
 }
 
-/// What becomes of a step when all is stopped after it was planned.
-///
-/// It stays written down as intended: after a call whose outcome is unknown that is the truth, and
-/// otherwise reading again shows that it was not done, and the next look begins it anew.
-async fn held_at_last(world: &World, mode: Mode) -> Option<Outcome> {
-    // The recorder writes nothing.
-    if mode == Mode::Observe {
-        return None;
+/// What may hold back what was planned: the stop switch, read before each call.
+#[derive(Clone, Copy)]
+struct Pause<'a> {
+    world: &'a World,
+    mode: Mode,
+}
+
+impl Pause<'_> {
+    /// What becomes of a step when all is stopped after it was planned, or between two of its calls.
+    ///
+    /// It stays written down as intended: after a call that was made or whose outcome is unknown
+    /// that is the truth, and otherwise reading again shows that it was not done, and the next look
+    /// begins it anew.
+    async fn held(self) -> Option<Outcome> {
+        // The recorder writes nothing.
+        if self.mode == Mode::Observe {
+            return None;
+        }
+        let stop = stop::asked(self.world.stop.as_ref()).await?;
+        let (state, detail) = (StepState::Held, Some(stop.holds()));
+        Some(Outcome { state, detail, request_id: None, acted_at: None })
     }
-    let stop = stop::asked(world.stop.as_ref()).await?;
-    let (state, detail) = (StepState::Held, Some(stop.holds()));
-    Some(Outcome { state, detail, request_id: None, acted_at: None })
 }

@@ -11,6 +11,7 @@ mod approve;
 mod sign_in;
 mod content;
 mod own;
+mod partner_side;
 mod quarantine;
 mod remedies;
 mod tickets;

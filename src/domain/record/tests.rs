@@ -381,6 +381,8 @@ mod timelines {
             by_hand: String::new(),
             reappeared: false,
             stuck: false,
+            waits: false,
+            gone_unanswered: None,
             cause: Some(cause),
             answers: Vec::new(),
             remediation: Remediation::RevokeRoleAssignment,
