@@ -450,6 +450,9 @@ mod tests {
         let held = stopped(&approved);
         assert_eq!((verdicts(&held), changes(&held)), (vec!["held"], vec![]));
         check(&given, &approved, 3, &["now"], &[]);
+        let waits = |plan: &Plan| plan.cases[0].steps[0].waits;
+        assert!(waits(&held), "nothing else holds it back");
+        assert!(!waits(&waiting) && !waits(&planned(&given, &approved, 3)));
         let step = &held.cases[0].steps[0];
         let (episode, state, at) = (0, StepState::Intended, noon());
         let begun = PastStep { episode, state, at, approved: true };

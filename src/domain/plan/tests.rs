@@ -454,6 +454,34 @@ fn no_more_is_revoked_within_the_window_than_allowed() {
 }
 
 #[test]
+fn a_step_waits_where_nothing_but_the_stop_switch_or_the_limit_holds_it_back() {
+    let account = |name: &str| format!("{name}@woodgrove.example");
+    let given = |most: u32| {
+        case()
+            .with_policy(&format!(
+                "guardrails: {{maxRevocations: {most}, protected: [{}]}}",
+                account("kept")
+            ))
+            .dedicated_account(&account("first"), "Reports Reader")
+            .dedicated_account(&account("kept"), "Reports Reader")
+            .dedicated_account(&account("second"), "Reports Reader")
+            .dedicated_account(&account("third"), "Reports Reader")
+    };
+    let waits = |most, stopped: Option<&Stop>| -> Vec<bool> {
+        let (given, history) = (given(most), &History::default());
+        let policy = given.policy();
+        let (tenant, now) = (&policy.roster.tenants[0], noon());
+        let about = Circumstances { policy: &policy, tenant, history, own_apps: &[], stopped, now };
+        plan(&given.facts, about).cases.remove(0).steps.iter().map(|step| step.waits).collect()
+    };
+    assert_eq!(waits(50, None), [false; 4]);
+    assert_eq!(waits(1, None), [false, false, true, true]);
+    assert_eq!(waits(2, None), [false, false, false, true]);
+    let stop = Stop::new("INC-7", noon());
+    assert_eq!(waits(50, Some(&stop)), [true, false, true, true]);
+}
+
+#[test]
 fn what_was_begun_counts_once_whether_it_is_finished_or_held() {
     let limited = |more: &str| {
         case()
