@@ -206,9 +206,9 @@ async fn note(
     let key = record.case.partner.key();
     let latest = before.iter().find(|case| case.partner.key() == key);
     let mut case = latest.unwrap_or(&record.case).clone();
-    case.put_back(&record.case, &item.step, outcome);
-    case.begun = true;
     let now = world.clock.now();
+    case.put_back(&record.case, &item.step, outcome, now);
+    case.begun = true;
     let record = |case: &Case| Record {
         mode: world.policy.mode,
         calls: calls.clone(),

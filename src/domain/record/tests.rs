@@ -378,6 +378,7 @@ mod timelines {
             request_id: None,
             acted_at: acted.map(hours),
             verified_at: verified.map(hours),
+            undone_at: None,
             by_hand: String::new(),
             reappeared: false,
             stuck: false,
