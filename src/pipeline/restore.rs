@@ -151,9 +151,10 @@ async fn is_there(world: &World, case: &Case, step: &StepId, pauses: &[SignedDur
 
 async fn see(world: &World, case: &Case, steps: &[Step]) -> BTreeMap<StepId, Seen> {
     let asked: Vec<&Step> = steps.iter().collect();
-    let seen = observe::again(&world.readers, case.tenant, &case.tenant_name, &asked).await;
+    let (clock, name) = (world.clock.as_ref(), &case.tenant_name);
+    let seen = observe::again(&world.readers, clock, case.tenant, name, &asked).await;
     let mut seen: BTreeMap<StepId, Seen> =
-        steps.iter().map(|step| step.id.clone()).zip(seen).collect();
+        seen.into_iter().map(|reread| (reread.step, reread.seen)).collect();
     for step in steps.iter().filter(|step| step.target == Target::Partner) {
         seen.insert(step.id.clone(), let_in(world, case).await);
     }
