@@ -6,20 +6,21 @@
 
 mod ours;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use self::ours::{Deed, Ours};
 use super::World;
 use crate::domain::facts::{Gap, GapCause};
 use crate::domain::id::PrincipalId;
 use crate::domain::roster::Tenant;
-use crate::domain::signal::{Envelope, Initiator, Signal};
+use crate::domain::signal::{Envelope, Initiator, Signal, Subject};
 use crate::domain::text::count;
-use crate::ports::{Look, PortError, Waiting, chain};
+use crate::ports::{Look, Waiting, chain};
+use crate::telemetry::metric::{self, Denied};
 use crate::wire::audit::{self, Whose};
 
 /// Most contents that are fetched before a look. Where more wait, reading the tenant is cheaper.
@@ -138,6 +139,9 @@ async fn is_reason(world: &World, tenant: &Tenant, ours: &Ours<'_>, uri: String)
     }
     for signal in &received.signals {
         let signal = signal.as_ref();
+        if signal.tenant == tenant.id && is_about_us(world, tenant, signal).await {
+            error_of(tenant, &signal.what);
+        }
         let in_our_name = match &signal.initiator {
             Some(by) if signal.tenant == tenant.id => is_ours(world, tenant, by).await,
             _ => false,
@@ -187,6 +191,51 @@ pub(super) async fn tell_of_misuse(world: &World, tenant: &Tenant, look: &Look, 
     }
 }
 
+/// Tells of what was done to our own application in the tenant: it may have lost a permission, a
+/// credential or its life, or somebody may have given it another credential. What it is still let do
+/// the look that follows shows.
+pub(super) async fn tell_of_ourselves(world: &World, tenant: &Tenant, look: &Look) {
+    let first = look.waiting.iter().filter_map(|waiting| waiting.first.clone());
+    let mut told = BTreeSet::new();
+    let tell = async {
+        for signal in first.map(Envelope::signal) {
+            if !told.contains(&signal.what) && is_about_us(world, tenant, &signal).await {
+                error_of(tenant, &signal.what);
+                told.insert(signal.what);
+            }
+        }
+    };
+    if tokio::time::timeout(WITHIN, tell).await.is_err() {
+        warn!(tenant.name, "whether something was done to this program could not be read in time");
+    }
+}
+
+fn error_of(tenant: &Tenant, what: &str) {
+    error!(
+        tenant.name,
+        code = "own-application-changed",
+        "the audit log tells of a change to this program's own application: {what}; if it was not \
+         planned, see in Microsoft Entra who did it, and what permissions and credentials it has"
+    );
+    metric::denied(tenant.id, Denied::OwnApplication, 1);
+}
+
+/// Whether a signal is about an application of ours, by the service principal that stands for it.
+/// Only events that are about applications at all are worth asking for.
+async fn is_about_us(world: &World, tenant: &Tenant, signal: &Signal) -> bool {
+    let what = signal.what.to_lowercase();
+    if !["application", "service principal"].iter().any(|word| what.contains(word)) {
+        return false;
+    }
+    for id in own_principals(world, tenant).await {
+        let own = Subject::object(id.as_str());
+        if signal.subject == own || signal.about.contains(&own) {
+            return true;
+        }
+    }
+    false
+}
+
 fn warn_of(tenant: &Tenant, what: &str) {
     warn!(
         tenant.name,
@@ -201,18 +250,21 @@ async fn is_ours(world: &World, tenant: &Tenant, by: &Initiator) -> bool {
         Initiator::OurApp => return true,
         Initiator::ServicePrincipal(id) => id,
     };
+    own_principals(world, tenant).await.contains(id)
+}
+
+/// What stands for our applications in a tenant, as far as that can be read.
+async fn own_principals(world: &World, tenant: &Tenant) -> Vec<PrincipalId> {
+    let mut all = Vec::new();
     for app in &world.own_apps {
-        let own: Result<Option<PrincipalId>, PortError> =
-            world.service_principals.service_principal(tenant.id, app).await;
-        match own {
-            Ok(own) if own.as_ref() == Some(id) => return true,
-            Ok(_) => {}
+        match world.service_principals.service_principal(tenant.id, app).await {
+            Ok(own) => all.extend(own),
             Err(error) => {
                 warn!(tenant.name, "our own service principal is not known: {}", chain(&error));
             }
         }
     }
-    false
+    all
 }
 
 #[cfg(test)]
@@ -220,7 +272,7 @@ mod tests {
     use super::*;
     use crate::domain::finding::testing::{WOODGROVE, noon};
     use crate::domain::id::Sha256Hex;
-    use crate::domain::signal::{Sender, Subject};
+    use crate::domain::signal::Sender;
 
     fn signal() -> Signal {
         Signal {

@@ -179,7 +179,9 @@ mod tests {
             now: noon(),
         };
         let mut cases = after_look(&[], &plan(&given.facts, about), &given.facts, noon());
-        cases.iter_mut().for_each(|case| case.caused(&Cause::of(None, noon())));
+        for case in &mut cases {
+            case.caused(&Cause::of(None, noon()));
+        }
         cases
     }
 

@@ -19,6 +19,7 @@ on_each! {
     a_look_that_is_owed_to_an_earlier_signal_is_not_left_out
     who_was_taken_out_of_a_group_by_us_is_no_reason_and_who_was_not_is_told
     a_policy_of_ours_is_known_and_another_in_our_name_is_told
+    what_is_done_to_our_own_application_is_told_loudly
 }
 
 const AUDIT: &str = include_str!("../../../events/audit/own-removal.json");
@@ -221,4 +222,31 @@ async fn a_policy_of_ours_is_known_and_another_in_our_name_is_told(on: Backend) 
     warden.logged("and no write known here: Add Conditional Access policy", 1).await;
     let log = warden.stop().await;
     assert_eq!(log.matches("and no write known here").count(), 1, "{log}");
+}
+
+async fn what_is_done_to_our_own_application_is_told_loudly(on: Backend) {
+    let town = Town::on(on, Scenario::woodgrove(), ENFORCE).await;
+    let warden = town.start().await;
+    let own = town.sim.principal_id(WOODGROVE, "Partner Warden").unwrap();
+    let by_person = |event: String| {
+        let person = "\"user\": {\"id\": \"3e8f2a70-c14d-4b96-9e05-6fd7b1843c2a\"}";
+        event.replace("\"user\": null", person)
+    };
+    let template = |what: &str, object: &str| {
+        let event = event(&town, AUDIT, object).replace("Remove member from role", what);
+        by_person(event.replace("\"RoleManagement\"", "\"ApplicationManagement\""))
+    };
+    for (looks, (what, object)) in (1..).zip([
+        ("Add service principal credentials", OBJECTS[0]),
+        ("Remove app role assignment from service principal", own.as_str()),
+    ]) {
+        assert_eq!(warden.audit(&template(what, object)).await, 202);
+        town.looked(looks).await;
+    }
+    let said = "this program's own application: Remove app role assignment from service principal";
+    warden.logged(said, 1).await;
+    let log = warden.stop().await;
+    let told: Vec<&str> =
+        log.lines().filter(|line| line.contains("own-application-changed")).collect();
+    assert!(told.len() == 1 && told[0].contains("\"ERROR\""), "{told:#?}");
 }
