@@ -167,7 +167,7 @@ impl Later for WorkQueue {
 /// A signal as the queue takes it.
 fn posted(signal: Signal) -> Result<Posted, PortError> {
     let (group, once) = (signal.tenant.to_string(), once(&signal));
-    let body = written(&Work::Signal(Envelope::V1 { signal }))?;
+    let body = written(&Work::Signal(Box::new(Envelope::V1 { signal })))?;
     Ok(Posted { body, group, once })
 }
 
