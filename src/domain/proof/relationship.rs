@@ -145,6 +145,7 @@ mod tests {
             approval: None,
             quarantine: None,
             since: None,
+            waits: false,
         }
     }
 
