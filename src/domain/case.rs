@@ -99,6 +99,9 @@ pub struct StepRow {
     /// When it was seen to be gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_at: Option<Timestamp>,
+    /// When a person last began to have it put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone_at: Option<Timestamp>,
     /// How a person does the same.
     pub by_hand: String,
     /// Whether the same was done before and did not last.
@@ -304,9 +307,9 @@ impl Case {
         }
     }
 
-    /// Takes in how far undoing a step has come. `of` is the case in which the step was carried out,
+    /// Takes in how far undoing a step has come at a moment. `of` is the case in which the step was carried out,
     /// should this one be a later one.
-    pub fn put_back(&mut self, of: &Self, step: &StepId, outcome: &Outcome) {
+    pub fn put_back(&mut self, of: &Self, step: &StepId, outcome: &Outcome, now: Timestamp) {
         if self.row_of(step).is_none() {
             let row = of.rows.iter().find(|row| row.step.as_ref().is_some_and(|it| it.id == *step));
             self.rows.extend(row.cloned().map(|row| Row { open: false, quiet: true, ..row }));
@@ -315,6 +318,7 @@ impl Case {
             if outcome.state == StepState::Restored {
                 step.state = StepState::Restored;
             }
+            step.undone_at = Some(now);
             step.detail.clone_from(&outcome.detail);
         }
     }

@@ -1,5 +1,6 @@
 //! Whether what a step was to bring about is so, as far as was read.
 
+mod found;
 mod relationship;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +10,8 @@ use super::facts::{Facts, Part, RoleAssignment, ScheduleInstance};
 use super::grant::{Grant, Held};
 use super::id::PrincipalId;
 use super::plan::{Remediation, Step, Target};
+
+pub use self::found::found;
 
 /// How far Microsoft's clock may be behind ours: by it sessions are said to have ended.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
@@ -233,11 +236,16 @@ mod tests {
             let step = step(&case);
             assert_eq!(parts(&step), [part]);
             assert_eq!(seen(&step, &case.facts), Seen::There, "{step:#?}");
+            let [line] = found(&step, &case.facts).try_into().unwrap();
+            let held = &step.grant().unwrap().held;
+            let id = held.within().first().map_or(held.id().0.as_str(), |it| it.group.as_str());
+            assert!(line.contains(id), "{line}");
             let there = case.clone().gap(part, GapCause::Unavailable);
             assert_eq!(seen(&step, &there.facts), Seen::There, "though not all was read");
             let mut gone = case.clone();
             take_away(&mut gone.facts);
             assert_eq!(seen(&step, &gone.facts), Seen::Gone, "{step:#?}");
+            assert_eq!(found(&step, &gone.facts), [""; 0], "{step:#?}");
             let other = gone.clone().gap(Part::ConditionalAccess, GapCause::Denied);
             assert_eq!(seen(&step, &other.facts), Seen::Gone, "no matter what else was not read");
             let unread = gone.gap(part, GapCause::Denied);

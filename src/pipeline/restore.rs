@@ -152,9 +152,10 @@ async fn is_there(world: &World, case: &Case, step: &StepId, pauses: &[SignedDur
 
 async fn see(world: &World, case: &Case, steps: &[Step]) -> BTreeMap<StepId, Seen> {
     let asked: Vec<&Step> = steps.iter().collect();
-    let seen = observe::again(&world.readers, case.tenant, &case.tenant_name, &asked).await;
+    let (clock, name) = (world.clock.as_ref(), &case.tenant_name);
+    let seen = observe::again(&world.readers, clock, case.tenant, name, &asked).await;
     let mut seen: BTreeMap<StepId, Seen> =
-        steps.iter().map(|step| step.id.clone()).zip(seen).collect();
+        seen.into_iter().map(|reread| (reread.step, reread.seen)).collect();
     for step in steps {
         let now = match &step.target {
             Target::Partner => let_in(world, case).await,
@@ -246,9 +247,9 @@ async fn note(
     let key = record.case.partner.key();
     let latest = before.iter().find(|case| case.partner.key() == key);
     let mut case = latest.unwrap_or(&record.case).clone();
-    case.put_back(&record.case, &item.step, outcome);
-    case.begun = true;
     let now = world.clock.now();
+    case.put_back(&record.case, &item.step, outcome, now);
+    case.begun = true;
     let record = |case: &Case| Record {
         mode: world.policy.mode,
         calls: calls.clone(),

@@ -10,6 +10,7 @@ mod again;
 mod approve;
 mod sign_in;
 mod content;
+mod door;
 mod own;
 mod partner_side;
 mod quarantine;

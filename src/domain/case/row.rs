@@ -98,6 +98,7 @@ impl Row {
             return;
         }
         new.cause = old.cause;
+        new.undone_at = old.undone_at;
         if new.acted_at.is_none() {
             new.detail = new.detail.take().or(old.detail);
             new.request_id = old.request_id;
@@ -174,6 +175,7 @@ fn step_row(step: &Step, outcome: Outcome) -> StepRow {
         request_id: outcome.request_id,
         acted_at: outcome.acted_at,
         verified_at: None,
+        undone_at: None,
         by_hand: step.by_hand(),
         reappeared: step.episode > 0,
         stuck: false,

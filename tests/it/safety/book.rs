@@ -105,6 +105,13 @@ impl Ledger for Book {
         Ok(())
     }
 
+    async fn not_taken(&self, tenant: TenantId, step: &Step) -> Result<(), PortError> {
+        self.tenants.mortal().await;
+        self.store.not_taken(tenant, step).await?;
+        self.tenants.mortal().await;
+        Ok(())
+    }
+
     async fn conclude(&self, conclusion: Conclusion) -> Result<(), PortError> {
         self.tenants.mortal().await;
         // What is killed in the midst of it may have come about or not.

@@ -120,7 +120,7 @@ fn groups_of(target: &Target) -> Vec<&PrincipalId> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{
-        CONTOSO, RELATIONSHIP, access_assignment, check, guest, principal, relationship as whole,
+        RELATIONSHIP, access_assignment, check, guest, principal, relationship as whole,
         whole_partner,
     };
     use super::*;
