@@ -125,7 +125,7 @@ mod tests {
     };
     use super::*;
     use crate::domain::facts::{Gap, GapCause, User};
-    use crate::domain::finding::testing::{STRANGER, WOODGROVE};
+    use crate::domain::finding::testing::{CONTOSO, STRANGER, WOODGROVE};
     use crate::domain::id::AssignmentId;
     use crate::domain::policy::Policy;
 
