@@ -63,6 +63,11 @@ impl Subject {
         Self("sweep".to_owned())
     }
 
+    /// What is held back for a time in the tenant, and is taken up once that has passed.
+    pub fn held() -> Self {
+        Self("held".to_owned())
+    }
+
     /// The tenant's subscriptions, beside the tenant as a whole: one is gone, or notifications
     /// were missed.
     pub fn subscriptions() -> Self {

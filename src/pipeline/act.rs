@@ -212,19 +212,29 @@ pub(super) fn writes(plan: &Plan) -> Vec<&Step> {
     plan.cases.iter().flat_map(|case| &case.steps).filter(carried_out).collect()
 }
 
-/// Carries the plan out, to the letter. Says whether every step has an outcome.
+/// How carrying a plan out went.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Acted {
+    /// Every step has an outcome.
+    pub(super) settled: bool,
+    /// The stop switch held a step back that was planned before.
+    pub(super) stopped: bool,
+}
+
+/// Carries the plan out, to the letter.
 pub(super) async fn act(
     world: &World,
     plan: &Plan,
     cases: &mut [Case],
     told: &mut OfLook,
-) -> Result<bool, PortError> {
-    let mut settled = true;
+) -> Result<Acted, PortError> {
+    let (mut settled, mut stopped) = (true, false);
     for step in plan.cases.iter().flat_map(|case| &case.steps) {
         if step.verdict != Verdict::CarryOut {
             continue;
         }
         if let Some(held) = held_at_last(world, plan.mode).await {
+            stopped = true;
             warn!(tenant.name = plan.tenant_name, "{}: held at the last moment", step.summary());
             for case in cases.iter_mut() {
                 case.settle(&step.id, &held);
@@ -273,7 +283,7 @@ pub(super) async fn act(
             }
         }
     }
-    Ok(settled)
+    Ok(Acted { settled, stopped })
 }
 
 /// What becomes of a step when all is stopped after it was planned.

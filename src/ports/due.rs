@@ -150,7 +150,7 @@ impl Looks {
         // Half the time is taken for enough, else each signal of a storm would put the look off.
         let enough = received + after / 2;
         let served = self.read_at.is_some_and(|read| read >= enough)
-            || self.settling.iter().any(|it| it.due >= enough);
+            || self.settling.iter().any(|it| it.due >= enough && it.subject != Subject::held());
         if !served {
             self.settling.retain(|it| it.subject != Subject::tenant());
             self.settling.push(Settling {
@@ -208,8 +208,10 @@ impl Looks {
         }
         if self.settling.len() > SUBJECTS_MAX {
             // Looks go on meanwhile, so the latest serves them all.
-            let (kept, mut all): (Vec<_>, Vec<_>) =
-                self.settling.into_iter().partition(|it| it.subject.is_about_subscriptions());
+            let apart = |it: &Settling| {
+                it.subject.is_about_subscriptions() || it.subject == Subject::held()
+            };
+            let (kept, mut all): (Vec<_>, Vec<_>) = self.settling.into_iter().partition(apart);
             let due = all.iter().map(|it| it.due).max();
             let signals = all.iter().map(|it| it.signals).sum();
             let first = all.iter_mut().find_map(|it| it.first.take());
@@ -218,6 +220,17 @@ impl Looks {
             let whole = due.map(|due| Settling { subject, due, signals, first, attempts, owed });
             self.settling = kept.into_iter().chain(whole).collect();
         }
+        self
+    }
+
+    /// With a look at this time on account of what is held back, and with none at another.
+    #[must_use]
+    pub fn taking_up(mut self, at: Option<Timestamp>) -> Self {
+        let subject = Subject::held();
+        self.settling.retain(|it| it.subject != subject);
+        let (signals, first, attempts, owed) = (0, None, 0, true);
+        self.settling
+            .extend(at.map(|due| Settling { subject, due, signals, first, attempts, owed }));
         self
     }
 

@@ -38,8 +38,11 @@ impl Ledger for DynamoDb {
             let (grant, past) = past_step(&item)?;
             // What was seen to be gone after its answer was lost has no moment but its beginning.
             let seen = (past.state == StepState::Verified).then_some(past.at);
-            if as_moment(&item, "acted_at").or(seen).is_some_and(|at| at >= since) {
+            let at = as_moment(&item, "acted_at").or(seen).filter(|at| *at >= since);
+            if let Some(at) = at {
                 history.revocations += 1;
+                let first = history.first_revocation.map_or(at, |first| first.min(at));
+                history.first_revocation = Some(first);
             }
             let last = history.steps.entry(grant).or_insert(past);
             if last.episode < past.episode {

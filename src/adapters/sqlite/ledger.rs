@@ -182,16 +182,17 @@ pub(super) fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Re
         Ok((from_text(row.get(0)?)?, past))
     })?;
     // What was seen to be gone after its answer was lost has no moment but that of its beginning.
-    let revocations = db.query_row(
-        "SELECT COUNT(*) FROM steps
-         WHERE tenant = ?1
-           AND COALESCE(acted_at, CASE state WHEN 'verified' THEN intended_at END) >= ?2",
+    let (revocations, first_revocation) = db.query_row(
+        "SELECT COUNT(*), MIN(at) FROM (
+            SELECT COALESCE(acted_at, CASE state WHEN 'verified' THEN intended_at END) AS at
+            FROM steps WHERE tenant = ?1)
+         WHERE at >= ?2",
         params![tenant, since],
-        |row| row.get(0),
+        |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(timestamp))),
     )?;
     let steps = rows.collect::<rusqlite::Result<_>>()?;
     let proposals = proposals::last(db, tenant)?;
-    Ok(History { steps, revocations, proposals, ..History::default() })
+    Ok(History { steps, revocations, first_revocation, proposals, ..History::default() })
 }
 
 fn put_case(db: &Connection, case: &Case) -> rusqlite::Result<()> {

@@ -32,7 +32,7 @@ impl Given {
     }
 
     async fn complete(&self, look: &Look, seconds: i64, settle: Settle) {
-        self.store.complete(look, at(seconds), settle).await.unwrap();
+        self.store.complete(look, at(seconds), settle, None).await.unwrap();
     }
 
     /// Seconds after noon at which something is due.
