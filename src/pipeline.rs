@@ -93,7 +93,7 @@ impl World {
 pub enum Looked {
     /// All was read and every step has an outcome, or what is missing needs a person.
     Settled,
-    /// The same, and what holds steps back passes by itself: they are to be taken up then.
+    /// The same, and steps wait for what passes: they are to be taken up then.
     Held(Passes),
     /// Looking again may tell or do more.
     LookAgain,

@@ -271,9 +271,9 @@ pub enum Retried {
 pub trait EndLook: Send + Sync {
     /// The look was made at a complete snapshot read after the claim.
     ///
-    /// What holds steps back has passed at `take_up`: the tenant is looked at then, whatever is
-    /// heard meanwhile, and what waited so before waits no longer. Where nothing was read and
-    /// nothing is to be taken up, what waits so goes on waiting.
+    /// Steps that wait are to be taken up at `take_up`: the tenant is looked at then, whatever is
+    /// heard meanwhile, and not when it was to be before. Where nothing was read and nothing is to
+    /// be taken up, that stays as it was.
     async fn complete(
         &self,
         look: &Look,

@@ -50,7 +50,7 @@ pub struct Plan {
     pub left_over: Vec<ProposalChange>,
     /// How many steps are held back by `guardrails.maxRevocations` alone.
     pub held_by_limit: u32,
-    /// When what holds steps back for a time has passed; nothing where nothing of the kind does.
+    /// When that passes for which steps wait; nothing where they wait for nothing that passes.
     pub passes: Option<Passes>,
 }
 

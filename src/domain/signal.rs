@@ -63,7 +63,7 @@ impl Subject {
         Self("sweep".to_owned())
     }
 
-    /// What is held back for a time in the tenant, and is taken up once that has passed.
+    /// Steps that wait in the tenant for what passes, and are taken up then.
     pub fn held() -> Self {
         Self("held".to_owned())
     }

@@ -29,9 +29,9 @@ const TENANTS_AT_ONCE: usize = 4;
 /// How often a look may be tried.
 const ATTEMPTS_MAX: u32 = 10;
 
-/// The shortest pause until what is held back is taken up. As often the stop switch is asked while
-/// it holds something back.
-const TAKE_UP_PAUSE: SignedDuration = SignedDuration::from_mins(1);
+/// The shortest pause until steps that wait are taken up. As often the stop switch is asked while it
+/// holds any back.
+const TAKE_UP_PAUSE: SignedDuration = SignedDuration::from_secs(30);
 
 /// What a worker works with.
 pub struct Worker {

@@ -22,8 +22,8 @@ pub struct Patient {
     pub settle_after: Option<SignedDuration>,
     /// The pause before a look is tried again; each further one is twice as long.
     pub retry_pause: SignedDuration,
-    /// The shortest pause until what is held back is taken up; the pause after which the stop
-    /// switch is asked again, while it holds something back.
+    /// The shortest pause until steps that wait are taken up. As often the stop switch is asked
+    /// while it holds any back.
     pub take_up_pause: SignedDuration,
 }
 
@@ -58,9 +58,7 @@ pub async fn look_at(
             queue.complete(look, now, settle, take_up).await
         }
         // Nothing was read that Graph might not have replicated yet.
-        Ok(Ok(Looked::NoReason)) if !again => {
-            queue.complete(look, now, Settle::Unread, None).await
-        }
+        Ok(Ok(Looked::NoReason)) if !again => queue.complete(look, now, Settle::Unread, None).await,
         Ok(Ok(Looked::Stopped)) if !again => {
             queue.complete(look, now, Settle::Unread, Some(soonest)).await
         }

@@ -229,8 +229,14 @@ impl Looks {
         let subject = Subject::held();
         self.settling.retain(|it| it.subject != subject);
         let (signals, first, attempts, owed) = (0, None, 0, true);
-        self.settling
-            .extend(at.map(|due| Settling { subject, due, signals, first, attempts, owed }));
+        self.settling.extend(at.map(|due| Settling {
+            subject,
+            due,
+            signals,
+            first,
+            attempts,
+            owed,
+        }));
         self
     }
 
@@ -432,5 +438,29 @@ mod tests {
             let kept = crowded.settling.iter().map(|it| &it.subject);
             assert!(kept.eq(&[subject, Subject::tenant()]), "{:?}", crowded.settling);
         }
+    }
+
+    #[test]
+    fn what_is_held_back_is_taken_up_when_it_is_said_and_nothing_waits_for_it() {
+        let looks = Looks::default().taking_up(Some(at(3600)));
+        assert_eq!(looks.next_due(), Some(at(3600)));
+        // A signal is looked at at once, and its settling look comes all the same.
+        let sorted = looks.sort(vec![signals(Sender::Audit, "a", 5)], at(5), SETTLE);
+        assert_eq!(about(&sorted.look), [(Subject::object("a"), 1, false)]);
+        let read = Looks { read_at: Some(at(6)), ..looks.clone() };
+        let late = read.sort(vec![signals(Sender::Audit, "a", 5)], at(7), SETTLE).joined.unwrap();
+        assert_eq!(late.next_due(), Some(at(125)));
+        let crowd: Vec<Waiting> =
+            (0..=500).map(|n| signals(Sender::Audit, &format!("object {n}"), 0)).collect();
+        let crowd = looks.clone().after(&crowd, at(1), Some(at(121)));
+        assert_eq!((crowd.settling.len(), crowd.next_due()), (2, Some(at(121))));
+        // At its time it is a look of its own.
+        assert_eq!(looks.sort(vec![], at(3599), SETTLE), Sorted::default());
+        let due = looks.sort(vec![], at(3600), SETTLE).look;
+        assert_eq!(about(&due), [(Subject::held(), 0, true)]);
+        let moved = looks.clone().without(&due).taking_up(Some(at(3630)));
+        assert_eq!((moved.settling.len(), moved.next_due()), (1, Some(at(3630))));
+        let over = looks.after(&due, at(3601), Some(at(3721))).taking_up(None);
+        assert_eq!(over, Looks { read_at: Some(at(3601)), settling: vec![] });
     }
 }

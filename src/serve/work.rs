@@ -22,8 +22,8 @@ const TENANTS_AT_ONCE: usize = 4;
 /// How long a look may take before it counts as stuck.
 const LEASE: SignedDuration = SignedDuration::from_mins(15);
 
-/// The shortest pause until what is held back is taken up. As often the stop switch is asked while
-/// it holds something back.
+/// The shortest pause until steps that wait are taken up. As often the stop switch is asked while it
+/// holds any back.
 const TAKE_UP_PAUSE: SignedDuration = SignedDuration::from_secs(5);
 
 /// The pause after the store failed, and between looks for work that waits for a busy tenant.

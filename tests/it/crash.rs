@@ -18,7 +18,7 @@ use partner_warden::wire::graph::client_state;
 
 use When::{AfterEffect, BeforeEffect};
 
-mod remedies;
+pub(crate) mod remedies;
 
 use crate::harness::{CLIENT_STATE_KEY, ENFORCE, LIMIT, Town, Warden, steps};
 
@@ -246,7 +246,7 @@ fn notification() -> String {
 }
 
 /// Posts a notification.
-async fn notify(address: SocketAddr) {
+pub(crate) async fn notify(address: SocketAddr) {
     let http = Http::new(Patience::default()).unwrap();
     let url = format!("http://{address}/hooks/graph");
     let body = notification();
@@ -385,7 +385,11 @@ async fn serve_meanwhile<T>(town: &Town, work: impl AsyncFnOnce(SocketAddr) -> T
 }
 
 /// Serves in this process, as patiently as it is said, while something is done.
-async fn serve_with<T>(town: &Town, timing: Timing, work: impl AsyncFnOnce(SocketAddr) -> T) -> T {
+pub(crate) async fn serve_with<T>(
+    town: &Town,
+    timing: Timing,
+    work: impl AsyncFnOnce(SocketAddr) -> T,
+) -> T {
     let variable = |name: &str| {
         let mut all = town.variables();
         all.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())

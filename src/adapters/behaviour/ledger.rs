@@ -137,12 +137,8 @@ pub(in crate::adapters) async fn the_history_tells_how_far_each_step_has_come<S:
         ),
     ];
     let first_revocation = Some(at(1));
-    let expect = History {
-        steps: expect.into(),
-        revocations: 1,
-        first_revocation,
-        ..History::default()
-    };
+    let expect =
+        History { steps: expect.into(), revocations: 1, first_revocation, ..History::default() };
     assert_eq!(history, expect);
     let elsewhere = given.store.history(tenant(CONTOSO), noon()).await.unwrap();
     assert_eq!(elsewhere, History::default());
