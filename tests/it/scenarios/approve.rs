@@ -285,11 +285,6 @@ async fn what_nobody_answers_in_time_becomes_what_the_policy_says() {
             }
             _ => drop(town.closed_ticket().await),
         }
-        // What was said too late counts for nothing.
-        let late = warden.decide(&old, "decision=approve&name=Adele").await;
-        shows(&late, 410, &[]);
-        let late = warden.decide(&old, "decision=refuse&name=Adele").await;
-        shows(&late, 410, &[]);
         warden.idle(&town).await;
         warden.stop().await;
         let taken = if then == "carry-out" { 2 } else { 0 };
