@@ -48,14 +48,17 @@ pub async fn look_at(
     let now = world.clock.now();
     let soonest = now + patient.take_up_pause;
     match looked {
-        Ok(Ok(looked @ (Looked::Settled | Looked::Held(_)))) if !again => {
+        Ok(Ok(Looked::Settled)) if !again => {
             let settle = patient.settle_after.map_or(Settle::No, Settle::After);
-            let take_up = match looked {
-                Looked::Held(Passes::At(at)) => Some(at.max(soonest)),
-                Looked::Held(Passes::OnceResumed) => Some(soonest),
-                _ => None,
+            queue.complete(look, now, settle, None).await
+        }
+        Ok(Ok(Looked::Held(passes))) if !again => {
+            let settle = patient.settle_after.map_or(Settle::No, Settle::After);
+            let at = match passes {
+                Passes::At(at) => at.max(soonest),
+                Passes::OnceResumed => soonest,
             };
-            queue.complete(look, now, settle, take_up).await
+            queue.complete(look, now, settle, Some(at)).await
         }
         // Nothing was read that Graph might not have replicated yet.
         Ok(Ok(Looked::NoReason)) if !again => queue.complete(look, now, Settle::Unread, None).await,

@@ -85,8 +85,8 @@ mod tests {
         assert_eq!(plan(&case.facts, about).passes, expect);
     }
 
-    fn in_minutes(minutes: i64) -> Option<Passes> {
-        Some(Passes::At(noon() + SignedDuration::from_mins(minutes) + BEYOND))
+    fn in_minutes(minutes: i64) -> Passes {
+        Passes::At(noon() + SignedDuration::from_mins(minutes) + BEYOND)
     }
 
     #[test]
@@ -103,11 +103,11 @@ mod tests {
     fn what_the_limit_holds_is_taken_up_when_the_first_revocation_leaves_the_window() {
         let two = format!("{REVOKE}guardrails: {{maxRevocations: 2, per: 90m}}");
         check(&given(&two), &after(0, 0), None, None);
-        check(&given(&two), &after(1, 30), None, in_minutes(60));
-        check(&given(&two), &after(2, 89), None, in_minutes(1));
+        check(&given(&two), &after(1, 30), None, Some(in_minutes(60)));
+        check(&given(&two), &after(2, 89), None, Some(in_minutes(1)));
         // Those that are under way have no moment yet.
         let one = format!("{REVOKE}guardrails: {{maxRevocations: 1, per: 90m}}");
-        check(&given(&one), &after(0, 0), None, in_minutes(90));
+        check(&given(&one), &after(0, 0), None, Some(in_minutes(90)));
         let never = format!("{REVOKE}guardrails: {{maxRevocations: 0, per: 90m}}");
         check(&given(&never), &after(0, 0), None, None);
         check(&given(&two).mode("observe"), &after(2, 30), None, None);
@@ -122,13 +122,13 @@ mod tests {
             )
         };
         let (two, none) = (after(2, 30), after(0, 0));
-        check(&given(&during("2026-11-23T12:20Z", "")), &none, None, in_minutes(20));
+        check(&given(&during("2026-11-23T12:20Z", "")), &none, None, Some(in_minutes(20)));
         // Of those that hold one partner the last counts.
         let more = ", {from: 2026-11-23, until: 2026-11-23T12:10Z, reason: x}";
-        check(&given(&during("2026-11-23T12:20Z", more)), &none, None, in_minutes(20));
+        check(&given(&during("2026-11-23T12:20Z", more)), &none, None, Some(in_minutes(20)));
         // It comes before the limit is asked.
-        check(&given(&during("2026-11-23T13:20Z", "")), &two, None, in_minutes(80));
-        check(&given(&during("2026-11-23T12:00Z", "")), &two, None, in_minutes(30));
+        check(&given(&during("2026-11-23T13:20Z", "")), &two, None, Some(in_minutes(80)));
+        check(&given(&during("2026-11-23T12:00Z", "")), &two, None, Some(in_minutes(30)));
     }
 
     #[test]
@@ -150,9 +150,9 @@ mod tests {
     #[test]
     fn what_people_are_asked_is_taken_up_when_their_time_is_over() {
         let ask = format!("{ASK}approvals: {{expire: 2h}}\n");
-        check(&given(&ask), &after(0, 0), None, in_minutes(120));
+        check(&given(&ask), &after(0, 0), None, Some(in_minutes(120)));
         let stop = Stop::new("INC-7", noon());
-        check(&given(&ask), &after(0, 0), Some(&stop), in_minutes(120));
+        check(&given(&ask), &after(0, 0), Some(&stop), Some(in_minutes(120)));
         check(&given(&ask).mode("observe"), &after(0, 0), None, None);
     }
 }

@@ -35,9 +35,9 @@ async fn from_when_stop_returned_nothing_is_written_and_after_resume_it_is_done_
     let town = Town::on(on, woodgrove(), ENFORCE).await;
     let warden = town.start().await;
     let _ticking = warden.hasten();
-    let hold = town.sim.hold("DELETE", ASSIGNMENTS, When::BeforeEffect);
+    let under_way = town.sim.hold("DELETE", ASSIGNMENTS, When::BeforeEffect);
     warden.role_was_added().await;
-    tokio::time::timeout(LIMIT, hold.reached()).await.unwrap();
+    tokio::time::timeout(LIMIT, under_way.reached()).await.unwrap();
     let stopped = town.beside(&["stop", "--why", "INC-7: revokes too much"]).await;
     assert_eq!(stopped.code, Some(0), "{}", stopped.err);
     assert!(
@@ -46,7 +46,7 @@ async fn from_when_stop_returned_nothing_is_written_and_after_resume_it_is_done_
         stopped.out
     );
     // The one call that was under way ends as it may; none is sent after it.
-    hold.release();
+    under_way.release();
     let told = shown(&town, "verified", "held").await;
     let text = body(&told);
     let line = text.lines().find(|line| line.starts_with("- Held back: ")).unwrap();
