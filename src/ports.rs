@@ -271,7 +271,17 @@ pub enum Retried {
 #[async_trait]
 pub trait EndLook: Send + Sync {
     /// The look was made at a complete snapshot read after the claim.
-    async fn complete(&self, look: &Look, now: Timestamp, settle: Settle) -> Result<(), PortError>;
+    ///
+    /// Steps that wait are to be taken up at `take_up`: the tenant is looked at then, whatever is
+    /// heard meanwhile, and not when it was to be before. Where nothing was read and nothing is to
+    /// be taken up, that stays as it was.
+    async fn complete(
+        &self,
+        look: &Look,
+        now: Timestamp,
+        settle: Settle,
+        take_up: Option<Timestamp>,
+    ) -> Result<(), PortError>;
     /// The look did not succeed; try again at `due`. What was tried too often is buried instead.
     async fn retry(&self, look: &Look, due: Timestamp, why: &str) -> Result<Retried, PortError>;
 }
@@ -336,7 +346,9 @@ pub enum Proof {
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// What was done in a tenant: the last step for each grant, and the number of revocations
-    /// since `since`.
+    /// since `since`. An attempt whose answer was lost counts as one of them beside whatever came of
+    /// the next one, since what it took away may have been given again in between; the last attempt
+    /// of a step that is begun does not, for the step tells of that itself.
     async fn history(&self, tenant: TenantId, since: Timestamp) -> Result<History, PortError>;
     /// The cases of a tenant that are open, or closed and the last about their partner.
     async fn cases(&self, tenant: TenantId) -> Result<Vec<Case>, PortError>;
@@ -357,6 +369,9 @@ pub trait Ledger: Send + Sync {
         step: &Step,
         outcome: &Outcome,
     ) -> Result<(), PortError>;
+    /// Writes down that the call of a step that was begun certainly took nothing away, so that it
+    /// counts for nothing towards the limit on revocations. The step stays begun.
+    async fn not_taken(&self, tenant: TenantId, step: &Step) -> Result<(), PortError>;
     /// Writes down what a look leaves behind: all of it or nothing. Where a store cannot hold that
     /// much together, each case is whole with its record and its messages, and the look, which is
     /// made again after an error, leaves the rest behind.
@@ -407,6 +422,8 @@ pub struct Delivery {
     pub body: String,
     /// How often it was tried.
     pub attempts: u32,
+    /// Whether another message of the same ticket waits behind it, which says all that it says.
+    pub more: bool,
 }
 
 /// Messages waiting to be delivered.
@@ -424,6 +441,11 @@ pub trait Outbox: Send + Sync {
         due: Option<Timestamp>,
         why: &str,
     ) -> Result<(), PortError>;
+    /// It was not tried, and is not before `due`.
+    async fn put_off(&self, delivery: &Delivery, due: Timestamp) -> Result<(), PortError>;
+    /// Puts a message for another sink; one that is there already is the same one. Its
+    /// [`Delivery::number`] and [`Delivery::attempts`] count for nothing.
+    async fn pass_on(&self, delivery: &Delivery, due: Timestamp) -> Result<(), PortError>;
     /// When something will be due, if anything waits.
     async fn next_delivery(&self) -> Result<Option<Timestamp>, PortError>;
 }

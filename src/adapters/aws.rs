@@ -8,6 +8,7 @@ pub mod dead_letters;
 pub mod federation;
 
 mod ledger;
+mod links;
 mod lease;
 mod looks;
 mod marks;

@@ -2,6 +2,7 @@
 //! against each adapter by [`behaviours`](crate::adapters::behaviour::behaviours).
 
 pub(super) mod ledger;
+pub(super) mod links;
 pub(super) mod outbox;
 pub(super) mod proposals;
 pub(super) mod records;
@@ -15,13 +16,14 @@ use jiff::Timestamp;
 use crate::domain::finding::testing::noon;
 use crate::domain::id::TenantId;
 use crate::domain::record::chain::{Anchor, Entry};
+use crate::ports::ticket::TicketLinks;
 use crate::ports::{Decide, Ledger, Outbox, PruneRecords, ReadRecords};
 
 /// An adapter, with what a test has to know of it beside its ports.
 #[async_trait]
 pub(super) trait Store: Sized + Send + Sync {
     /// The adapter.
-    type Ports: Ledger + Outbox + Decide + PruneRecords;
+    type Ports: Ledger + Outbox + Decide + PruneRecords + TicketLinks;
 
     /// A new, empty store.
     async fn fresh() -> Self;
@@ -80,6 +82,9 @@ macro_rules! behaviours {
             ledger::reading_again_ends_when_access_is_gone_or_patience_is
             ledger::revocations_that_came_about_within_the_window_are_counted
             ledger::a_revocation_whose_answer_was_lost_is_counted_once_it_is_seen
+            ledger::each_attempt_without_an_answer_counts_beside_what_came_of_the_next
+            ledger::an_attempt_that_certainly_took_nothing_counts_for_nothing
+            ledger::what_is_as_good_as_not_begun_may_have_taken_something_all_the_same
             ledger::what_graph_never_took_is_as_good_as_not_begun
             ledger::a_conclusion_is_kept_whole
             ledger::what_a_look_no_longer_finds_is_not_read_again
@@ -89,6 +94,11 @@ macro_rules! behaviours {
             outbox::the_messages_of_a_ticket_go_out_in_order
             outbox::tickets_do_not_wait_for_each_other
             outbox::a_message_is_put_once
+            outbox::what_is_put_off_is_no_attempt
+            outbox::a_message_tells_whether_another_one_waits_behind_it
+            outbox::what_is_passed_on_is_a_message_of_its_own
+            links::of_two_who_reserve_a_ticket_one_does
+            links::a_ticket_is_found_by_the_systems_own_id
             outbox::a_message_given_up_is_buried_and_the_next_one_goes_out
             outbox::messages_and_their_attempts_survive_a_crash
             proposals::a_question_is_read_as_it_was_put

@@ -5,6 +5,7 @@
 
 mod dead_letters;
 mod ledger;
+mod links;
 mod marks;
 mod outbox;
 mod past;
@@ -103,6 +104,13 @@ CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID
 /// Tables that came later. A version that does not know them leaves them alone, so the form of
 /// the file stays the same.
 const ADDITIONS: &str = "
+CREATE TABLE IF NOT EXISTS attempts (
+    step TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    PRIMARY KEY (step, at)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS attempts_tenant ON attempts (tenant, at);
 CREATE TABLE IF NOT EXISTS tenant_marks (
     tenant TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -128,6 +136,14 @@ CREATE TABLE IF NOT EXISTS proposals (
     revision INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS proposals_tenant ON proposals (tenant, asked_at);
+CREATE TABLE IF NOT EXISTS links (
+    key TEXT PRIMARY KEY,
+    sink TEXT NOT NULL,
+    id TEXT,
+    link TEXT NOT NULL,
+    revision INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS links_id ON links (sink, id);
 CREATE TABLE IF NOT EXISTS pruned_records (
     sequence INTEGER PRIMARY KEY,
     digest TEXT NOT NULL

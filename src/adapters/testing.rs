@@ -42,6 +42,8 @@ pub(crate) struct Asked {
     pub(crate) line: String,
     /// The `Authorization` header.
     pub(crate) authorization: Option<String>,
+    /// The `If-Match` header.
+    pub(crate) if_match: Option<String>,
     pub(crate) body: Bytes,
     /// The origin it was asked under.
     pub(crate) origin: String,
@@ -60,10 +62,12 @@ impl Server {
             let (log, base, answer) = (Arc::clone(&log), base.clone(), Arc::clone(&answer));
             async move {
                 let (parts, body) = request.into_parts();
-                let authorization = parts.headers.get("authorization");
+                let header =
+                    |name: &str| parts.headers.get(name).map(|it| it.to_str().unwrap().to_owned());
                 let mut asked = Asked {
                     line: format!("{} {}", parts.method, parts.uri),
-                    authorization: authorization.map(|it| it.to_str().unwrap().to_owned()),
+                    authorization: header("authorization"),
+                    if_match: header("if-match"),
                     body: to_bytes(body, usize::MAX).await.unwrap(),
                     origin: base.trim_end_matches('/').to_owned(),
                     before: 0,

@@ -1,5 +1,6 @@
 //! Whether what a step was to bring about is so, as far as was read.
 
+mod found;
 mod relationship;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +10,8 @@ use super::facts::{Facts, Part, RoleAssignment, ScheduleInstance};
 use super::grant::{Grant, Held};
 use super::id::PrincipalId;
 use super::plan::{Remediation, Step, Target};
+
+pub use self::found::found;
 
 /// How far Microsoft's clock may be behind ours: by it sessions are said to have ended.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
@@ -61,7 +64,7 @@ pub fn seen(step: &Step, facts: &Facts) -> Seen {
         Target::Principal { principal, .. } => return signs_in(step, principal, facts),
         Target::Partner => return comes_in(step, facts),
         Target::Relationship { .. } | Target::AccessAssignment { .. } => {
-            match relationship::seen(step, facts) {
+            match relationship::seen(step.remediation, &step.target, facts) {
                 Seen::Gone => false,
                 seen @ (Seen::There | Seen::Failed { .. } | Seen::Unread) => return seen,
             }
@@ -73,6 +76,12 @@ pub fn seen(step: &Step, facts: &Facts) -> Seen {
         false if unread => Seen::Unread,
         false => Seen::Gone,
     }
+}
+
+/// Whether a whole look shows that what was to be taken from a relationship is gone.
+pub fn is_gone_from_relationship(remediation: Remediation, target: &Target, facts: &Facts) -> bool {
+    let unread = facts.gaps.iter().any(|gap| gap.part == Part::Relationships);
+    !unread && relationship::seen(remediation, target, facts) == Seen::Gone
 }
 
 /// Whether a principal may sign in still, or by a session it had. One that does not exist any more
@@ -173,19 +182,28 @@ mod tests {
             answers: Vec::new(),
             verdict: Verdict::CarryOut,
             approval: None,
+            waits: false,
             quarantine: None,
             since: None,
         }
     }
 
     fn group() -> Case {
+        group_with("Alice")
+    }
+
+    fn group_with(name: &str) -> Case {
         let case = Case::new().own_group("Admins", ROLE);
-        case.guest_in("Admins", "Alice", "alice@contoso-reseller.example")
+        case.guest_in("Admins", name, &format!("{name}@contoso-reseller.example"))
     }
 
     fn app() -> Case {
+        app_called("Sync")
+    }
+
+    fn app_called(name: &str) -> Case {
         let id = "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8";
-        Case::new().app_with("Sync", id, "Microsoft Graph").account(UPN)
+        Case::new().app_with(name, id, "Microsoft Graph").account(UPN)
     }
 
     /// A way to hold a role, what is read to see it, and what takes it away.
@@ -218,11 +236,16 @@ mod tests {
             let step = step(&case);
             assert_eq!(parts(&step), [part]);
             assert_eq!(seen(&step, &case.facts), Seen::There, "{step:#?}");
+            let [line] = found(&step, &case.facts).try_into().unwrap();
+            let held = &step.grant().unwrap().held;
+            let id = held.within().first().map_or(held.id().0.as_str(), |it| it.group.as_str());
+            assert!(line.contains(id), "{line}");
             let there = case.clone().gap(part, GapCause::Unavailable);
             assert_eq!(seen(&step, &there.facts), Seen::There, "though not all was read");
             let mut gone = case.clone();
             take_away(&mut gone.facts);
             assert_eq!(seen(&step, &gone.facts), Seen::Gone, "{step:#?}");
+            assert_eq!(found(&step, &gone.facts), [""; 0], "{step:#?}");
             let other = gone.clone().gap(Part::ConditionalAccess, GapCause::Denied);
             assert_eq!(seen(&step, &other.facts), Seen::Gone, "no matter what else was not read");
             let unread = gone.gap(part, GapCause::Denied);
@@ -259,6 +282,32 @@ mod tests {
                 held.directory_scope_id = "/administrativeUnits/au-1".to_owned();
             }
             assert_eq!(seen(&before, &case.facts), Seen::Gone, "elsewhere it is another grant");
+        }
+    }
+
+    #[test]
+    fn what_another_holds_or_what_is_held_besides_is_another_grant() {
+        const OTHER: &str = "svc2@woodgrove.example";
+        let account = || Case::new().account(UPN).account(OTHER);
+        for (one, others) in [
+            (
+                Case::new().dedicated_account(UPN, ROLE),
+                Case::new().dedicated_account(OTHER, ROLE).dedicated_account(UPN, "Search Editor"),
+            ),
+            (
+                account().active(UPN, ROLE, None),
+                account().active(OTHER, ROLE, None).active(UPN, "Search Editor", None),
+            ),
+            (
+                account().eligible(UPN, ROLE, None),
+                account().eligible(OTHER, ROLE, None).eligible(UPN, "Search Editor", None),
+            ),
+            (group(), group_with("Bob")),
+            (app(), app_called("Backup")),
+        ] {
+            let step = step(&one);
+            assert_eq!(seen(&step, &one.facts), Seen::There, "{step:#?}");
+            assert_eq!(seen(&step, &others.facts), Seen::Gone, "{step:#?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! A case as a ticket: what to say, when to say it, and when to be silent.
 
 mod deciding;
+pub mod link;
 pub mod said;
 
 use std::fmt::Write as _;
@@ -37,7 +38,7 @@ pub struct Ticket {
 }
 
 /// What a message does to the ticket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MessageKind {
     /// The first about a case.
     #[serde(rename = "ticket.opened")]
@@ -51,7 +52,7 @@ pub enum MessageKind {
 }
 
 /// One message to one sink. Serialised, it is the body of the generic webhook.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The sink.
     #[serde(skip)]
@@ -69,7 +70,7 @@ pub struct Message {
 }
 
 /// What a ticket says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Content {
     /// The ticket's key.
@@ -96,7 +97,7 @@ pub struct Content {
 }
 
 /// A tenant or partner.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
     /// Its tenant id.
     pub id: Option<String>,
@@ -105,7 +106,7 @@ pub struct Party {
 }
 
 /// A finding as tickets and reports list it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FindingLine {
     /// The finding.
     pub finding: FindingName,
@@ -125,7 +126,7 @@ pub struct FindingLine {
 }
 
 /// A step as tickets list it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepLine {
     /// The step's id.
@@ -417,17 +418,20 @@ fn told(step: &StepRow, mode: Mode) -> String {
     } else {
         ""
     };
+    let for_good = step.remediation.cannot_be_undone();
+    let for_good = for_good.map_or_else(String::new, |why| format!(" It cannot be undone: {why}."));
     match step.state {
         StepState::Described => {
-            format!("Would {summary}, but mode {mode} changes nothing{detail}.{again}")
+            format!("Would {summary}, but mode {mode} changes nothing{detail}.{again}{for_good}")
         }
         StepState::AwaitingApproval if mode == Mode::Observe => {
             format!(
-                "Would ask a person, but mode {mode} changes nothing: {summary}{detail}.{again}"
+                "Would ask a person, but mode {mode} changes nothing: \
+                 {summary}{detail}.{again}{for_good}"
             )
         }
         StepState::AwaitingApproval => {
-            format!("Waits for a person to agree: {summary}{detail}.{again}")
+            format!("Waits for a person to agree: {summary}{detail}.{again}{for_good}")
         }
         StepState::Held => format!("Held back: {summary}{detail}.{again}"),
         StepState::Intended => {

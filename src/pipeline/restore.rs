@@ -8,7 +8,8 @@ use tracing::{info, warn};
 use super::{World, conclusion, observe};
 use crate::domain::case::{Case, Outcome, Row};
 use crate::domain::conditional_access::quarantine::{has_tag, tag};
-use crate::domain::id::{StepId, TenantId};
+use crate::domain::facts::{AccessAssignment, are_same_roles};
+use crate::domain::id::{PrincipalId, StepId, TenantId};
 use crate::domain::plan::{Step, StepState, Target, Verdict as StepVerdict};
 use crate::domain::proof::Seen;
 use crate::domain::record::{Call, Record, RecordEvent};
@@ -151,13 +152,52 @@ async fn is_there(world: &World, case: &Case, step: &StepId, pauses: &[SignedDur
 
 async fn see(world: &World, case: &Case, steps: &[Step]) -> BTreeMap<StepId, Seen> {
     let asked: Vec<&Step> = steps.iter().collect();
-    let seen = observe::again(&world.readers, case.tenant, &case.tenant_name, &asked).await;
+    let (clock, name) = (world.clock.as_ref(), &case.tenant_name);
+    let seen = observe::again(&world.readers, clock, case.tenant, name, &asked).await;
     let mut seen: BTreeMap<StepId, Seen> =
-        steps.iter().map(|step| step.id.clone()).zip(seen).collect();
-    for step in steps.iter().filter(|step| step.target == Target::Partner) {
-        seen.insert(step.id.clone(), let_in(world, case).await);
+        seen.into_iter().map(|reread| (reread.step, reread.seen)).collect();
+    for step in steps {
+        let now = match &step.target {
+            Target::Partner => let_in(world, case).await,
+            Target::AccessAssignment { relationship, group, roles, .. } => {
+                given(world, case, relationship, group, roles).await
+            }
+            Target::Grant(_) | Target::Principal { .. } | Target::Relationship { .. } => continue,
+        };
+        seen.insert(step.id.clone(), now);
     }
     seen
+}
+
+/// Whether a relationship gives a group these roles, under whatever id: what is given to it again
+/// has another.
+async fn given(
+    world: &World,
+    case: &Case,
+    relationship: &str,
+    group: &PrincipalId,
+    roles: &[String],
+) -> Seen {
+    let ids = [relationship.to_owned()];
+    let read = world.readers.relationships.relationships_now(case.tenant, &ids).await;
+    let gives = |used: &AccessAssignment| {
+        let has = |role: &String| {
+            used.roles().any(|id| are_same_roles([id].into_iter(), [role.as_str()].into_iter()))
+        };
+        used.is_in_force()
+            && !used.is("deleting")
+            && used.group().as_ref() == Some(group)
+            && roles.iter().all(has)
+    };
+    let mut used =
+        read.items.iter().filter(|it| it.gives_power()).flat_map(|it| &it.access_assignments);
+    if used.any(gives) {
+        Seen::There
+    } else if read.failure.is_some() {
+        Seen::Unread
+    } else {
+        Seen::Gone
+    }
 }
 
 /// Whether the partner of a case is kept out by a policy of ours, whatever that looks like now.
@@ -187,6 +227,7 @@ fn step_of(case: &Case, row: &Row) -> Option<Step> {
         answers: Vec::new(),
         verdict: StepVerdict::Already(step.state),
         approval: None,
+        waits: false,
         quarantine: None,
         since: None,
     })
@@ -206,9 +247,9 @@ async fn note(
     let key = record.case.partner.key();
     let latest = before.iter().find(|case| case.partner.key() == key);
     let mut case = latest.unwrap_or(&record.case).clone();
-    case.put_back(&record.case, &item.step, outcome);
-    case.begun = true;
     let now = world.clock.now();
+    case.put_back(&record.case, &item.step, outcome, now);
+    case.begun = true;
     let record = |case: &Case| Record {
         mode: world.policy.mode,
         calls: calls.clone(),

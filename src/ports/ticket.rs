@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::Delivery;
+use super::{Delivery, PortError};
+use crate::domain::id::SinkName;
 use crate::domain::markup::Markup;
+use crate::domain::ticket::link::{Guard, Link, Native};
 use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef};
 
 /// What a system can do, as far as that decides how it is dealt with.
@@ -157,4 +159,38 @@ pub enum Teller {
     Tickets(Arc<dyn TicketSystem>),
     /// It is told.
     Messages(Arc<dyn Notify>),
+}
+
+/// The memory of which ticket is where.
+#[async_trait]
+pub trait TicketLinks: Send + Sync {
+    /// What is known of a ticket. Nothing where nothing is.
+    async fn link(&self, key: &TicketKey) -> Result<Option<Link>, PortError>;
+
+    /// Writes down what is known of a ticket, if nobody else has since it was read, by its
+    /// [`Link::revision`]; 0 is what was never written. Says whether it was written, and then
+    /// under which revision it stands. Durable when this returns.
+    async fn put_link(&self, link: &Link) -> Result<Option<i64>, PortError>;
+
+    /// The key of the ticket that a system knows by this id.
+    async fn key_of(&self, sink: &SinkName, id: &str) -> Result<Option<TicketKey>, PortError>;
+}
+
+impl Caps {
+    /// What keeps a ticket from being opened twice.
+    pub fn guard(self) -> Guard {
+        let time = |time| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+        Guard {
+            native: match self.create {
+                Create::Native { lasts: Some(lasts) } => Some(Native::For(time(lasts))),
+                Create::Native { lasts: None } => Some(Native::Always),
+                Create::Unguarded => None,
+            },
+            found_after: match self.find {
+                Find::Strong => Some(SignedDuration::ZERO),
+                Find::Eventual(lag) => Some(time(lag)),
+                Find::Never => None,
+            },
+        }
+    }
 }

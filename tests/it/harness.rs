@@ -18,7 +18,7 @@ use partner_warden::domain::record::chain::check;
 use partner_warden::domain::secret::Secret;
 use partner_warden::ports::{Clock as _, Queue as _};
 use partner_warden::sim::{
-    Assigned, CLIENT_ID, CLIENT_SECRET, Call, INBOX_SECRET, Scenario, Sim, View, WOODGROVE,
+    Assigned, CLIENT_ID, CLIENT_SECRET, CONTOSO, Call, INBOX_SECRET, Scenario, Sim, View, WOODGROVE,
 };
 use partner_warden::wire::graph::client_state;
 use partner_warden::wire::standard_webhooks::WebhookSecret;
@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+use crate::cli::{Run, run, warden};
 use crate::evidence::Waiting;
 
 /// How long anything may take that is waited for. Only a failing test waits so long.
@@ -371,13 +372,43 @@ impl Town {
             .collect()
     }
 
+    /// Runs another command beside what runs, with the same store.
+    pub(crate) async fn beside(&self, arguments: &[&str]) -> Run {
+        let mut command = warden(arguments);
+        match self.backend {
+            Backend::Embedded => command.envs(self.variables()),
+            #[cfg(feature = "aws")]
+            Backend::Aws => command.envs(crate::aws::environment(self.stack())),
+        };
+        // Beside the simulator, which has to go on answering meanwhile.
+        tokio::task::spawn_blocking(move || run(&mut command, None)).await.unwrap()
+    }
+
+    /// What was asked of Microsoft that changes something, in order.
+    pub(crate) fn writes(&self) -> Vec<String> {
+        let reads = ["/$batch", "/getByIds", "/oauth2/v2.0/token", "/inbox/"];
+        let calls = self.sim.calls().into_iter().filter(|call| {
+            call.method != "GET" && !reads.iter().any(|part| call.path.contains(part))
+        });
+        calls.map(|call| format!("{} {}", call.method, call.path)).collect()
+    }
+
     /// The ledger's records, each of which must seal the one before it. No `serve` may be
-    /// running.
+    /// running. On AWS those of Woodgrove: there each tenant has a chain of its own.
     pub(crate) async fn records(&self) -> Vec<Record> {
+        self.records_of(WOODGROVE).await
+    }
+
+    /// The same of a tenant, where it is the only one that has any.
+    pub(crate) async fn records_of(
+        &self,
+        #[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "only on AWS"))]
+        tenant: &str,
+    ) -> Vec<Record> {
         let (anchor, chain) = match self.backend {
             Backend::Embedded => self.store().chain().await.unwrap(),
             #[cfg(feature = "aws")]
-            Backend::Aws => crate::aws::chain(self.stack()).await,
+            Backend::Aws => crate::aws::chain(self.stack(), tenant).await,
         };
         check(anchor, &chain, None).unwrap();
         let texts = chain.iter().map(|entry| entry.record.as_deref().unwrap());
@@ -600,6 +631,15 @@ impl Warden {
         let mut event: Value = serde_json::from_str(event).unwrap();
         event["id"] = json!(format!("{id:08x}-0000-4000-8000-000000000000"));
         assert_eq!(self.audit(&event.to_string()).await, 202);
+    }
+
+    /// Posts an event of a partner's own tenant, another one for each number.
+    pub(crate) async fn partner_changed(&self, id: u32) {
+        let event = include_str!("../../events/audit/add-member-to-role.json");
+        let mut event: Value = serde_json::from_str(event).unwrap();
+        event["id"] = json!(format!("{id:08x}-0000-4000-8000-00000000000c"));
+        let path = format!("/hooks/audit?tenant={CONTOSO}");
+        assert_eq!(self.audit_at(&path, &event.to_string()).await.status, 202);
     }
 
     /// Posts a Graph notification collection; `{{clientState}}` is filled in for Woodgrove.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod answers;
 #[cfg(feature = "aws")]
 mod aws;
 mod cli;
@@ -12,6 +13,7 @@ mod harness;
 mod limits;
 mod log_secrecy;
 mod partner_center;
+mod partner_ways;
 mod metrics;
 mod observe;
 mod plan_invariants;

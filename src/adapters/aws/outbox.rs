@@ -94,6 +94,23 @@ impl Outbox for DynamoDb {
         .map(drop)
     }
 
+    async fn put_off(&self, delivery: &Delivery, due: Timestamp) -> Result<(), PortError> {
+        let values = with([(":due", moment(due))]);
+        let change = "SET #due = :due REMOVE #claimed_until";
+        self.change(place(delivery), change, "attribute_exists(#pk)", values).await.map(drop)
+    }
+
+    async fn pass_on(&self, delivery: &Delivery, due: Timestamp) -> Result<(), PortError> {
+        let Delivery { sink, ticket, id, body, .. } = delivery;
+        let (line, change, _) = self.entry(sink, ticket, id, body, None, due)?;
+        self.transact(vec![change]).await.map_err(|cancelled| match cancelled {
+            Cancelled::Failed(error) => error,
+            Cancelled::Unmet(_) => unreadable("a condition where none was set"),
+        })?;
+        self.note_written(&line);
+        Ok(())
+    }
+
     async fn next_delivery(&self) -> Result<Option<Timestamp>, PortError> {
         let mut best: Option<Timestamp> = None;
         for shard in Queue::Messages.shards() {
@@ -156,7 +173,8 @@ impl Round<'_> {
 
     /// Hands out the first message of a ticket, if it is due and nobody else has it.
     async fn line(&mut self, line: &str) -> Result<(), PortError> {
-        let Some(first) = self.store.first(line).await? else {
+        let mut two = self.store.first_two(line).await?.into_iter();
+        let Some(first) = two.next() else {
             self.firsts.insert(line.to_owned(), None);
             return Ok(());
         };
@@ -173,7 +191,8 @@ impl Round<'_> {
         let claim = "SET #claimed_until = :until";
         if self.store.change(key(line, sk), claim, free, values).await? {
             let body = self.store.body(&first).await?;
-            self.found.push((due, delivery(&first, body)?));
+            self.found
+                .push((due, Delivery { more: two.next().is_some(), ..delivery(&first, body)? }));
         }
         Ok(())
     }
@@ -188,12 +207,26 @@ impl DynamoDb {
         message: &Message,
     ) -> Result<(String, TransactWriteItem, usize), PortError> {
         let sink = message.sink.clone().unwrap_or_else(|| SinkName(String::new()));
-        let line = line(&sink, &message.data.key);
         let content = serde_json::to_string(message).map_err(|error| {
             PortError::new(Failure::Refused, "a message cannot be written").because(error)
         })?;
-        let of = format!("the message {}", message.id);
-        let body = Body::of(&content, &of)?;
+        let (ticket, id) = (&message.data.key, &message.id);
+        let of = Some(tenant.to_string());
+        self.entry(&sink, ticket, id, &content, of.as_deref(), message.timestamp)
+    }
+
+    fn entry(
+        &self,
+        sink: &SinkName,
+        ticket: &str,
+        id: &str,
+        content: &str,
+        tenant: Option<&str>,
+        due: Timestamp,
+    ) -> Result<(String, TransactWriteItem, usize), PortError> {
+        let line = line(sink, ticket);
+        let of = format!("the message {id}");
+        let body = Body::of(content, &of)?;
         if !body.parts.is_empty() {
             return Err(PortError::new(Failure::Refused, format!("{of} is too large to be kept")));
         }
@@ -201,11 +234,11 @@ impl DynamoDb {
         let mut attributes = body.item;
         attributes.extend(with([
             ("sink", text(&sink.0)),
-            ("ticket", text(&message.data.key)),
-            ("id", text(&message.id)),
-            ("tenant", text(&tenant.to_string())),
+            ("ticket", text(ticket)),
+            ("id", text(id)),
+            ("tenant", text(tenant.unwrap_or_default())),
             ("attempts", number(0)),
-            ("due", moment(message.timestamp)),
+            ("due", moment(due)),
             ("q", Queue::Messages.of(&line)),
         ]));
         let set: Vec<String> = attributes
@@ -213,17 +246,22 @@ impl DynamoDb {
             .map(|name| format!("#{name} = if_not_exists(#{name}, :{name})"))
             .collect();
         let values = attributes.into_iter().map(|(name, value)| (format!(":{name}"), value));
-        let key = key(&line, &sort_key(&message.id));
+        let key = key(&line, &sort_key(id));
         let change = self.update(key, &format!("SET {}", set.join(", ")), None, values.collect());
         Ok((line, change, size))
     }
 
     /// The first message of a ticket, as it stands at this moment.
     async fn first(&self, line: &str) -> Result<Option<Item>, PortError> {
+        Ok(self.first_two(line).await?.into_iter().next())
+    }
+
+    /// The first message of a ticket and the one behind it, as they stand at this moment.
+    async fn first_two(&self, line: &str) -> Result<Vec<Item>, PortError> {
         let query = self.query("#pk = :pk").expression_attribute_values(":pk", text(line));
-        let answer = query.limit(1).consistent_read(true).send().await;
+        let answer = query.limit(2).consistent_read(true).send().await;
         let answer = answer.map_err(|error| failed("asking the table for messages", error))?;
-        Ok(answer.items.unwrap_or_default().into_iter().next())
+        Ok(answer.items.unwrap_or_default())
     }
 
     /// Moves a message to those that were given up.
@@ -307,6 +345,7 @@ fn delivery(item: &Item, body: String) -> Result<Delivery, PortError> {
             id: id.to_owned(),
             body,
             attempts,
+            more: false,
         }),
         _ => Err(unreadable("a message that is not whole")),
     }

@@ -130,3 +130,42 @@ pub(in crate::adapters) async fn messages_and_their_attempts_survive_a_crash<S: 
     let due = given.after_a_crash().await.due(60).await;
     assert_eq!((ids(&due), due[0].attempts), (vec!["security-a-1"], 1));
 }
+
+pub(in crate::adapters) async fn what_is_put_off_is_no_attempt<S: Store>() {
+    let given = Given::<S>::new().await;
+    given.put(&[message("security", "a", 1, 0)]).await;
+    let due = given.due(0).await;
+    given.store.put_off(&due[0], at(300)).await.unwrap();
+    assert_eq!((given.due(299).await, given.next_delivery().await), (vec![], Some(300)));
+    let due = given.due(300).await;
+    assert_eq!((ids(&due), due[0].attempts), (vec!["security-a-1"], 0));
+}
+
+pub(in crate::adapters) async fn a_message_tells_whether_another_one_waits_behind_it<S: Store>() {
+    let given = Given::<S>::new().await;
+    let [first, second] = [message("security", "a", 1, 0), message("security", "a", 2, 60)];
+    given.put(&[first, message("helpdesk", "a", 1, 0), second]).await;
+    let due = given.due(0).await;
+    let more: Vec<_> = due.iter().map(|it| (it.id.as_str(), it.more)).collect();
+    assert!(more.contains(&("security-a-1", true)) && more.contains(&("helpdesk-a-1", false)));
+    let first = due.iter().find(|it| it.more).unwrap();
+    given.store.delivered(first).await.unwrap();
+    assert!(!given.due(60).await[0].more);
+}
+
+pub(in crate::adapters) async fn what_is_passed_on_is_a_message_of_its_own<S: Store>() {
+    let given = Given::<S>::new().await;
+    given.put(&[message("security", "a", 1, 0)]).await;
+    let due = given.due(0).await.remove(0);
+    let (sink, id) = (SinkName("helpdesk".to_owned()), "b-1".to_owned());
+    let other = Delivery { sink, ticket: "b".to_owned(), id, body: "{}".to_owned(), ..due.clone() };
+    for _ in 0..2 {
+        given.store.pass_on(&other, at(1)).await.unwrap();
+    }
+    given.store.failed(&due, Some(at(60)), "503").await.unwrap();
+    let passed = given.due(1).await;
+    assert_eq!((ids(&passed), passed[0].attempts), (vec!["b-1"], 0));
+    assert_eq!((passed[0].sink.0.as_str(), passed[0].body.as_str()), ("helpdesk", "{}"));
+    given.store.delivered(&passed[0]).await.unwrap();
+    assert_eq!(ids(&given.due(60).await), ["security-a-1"], "the first one waits all the same");
+}

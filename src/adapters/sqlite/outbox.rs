@@ -15,11 +15,22 @@ const DUE_MAX: i64 = 100;
 /// Writes a message down. One that is there already is the same one.
 pub(super) fn put(db: &Connection, message: &Message) -> rusqlite::Result<()> {
     let sink = message.sink.as_ref().map_or("", |sink| sink.0.as_str());
+    insert(db, sink, &message.data.key, &message.id, &json(message)?, message.timestamp)
+}
+
+fn insert(
+    db: &Connection,
+    sink: &str,
+    ticket: &str,
+    id: &str,
+    body: &str,
+    due: Timestamp,
+) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO outbox (sink, ticket, id, body, due, attempts) VALUES (?1, ?2, ?3, ?4, ?5, 0)
          ON CONFLICT (id) DO NOTHING",
     )?
-    .execute(params![sink, message.data.key, message.id, json(message)?, millis(message.timestamp)])
+    .execute(params![sink, ticket, id, body, millis(due)])
     .map(drop)
 }
 
@@ -28,7 +39,10 @@ impl Outbox for Sqlite {
     async fn due(&self, now: Timestamp) -> Result<Vec<Delivery>, PortError> {
         self.run(move |db| {
             let mut statement = db.prepare_cached(
-                "SELECT number, sink, ticket, id, body, attempts FROM outbox
+                "SELECT number, sink, ticket, id, body, attempts, EXISTS (
+                     SELECT 1 FROM outbox AS later WHERE later.sink = outbox.sink
+                     AND later.ticket = outbox.ticket AND later.number > outbox.number)
+                 FROM outbox
                  WHERE due <= ?1
                    AND number IN (SELECT MIN(number) FROM outbox GROUP BY sink, ticket)
                  ORDER BY number LIMIT ?2",
@@ -41,6 +55,7 @@ impl Outbox for Sqlite {
                     id: row.get(3)?,
                     body: row.get(4)?,
                     attempts: row.get(5)?,
+                    more: row.get(6)?,
                 })
             })?;
             rows.collect()
@@ -70,6 +85,20 @@ impl Outbox for Sqlite {
             .map(drop)
         })
         .await
+    }
+
+    async fn put_off(&self, delivery: &Delivery, due: Timestamp) -> Result<(), PortError> {
+        let number = delivery.number;
+        self.run(move |db| {
+            db.execute("UPDATE outbox SET due = ?2 WHERE number = ?1", params![number, millis(due)])
+                .map(drop)
+        })
+        .await
+    }
+
+    async fn pass_on(&self, delivery: &Delivery, due: Timestamp) -> Result<(), PortError> {
+        let it = delivery.clone();
+        self.run(move |db| insert(db, &it.sink.0, &it.ticket, &it.id, &it.body, due)).await
     }
 
     async fn next_delivery(&self) -> Result<Option<Timestamp>, PortError> {

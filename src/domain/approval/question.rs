@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::ProposalId;
 use crate::domain::finding::{Finding, FindingName, Severity};
 use crate::domain::id::{Sha256Hex, TenantId};
-use crate::domain::plan::{PlannedCase, Verdict};
+use crate::domain::plan::{PlannedCase, Step, Verdict};
 use crate::domain::policy::Policy;
 use crate::domain::roster::AffectedPartner;
 
@@ -73,6 +73,9 @@ pub struct StepLine {
     pub summary: String,
     /// The findings that ask for it.
     pub because: Vec<FindingName>,
+    /// Why it cannot be undone; nothing where it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cannot_be_undone: Option<String>,
 }
 
 /// A step that is not done, as a person is shown it.
@@ -116,9 +119,15 @@ pub fn plan_hash(case: &PlannedCase, policy: &Policy) -> Sha256Hex {
     Sha256Hex::of_fields(&fields)
 }
 
-/// Whether the grant a finding speaks of is being taken away without asking.
+/// Whether what a finding speaks of is being taken away without asking.
 fn goes_its_way(case: &PlannedCase, finding: &Finding) -> bool {
-    let Some(grant) = &finding.grant else { return false };
+    let Some(grant) = &finding.grant else {
+        // What is done to a relationship says which findings it answers.
+        let key = finding.key();
+        let mut steps = case.steps.iter().filter(|step| step.answers.contains(&key)).peekable();
+        return steps.peek().is_some()
+            && steps.all(|step| matches!(step.verdict, Verdict::CarryOut | Verdict::Already(_)));
+    };
     let key = grant.key();
     case.steps.iter().any(|step| {
         let own = step.grant().is_some_and(|its| its.key() == key);
@@ -146,9 +155,12 @@ pub fn question(
     let asked = || case.steps.iter().filter(|step| step.verdict == Verdict::AwaitApproval);
     let mut ids: Vec<&str> = asked().map(|step| step.id.0.as_str()).collect();
     ids.sort_unstable();
-    let steps = asked()
-        .map(|step| StepLine { summary: step.summary(), because: step.because.clone() })
-        .collect();
+    let line = |step: &Step| StepLine {
+        summary: step.summary(),
+        because: step.because.clone(),
+        cannot_be_undone: step.remediation.cannot_be_undone().map(str::to_owned),
+    };
+    let steps = asked().map(line).collect();
     let held = case.steps.iter().filter_map(|step| match &step.verdict {
         Verdict::Held(reason) => Some(HeldLine { summary: step.summary(), reason: reason.clone() }),
         Verdict::AwaitApproval | Verdict::CarryOut | Verdict::Already(_) => None,

@@ -6,9 +6,14 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::MessageKind;
+use super::{Content, Message, MessageKind};
 use crate::domain::finding::Severity;
-use crate::domain::markup::Document;
+use crate::domain::markup::{Block, Document, Span};
+use crate::domain::sink::Common;
+use crate::domain::text::one_line;
+
+/// What the addresses of Microsoft's pages begin with.
+const PAGES: &str = "https://learn.microsoft.com/";
 
 /// A ticket's key: `pw1-` and 26 hexadecimal digits, the same for as long as the case is open, and
 /// another one for each sink. It is what a ticket is found again by.
@@ -58,6 +63,89 @@ impl Said {
     }
 }
 
+impl Said {
+    /// What a message says, in a system that takes titles of `title_max` characters.
+    ///
+    /// # Errors
+    /// Where the message is none of this program's, or of a version that is not known.
+    pub fn of(id: &str, body: &str, common: &Common, title_max: usize) -> Result<Self, NotSaid> {
+        let message: Message = serde_json::from_str(body).map_err(|_| NotSaid)?;
+        let number = id.rsplit('-').next().and_then(|number| number.parse().ok()).ok_or(NotSaid)?;
+        let Content { key, title, body, severity, decision_url, .. } = message.data;
+        let key = TicketKey(key);
+        let mut text = document(&body, decision_url.as_deref());
+        text.blocks.push(Block::Paragraph(vec![Span::Code(mark(&key, number))]));
+        Ok(Self {
+            number,
+            kind: message.kind,
+            title: cut(&one_line(&title), title_max),
+            text,
+            severity,
+            priority: common.priority.get(&severity).cloned(),
+            fields: common.fields.clone(),
+            key,
+        })
+    }
+}
+
+/// A message that says nothing to this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the message cannot be read by this version")]
+pub struct NotSaid;
+
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+/// The text of a ticket, of which each part begins with its heading. `decide` is where people
+/// decide, which is the only address in it that becomes a link beside those of Microsoft's pages
+/// at the end of a part: all else that looks like one may be a stranger's.
+fn document(body: &str, decide: Option<&str>) -> Document {
+    let mut blocks = Vec::new();
+    for part in body.split("\n\n") {
+        let mut lines = part.lines().filter(|line| !line.trim().is_empty());
+        let Some(heading) = lines.next() else { continue };
+        blocks.push(Block::Heading(vec![Span::text(heading)]));
+        let (mut items, mut rest): (Vec<Vec<Span>>, Vec<Span>) = (Vec::new(), Vec::new());
+        for line in lines {
+            match (line.strip_prefix("- "), line.strip_prefix("  "), items.last_mut()) {
+                (Some(item), _, _) => items.push(spans(item, decide)),
+                (None, Some(more), Some(item)) => {
+                    item.push(Span::Break);
+                    item.extend(spans(more, decide));
+                }
+                _ => {
+                    if !rest.is_empty() {
+                        rest.push(Span::Break);
+                    }
+                    if line.starts_with(PAGES) {
+                        rest.push(Span::link(line));
+                    } else {
+                        rest.extend(spans(line, decide));
+                    }
+                }
+            }
+        }
+        if !items.is_empty() {
+            blocks.push(Block::List(items));
+        }
+        if !rest.is_empty() {
+            blocks.push(Block::Paragraph(rest));
+        }
+    }
+    Document { blocks }
+}
+
+fn spans(line: &str, decide: Option<&str>) -> Vec<Span> {
+    match decide.and_then(|decide| Some((line.strip_suffix(decide)?, decide))) {
+        Some((before, decide)) => vec![Span::text(before), Span::link(decide)],
+        None => vec![Span::text(line)],
+    }
+}
+
 /// The mark of what was said at a place among all that is said in a ticket.
 pub fn mark(key: &TicketKey, number: u32) -> String {
     format!("{key} #{number}")
@@ -100,6 +188,57 @@ pub struct Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_said_with_its_structure_and_its_mark() {
+        let body = "What was found\n- first\n- second\n  By hand: so\n\nWho decides\n- Approve or \
+                    refuse until noon: https://warden.example/decisions/t\n\nAbout a-rule\nWhy.\n\
+                    https://evil.example/\nhttps://learn.microsoft.com/entra\n";
+        let message = serde_json::json!({
+            "type": "ticket.updated",
+            "timestamp": "2026-11-23T12:00:00Z",
+            "data": {
+                "key": "pw1-0", "title": "a\nb", "body": body, "severity": "high",
+                "tenant": { "id": null, "name": "Woodgrove" },
+                "partner": { "id": null, "name": "Contoso" },
+                "findings": [], "steps": [], "record": "rec-1",
+                "decisionUrl": "https://warden.example/decisions/t",
+            },
+        });
+        let common =
+            Common { priority: [(Severity::High, "2".to_owned())].into(), ..Common::default() };
+        let said = Said::of("pw1-0-3", &message.to_string(), &common, 2).unwrap();
+        assert_eq!((said.number, said.title.as_str()), (3, "a…"));
+        assert_eq!(said.priority.as_deref(), Some("2"));
+        let text = |text: &str| Span::text(text);
+        assert_eq!(
+            said.text.blocks,
+            [
+                Block::Heading(vec![text("What was found")]),
+                Block::List(vec![
+                    vec![text("first")],
+                    vec![text("second"), Span::Break, text("By hand: so")],
+                ]),
+                Block::Heading(vec![text("Who decides")]),
+                Block::List(vec![vec![
+                    text("Approve or refuse until noon: "),
+                    Span::link("https://warden.example/decisions/t"),
+                ]]),
+                Block::Heading(vec![text("About a-rule")]),
+                Block::Paragraph(vec![
+                    text("Why."),
+                    Span::Break,
+                    text("https://evil.example/"),
+                    Span::Break,
+                    Span::link("https://learn.microsoft.com/entra"),
+                ]),
+                Block::Paragraph(vec![Span::Code("pw1-0 #3".to_owned())]),
+            ]
+        );
+        for (id, body) in [("pw1-0-3", "{}"), ("pw1-0-x", &message.to_string())] {
+            assert_eq!(Said::of(id, body, &common, 2), Err(NotSaid));
+        }
+    }
 
     #[test]
     fn a_mark_is_not_the_beginning_of_a_later_one() {

@@ -1,11 +1,8 @@
 //! Each way to hold power is ended by its own call, through the real process, whatever Graph makes
 //! of it.
 
-use partner_warden::adapters::http::{Http, Patience};
 use partner_warden::domain::plan::StepState;
-use partner_warden::sim::{
-    Answer, CLIENT_ID, CLIENT_SECRET, Rule, Scenario, Tenant, Then, WOODGROVE,
-};
+use partner_warden::sim::{Answer, Rule, Scenario, Tenant, Then, WOODGROVE};
 use serde_json::{Value, json};
 
 use crate::harness::{Backend, Town, body, kinds, on_each, steps};
@@ -18,6 +15,7 @@ on_each! {
     what_graph_refuses_is_told_with_the_steps_by_hand_and_tried_again_at_the_next_look
     nobody_is_taken_out_of_a_group_that_a_rule_or_a_directory_on_premises_keeps
     whoever_is_in_a_group_in_every_way_is_taken_out_of_each
+    who_is_out_of_one_group_and_not_of_the_next_is_told_with_both
     a_refused_deletion_is_a_request_to_end_the_schedule
     what_comes_back_is_ended_again_and_the_new_ticket_says_so
 }
@@ -195,6 +193,50 @@ async fn whoever_is_in_a_group_in_every_way_is_taken_out_of_each(on: Backend) {
     assert_eq!(calls(&town, Way::Nested), 3);
 }
 
+async fn who_is_out_of_one_group_and_not_of_the_next_is_told_with_both(on: Backend) {
+    let scenario = Way::Nested.scenario();
+    let mut tenant = scenario.tenants[0].clone().group("Night", &["Alice"], None);
+    for principal in &mut tenant.principals {
+        if principal.name == "Admins" {
+            principal.members = ["Help", "Night"].map(str::to_owned).to_vec();
+        }
+    }
+    let scenario = Scenario { tenants: vec![tenant], ..scenario };
+    let second = Rule::new("/members/", Then::status(403)).method("DELETE").skip(1);
+    let town = Town::on(on, scenario.fault(second), ENFORCE).await;
+    let warden = town.start().await;
+    warden.role_was_added().await;
+    let told = refused(&town).await;
+    let is_in =
+        |group: &str| town.sim.members(WOODGROVE, group).iter().any(|member| member == "Alice");
+    let (gone, left) = if is_in("Night") { ("Help", "Night") } else { ("Night", "Help") };
+    assert!(!is_in(gone) && is_in(left));
+    warden.stop().await;
+    let records = town.records().await;
+    let record = records.last().unwrap();
+    let text = body(&told);
+    assert!(text.contains(&format!("done in part: it is out of {gone} (request-id ")), "{text}");
+    assert!(text.contains(&format!(", and still in {left}, by which it keeps all: ")), "{text}");
+    let step = record.case.rows.iter().find_map(|row| row.step.as_ref()).unwrap();
+    assert_eq!((step.state, step.verified_at), (StepState::Refused, None), "{step:#?}");
+    assert!(record.case.is_open() && step.acted_at.is_some(), "{step:#?}");
+    assert_eq!(record.timeline.verified, None);
+    let said = record.calls[0].said.as_deref().unwrap();
+    assert!(said.contains(&format!("out of {gone}")) && said.contains(&format!("in {left}")));
+    // The next look takes away what is left, and only then it is proven.
+    let warden = town.start().await;
+    warden.role_was_added_again(1).await;
+    let messages = town.closed_ticket().await;
+    warden.stop().await;
+    assert!(steps(messages.last().unwrap())[0].ends_with(": verified"));
+    assert_eq!(calls(&town, Way::Nested), 3);
+    let records = town.records().await;
+    let last = records.last().unwrap();
+    assert!(!last.case.is_open() && last.timeline.verified.is_some(), "{last:#?}");
+    let reread = &last.after.as_ref().unwrap().steps[0];
+    assert!(reread.read_at.is_some() && reread.found.is_empty(), "{reread:#?}");
+}
+
 async fn a_refused_deletion_is_a_request_to_end_the_schedule(on: Backend) {
     let refusal = Rule::new("/roleAssignments/", Then::status(403)).method("DELETE").forever();
     let scenario = Way::Scheduled.scenario();
@@ -214,59 +256,13 @@ async fn a_refused_deletion_is_a_request_to_end_the_schedule(on: Backend) {
     assert_eq!(town.held(), ["Megan Bowen: Global Administrator"]);
 }
 
-/// Gives it back, as an administrator elsewhere would.
-async fn give_back(town: &Town, way: Way) {
-    let id = |name: &str| town.sim.principal_id(WOODGROVE, name).unwrap();
-    let (path, body) = match way {
-        Way::Member => return town.sim.put_into(WOODGROVE, "Admins", "Alice").unwrap(),
-        Way::Nested => return town.sim.put_into(WOODGROVE, "Help", "Alice").unwrap(),
-        Way::Scheduled => panic!("what is assigned anew has an assignment of its own"),
-        Way::Eligible => (
-            "v1.0/roleManagement/directory/roleEligibilityScheduleRequests".to_owned(),
-            json!({
-                "action": "adminAssign",
-                "principalId": id("Alice"),
-                "roleDefinitionId": "fe930be7-5e62-47db-91af-98c3a49a38b1",
-                "directoryScopeId": "/",
-                "justification": "Again",
-                "scheduleInfo": {"expiration": {"type": "noExpiration"}},
-            }),
-        ),
-        Way::AppRole => (
-            format!("v1.0/servicePrincipals/{}/appRoleAssignments", id("Backup")),
-            json!({
-                "principalId": id("Backup"),
-                "resourceId": id("Microsoft Graph"),
-                "appRoleId": "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8",
-            }),
-        ),
-    };
-    let http = Http::new(Patience::default()).unwrap();
-    let origin = town.sim.origin();
-    let login = format!("{origin}{WOODGROVE}/oauth2/v2.0/token");
-    let scope = format!("{origin}.default");
-    let form = [
-        ("client_id", CLIENT_ID),
-        ("client_secret", CLIENT_SECRET),
-        ("grant_type", "client_credentials"),
-        ("scope", &scope),
-    ];
-    let token = http.once("sim", |client| client.post(&login).form(&form)).await.unwrap();
-    let token: Value = serde_json::from_slice(&token.body).unwrap();
-    let token = token["access_token"].as_str().unwrap();
-    let url = format!("{origin}{path}");
-    let post = |client: &reqwest::Client| client.post(&url).bearer_auth(token).json(&body);
-    let answer = http.once("sim", post).await.unwrap();
-    assert_eq!(answer.status, 201, "{:?}", answer.body);
-}
-
 async fn what_comes_back_is_ended_again_and_the_new_ticket_says_so(on: Backend) {
     for way in [Way::Eligible, Way::Member, Way::Nested, Way::AppRole] {
         let town = Town::on(on, way.scenario(), ENFORCE).await;
         let warden = town.start().await;
         warden.role_was_added().await;
         let first = town.closed_ticket().await;
-        give_back(&town, way).await;
+        way.give_back(&town).await;
         warden.role_was_added_again(1).await;
         let messages = town
             .messages("a second ticket, closed", |messages| {

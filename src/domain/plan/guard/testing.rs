@@ -1,6 +1,8 @@
 //! One thing wanted of one principal, for the tests of single guardrails.
 
-use super::{Administrators, Asked, Guardrail};
+use std::cell::OnceCell;
+
+use super::{Administrators, Asked, Guard, Guardrail};
 use crate::domain::facts::{DirectoryObject, Facts, Group};
 use crate::domain::finding::testing::{Case, noon};
 use crate::domain::grant::{Grant, Held, PrincipalKind, Role};
@@ -9,7 +11,7 @@ use crate::domain::plan::wanted::{Known, Wanted};
 use crate::domain::plan::{Circumstances, History, Remediation, Target};
 use crate::domain::policy::{Do, Policy};
 use crate::domain::role;
-use crate::domain::roster::AffectedPartner;
+use crate::domain::roster::{AccountName, AffectedPartner};
 use crate::domain::stop::Stop;
 
 pub(super) use crate::domain::finding::testing::CONTOSO;
@@ -31,9 +33,15 @@ pub(super) fn check(guardrail: Guardrail, it: &Question, expect: Option<&str>) {
     let said = |about: Circumstances<'_>| {
         let (facts, wanted, episode) = (&it.facts, &it.wanted, it.episode);
         let administrators = Administrators::of(facts, about);
-        guardrail(&Asked { about, facts, wanted, administrators, episode })
+        let domains = &OnceCell::new();
+        guardrail(&Asked { about, facts, wanted, administrators, domains, episode })
     };
     check_now(said, it, expect);
+}
+
+/// What the first of all guardrails says that holds it back.
+pub(super) fn first_of_all(it: &Question) -> Option<String> {
+    in_circumstances(it, |about| Guard::new(&it.facts, about).holds_back(&it.wanted, it.episode))
 }
 
 /// The same of what holds everything back.
@@ -43,20 +51,23 @@ pub(super) fn check_now(
     it: &Question,
     expect: Option<&str>,
 ) {
+    match (in_circumstances(it, passing), expect) {
+        (None, None) => {}
+        (Some(said), Some(expect)) if said.contains(expect) => {}
+        (said, expect) => panic!("said {said:?}, expected {expect:?}"),
+    }
+}
+
+fn in_circumstances<T>(it: &Question, ask: impl Fn(Circumstances<'_>) -> T) -> T {
     let history = History::default();
-    let about = Circumstances {
+    ask(Circumstances {
         policy: &it.policy,
         tenant: &it.policy.roster.tenants[0],
         history: &history,
         own_apps: &it.own_apps,
         stopped: it.stopped.as_ref(),
         now: noon(),
-    };
-    match (passing(about), expect) {
-        (None, None) => {}
-        (Some(said), Some(expect)) if said.contains(expect) => {}
-        (said, expect) => panic!("said {said:?}, expected {expect:?}"),
-    }
+    })
 }
 
 fn question(target: Target, remediation: Remediation) -> Question {
@@ -135,6 +146,37 @@ pub(super) fn whole_partner() -> Question {
     question(Target::Partner, Remediation::Quarantine)
 }
 
+/// To end Contoso's relationship `RELATIONSHIP`.
+pub(super) fn relationship() -> Question {
+    let target = Target::Relationship {
+        relationship: RELATIONSHIP.to_owned(),
+        name: "Everything".to_owned(),
+        etag: None,
+        roles: Vec::new(),
+        auto_extend: None,
+        last: false,
+    };
+    question(target, Remediation::TerminateRelationship)
+}
+
+/// To take from a group what that relationship gives it.
+pub(super) fn access_assignment() -> Question {
+    let target = Target::AccessAssignment {
+        relationship: RELATIONSHIP.to_owned(),
+        name: "Everything".to_owned(),
+        access_assignment: "used".to_owned(),
+        etag: None,
+        group: PrincipalId::new("cccccccc-0000-0000-0000-00000000000c"),
+        group_name: "Helpdesk".to_owned(),
+        roles: Vec::new(),
+    };
+    question(target, Remediation::DeleteAccessAssignment)
+}
+
+/// A relationship's id.
+pub(super) const RELATIONSHIP: &str =
+    "aaaaaaaa-0000-0000-0000-00000000000a-bbbbbbbb-0000-0000-0000-00000000000b";
+
 /// A group, as the directory tells of it.
 pub(super) fn group_object() -> DirectoryObject {
     DirectoryObject::Group(Group::named("Admins"))
@@ -156,6 +198,12 @@ impl Question {
     /// The same with more of the policy, as YAML from the left margin.
     pub(super) fn under(mut self, yaml: &str) -> Self {
         self.policy = Case::new().with_policy(yaml).policy();
+        self
+    }
+
+    /// The same where the policy protects what is called so.
+    pub(super) fn protecting(mut self, name: &str) -> Self {
+        self.policy.guardrails.protected.push(AccountName::new(name));
         self
     }
 
