@@ -1,6 +1,8 @@
 //! Messages on their way from the outbox to their sinks.
 
 mod aside;
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;
 mod ticket;
 
 use std::collections::BTreeMap;

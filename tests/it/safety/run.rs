@@ -9,12 +9,15 @@ use partner_warden::adapters::recorder::Recorder;
 use partner_warden::adapters::sqlite::Sqlite;
 use partner_warden::adapters::stop_file::StopFile;
 use partner_warden::domain::approval::{Answer, Decision};
+use partner_warden::domain::id::SinkName;
 use partner_warden::domain::policy::{Mode, Policy};
+use partner_warden::domain::sink::Common;
 use partner_warden::domain::stop::Stop;
-use partner_warden::pipeline::deliver::{Desk, deliver};
+use partner_warden::pipeline::deliver::{Counter, Desk, deliver};
 use partner_warden::pipeline::look::{Patient, look_at};
 use partner_warden::pipeline::observe::Readers;
 use partner_warden::pipeline::{READ_AGAIN, World, Writers, verify};
+use partner_warden::ports::ticket::Teller;
 use partner_warden::ports::{
     Clock as _, Decide as _, Enqueue as _, Ledger as _, Outbox as _, Queue as _,
     TurnStopSwitch as _,
@@ -126,11 +129,18 @@ impl Run {
             read_again: READ_AGAIN.to_vec(),
             decisions: None,
         };
+        let counter = |_: &SinkName| Counter {
+            teller: Teller::Messages(tenants.clone()),
+            common: Common::default(),
+        };
+        let sinks = self.policy.tickets.keys().map(|name| (name.clone(), counter(name)));
         let desk = Desk {
             outbox: store.clone(),
-            tickets: tenants.clone(),
+            links: store.clone(),
+            sinks: sinks.collect(),
             clock: tenants.clone(),
             again: vec![minutes(1); 1000],
+            alone: Mutex::default(),
         };
         self.alive = Some(Alive { world, store, desk });
     }

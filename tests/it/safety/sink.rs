@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use partner_warden::ports::{Delivery, Failure, PortError, SendTicket};
+use partner_warden::ports::Delivery;
+use partner_warden::ports::ticket::{Class, Notify, SinkError};
 use serde_json::Value;
 
 use super::events::Fault;
-use super::town::{Tenants, Town, failed};
+use super::town::{Tenants, Town};
 
 /// What every sink holds.
 #[derive(Default)]
@@ -50,18 +51,22 @@ impl Town {
 }
 
 #[async_trait]
-impl SendTicket for Tenants {
-    async fn send(&self, delivery: &Delivery, _: Timestamp) -> Result<(), PortError> {
+impl Notify for Tenants {
+    async fn preflight(&self) -> Result<String, SinkError> {
+        Ok("ready".to_owned())
+    }
+
+    async fn tell(&self, delivery: &Delivery, _: Timestamp) -> Result<(), SinkError> {
         self.mortal().await;
         let lost = {
             let mut town = self.town();
             if town.meets(Fault::SinkDown) {
-                return Err(failed(Failure::Transient));
+                return Err(SinkError::new(Class::Transient, "no answer"));
             }
             town.told(delivery);
             town.meets(Fault::SinkLost)
         };
         self.mortal().await;
-        if lost { Err(failed(Failure::Transient)) } else { Ok(()) }
+        if lost { Err(SinkError::new(Class::Ambiguous, "no answer")) } else { Ok(()) }
     }
 }

@@ -32,6 +32,7 @@ fn delivery() -> Delivery {
         id: "pw1-abc-1".to_owned(),
         body: r#"{"type":"ticket.opened","data":{"title":"Ünïcode"}}"#.to_owned(),
         attempts: 0,
+        more: false,
     }
 }
 
