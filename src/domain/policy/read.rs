@@ -366,6 +366,19 @@ impl Reader {
     }
 
     fn tickets(&mut self, raw: Entries<At<RawSink>>, names: &[String]) -> IndexMap<SinkName, Sink> {
+        // Whoever stands in for another takes what comes: a chain could come back to its beginning.
+        let stands_in = |name: &str| {
+            let sink = raw.0.iter().find(|it| it.0.value == name).and_then(|it| it.1.as_ref());
+            sink.is_some_and(|sink| sink.value.common.fallback.is_some())
+        };
+        let named = raw.0.iter().filter_map(|(own, sink)| {
+            let other = sink.as_ref()?.value.common.fallback.as_ref()?;
+            (own.value != other.value && stands_in(&other.value)).then(|| other.clone())
+        });
+        for other in named.collect::<Vec<_>>() {
+            let message = format!("`{}` has a fallback itself; name that one here", other.value);
+            self.wrong(other.at, message);
+        }
         let mut sinks = IndexMap::new();
         for (name, sink) in raw.0 {
             match sink {

@@ -469,12 +469,15 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("guardrails:\n  plannedChanges: [{from: 2026-12-24T18:00Z, until: 2026-12-24T18:00Z, reason: x}]", &["9:53: it ends before it begins: `until` is after `from`"]),
     ("guardrails:\n  plannedChanges: [{from: 2026-12-01, until: 2027-01-01, reason: x}]", &["9:46: a planned change lasts 31 days at the most: nothing is taken away meanwhile; for longer, set `mode`"]),
     // Tickets.
-    ("tickets: {s: {kind: jira}}", &["8:21: `jira` is not `webhook`"]),
+    ("tickets: {s: {kind: fax}}", &["8:21: `fax` is not one of webhook, github, request-tracker, redmine"]),
     ("tickets: {s: {kind: webhook}}", &["8:14: `url` is missing"]),
     ("tickets: {s: {url: https://x.example}}", &["8:14: `kind` is missing"]),
     ("tickets: {s: {kind: webhook, url: \"http://x.example\"}}", &["8:35: the url must be https (plain http only to this machine)"]),
     ("tickets: {s: {kind: webhook, url: x}}", &["8:35: not a url: relative URL without a base"]),
     ("tickets: {s: {kind: webhook, url: https://x.example, project: SEC}}", &["8:54: unknown field `project`; there is: kind, gate, fallback, close, priority, fields, templates, decide, url"]),
+    ("tickets:\n  a: {kind: webhook, url: https://x.example, fallback: b}\n  b: {kind: webhook, url: https://x.example, fallback: c}\n  c: {kind: webhook, url: https://x.example}", &["9:56: `b` has a fallback itself; name that one here"]),
+    ("tickets: {s: {kind: webhook, url: https://x.example, fallback: s}}", &["8:64: a sink cannot stand in for itself"]),
+    ("tickets: {s: {kind: webhook, url: https://x.example, decide: {approve: [Done]}}}", &["8:62: nothing in a webhook sink can decide"]),
     // Records.
     ("records: {keep: ever}", &["8:17: `ever` is not a length of time such as P2Y, P18M or P90D"]),
     ("records: {keep: P0D}", &["8:17: `P0D` is not a length of time such as P2Y, P18M or P90D"]),
