@@ -130,18 +130,19 @@ impl Document {
 
     /// At most `most` characters of text, as [`plain`] counts them. What is cut is said, and the
     /// last block, the footer, is kept whole where it fits at all.
+    #[must_use]
     pub fn cut(mut self, most: usize) -> Self {
         if self.length() <= most {
             return self;
         }
         let footer = self.blocks.pop();
-        let footed = |mut kept: Vec<Block>| {
+        let ended = |mut kept: Vec<Block>| {
             kept.push(Block::Paragraph(vec![Span::text(CUT)]));
             kept.extend(footer.clone());
             Self { blocks: kept }
         };
         let mut kept = Vec::new();
-        if footed(vec![]).length() > most {
+        if ended(vec![]).length() > most {
             // Not even the footer fits.
             let short = footer.map_or_else(Vec::new, |block| {
                 cut_block(&block, most.saturating_sub(CUT.chars().count() + 2))
@@ -155,20 +156,20 @@ impl Document {
         for block in self.blocks {
             let mut with = kept.clone();
             with.push(block.clone());
-            if footed(with.clone()).length() <= most {
+            if ended(with.clone()).length() <= most {
                 kept = with;
                 continue;
             }
             // Two line ends stand between two blocks.
-            let room = most.saturating_sub(footed(kept.clone()).length() + 2);
+            let room = most.saturating_sub(ended(kept.clone()).length() + 2);
             let mut with = kept.clone();
             with.extend(cut_block(&block, room));
-            if footed(with.clone()).length() <= most {
+            if ended(with.clone()).length() <= most {
                 kept = with;
             }
             break;
         }
-        footed(kept)
+        ended(kept)
     }
 
     /// The document as `render` writes it, cut until that has at most `most` characters. The footer

@@ -34,11 +34,11 @@ impl Reading {
         match event {
             Event::Start(tag) => self.start(&tag),
             Event::End(tag) => self.end(tag),
-            Event::Text(text) => self.lines(&text),
             Event::Code(text) if self.links.is_empty() => {
                 self.line.push(Span::Code(text.into_string()));
             }
-            Event::Code(text)
+            Event::Text(text)
+            | Event::Code(text)
             | Event::Html(text)
             | Event::InlineHtml(text)
             | Event::InlineMath(text)
@@ -55,6 +55,7 @@ impl Reading {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest changes nothing in the text")]
     fn start(&mut self, tag: &Tag<'_>) {
         match tag {
             Tag::List(first) => {
@@ -83,6 +84,7 @@ impl Reading {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest changes nothing in the text")]
     fn end(&mut self, tag: TagEnd) {
         match tag {
             TagEnd::Heading(_) if self.lists.is_empty() => {
