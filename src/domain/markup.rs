@@ -130,18 +130,19 @@ impl Document {
 
     /// At most `most` characters of text, as [`plain`] counts them. What is cut is said, and the
     /// last block, the footer, is kept whole where it fits at all.
+    #[must_use]
     pub fn cut(mut self, most: usize) -> Self {
         if self.length() <= most {
             return self;
         }
         let footer = self.blocks.pop();
-        let footed = |mut kept: Vec<Block>| {
+        let ended = |mut kept: Vec<Block>| {
             kept.push(Block::Paragraph(vec![Span::text(CUT)]));
             kept.extend(footer.clone());
             Self { blocks: kept }
         };
         let mut kept = Vec::new();
-        if footed(vec![]).length() > most {
+        if ended(vec![]).length() > most {
             // Not even the footer fits.
             let short = footer.map_or_else(Vec::new, |block| {
                 cut_block(&block, most.saturating_sub(CUT.chars().count() + 2))
@@ -155,24 +156,28 @@ impl Document {
         for block in self.blocks {
             let mut with = kept.clone();
             with.push(block.clone());
-            if footed(with.clone()).length() <= most {
+            if ended(with.clone()).length() <= most {
                 kept = with;
                 continue;
             }
             // Two line ends stand between two blocks.
-            let room = most.saturating_sub(footed(kept.clone()).length() + 2);
+            let room = most.saturating_sub(ended(kept.clone()).length() + 2);
             let mut with = kept.clone();
             with.extend(cut_block(&block, room));
-            if footed(with.clone()).length() <= most {
+            if ended(with.clone()).length() <= most {
                 kept = with;
             }
             break;
         }
-        footed(kept)
+        ended(kept)
     }
 
-    /// The document as `render` writes it, cut until that has at most `most` characters.
+    /// The document as `render` writes it, cut until that has at most `most` characters. The footer
+    /// goes last, as with [`Document::cut`].
     pub fn fitted(&self, most: usize, render: impl Fn(&Self) -> String) -> String {
+        let cut = Block::Paragraph(vec![Span::text(CUT)]);
+        let footer = self.blocks.last().cloned();
+        let least = Self { blocks: std::iter::once(cut).chain(footer).collect() }.length();
         let mut room = most;
         loop {
             let whole = render(&self.clone().cut(room));
@@ -182,7 +187,8 @@ impl Document {
             }
             // Markup takes its share; each round leaves at least a tenth out.
             let share = room.saturating_mul(most) / long;
-            room = share.min(room - room.div_ceil(10));
+            let less = share.min(room - room.div_ceil(10));
+            room = if room > least { less.max(least) } else { less };
         }
     }
 
@@ -318,12 +324,14 @@ mod tests {
     fn a_rendering_is_fitted_to_what_a_system_takes() {
         let long: Vec<Vec<Span>> = (0..200).map(|_| vec![Span::text("a_b & *c* @d <e>")]).collect();
         let footer = Block::Paragraph(vec![Span::text("Record")]);
-        let document = Document { blocks: vec![Block::List(long), footer] };
+        let document = Document { blocks: vec![Block::List(long), footer.clone()] };
         for render in [plain, markdown, wiki, html, mrkdwn, textile] {
-            for most in [0, 20, 100, 1000, 32_767] {
+            let cut = Block::Paragraph(vec![Span::text(CUT)]);
+            let least = render(&Document { blocks: vec![cut, footer.clone()] }).chars().count();
+            for most in (0..100).chain([1000, 32_767]) {
                 let text = document.fitted(most, render);
                 assert!(text.chars().count() <= most, "{most}: {text}");
-                assert_eq!(most >= 100, text.contains("Record"));
+                assert_eq!(most >= least, text.contains("Record"), "{most}: {text}");
             }
         }
     }

@@ -76,8 +76,8 @@ mod tests {
         let kinds: Vec<&str> = nodes.iter().map(|(kind, _)| *kind).collect();
         assert_eq!(
             kinds.join(" "),
-            "doc heading text bulletList listItem paragraph text strong text hardBreak text text \
-             link text listItem paragraph text text code heading text paragraph text paragraph \
+            "doc heading text bulletList listItem paragraph text text strong text hardBreak text \
+             text link text listItem paragraph text text code heading text paragraph text paragraph \
              text text link text hardBreak text"
         );
         assert_eq!(

@@ -13,9 +13,9 @@ pub fn html(document: &Document) -> String {
         Block::Heading(spans) => format!("<h3>{}</h3>\n", line(spans)),
         Block::Paragraph(spans) => format!("<p>{}</p>\n", line(spans)),
         Block::List(items) => {
-            let items: String =
+            let items: Vec<String> =
                 items.iter().map(|item| format!("<li>{}</li>\n", line(item))).collect();
-            format!("<ul>\n{items}</ul>\n")
+            format!("<ul>\n{}</ul>\n", items.concat())
         }
     });
     blocks.collect()
@@ -121,7 +121,9 @@ mod tests {
 
     #[test]
     fn hostile_names_are_read_back_as_themselves() {
-        hostile().iter().for_each(|name| check(name));
+        for name in hostile() {
+            check(&name);
+        }
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub(super) fn has_issue_key(chars: &[char]) -> bool {
         let before = chars[..at].iter().rev();
         let name: Vec<&char> = before.take_while(|c| c.is_alphanumeric() || **c == '_').collect();
         name.iter().any(|c| c.is_alphabetic())
-            && chars.get(at + 1).is_some_and(|c| c.is_ascii_digit())
+            && chars.get(at + 1).is_some_and(char::is_ascii_digit)
     })
 }
 

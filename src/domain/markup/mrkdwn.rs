@@ -114,7 +114,9 @@ mod tests {
 
     #[test]
     fn hostile_names_are_read_back_as_themselves() {
-        hostile().iter().for_each(|name| check(name));
+        for name in hostile() {
+            check(&name);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Textile as Redmine reads it.
 
 use super::plain::shows_itself;
-use super::wiki::numbered;
+use super::wiki::{numbered, push};
 use super::{Block, Document, Span, inert, tidy};
 
 /// The document as Textile.
@@ -32,9 +32,9 @@ fn line(spans: &[Span], line_end: &str) -> String {
         let next = spans.get(at + 1);
         let alone = inert::stands_alone(&whole, next);
         match span {
-            Span::Strong(text) if alone => whole.push_str(&format!("*{}*", escaped(text))),
+            Span::Strong(text) if alone => push(&mut whole, format_args!("*{}*", escaped(text))),
             Span::Code(text) if alone && is_plain(text) => {
-                whole.push_str(&format!("<code>{text}</code>"));
+                push(&mut whole, format_args!("<code>{text}</code>"));
             }
             Span::Text(text) | Span::Strong(text) | Span::Code(text) => {
                 whole.push_str(&escaped(text));
@@ -43,7 +43,7 @@ fn line(spans: &[Span], line_end: &str) -> String {
                 if shows_itself(text, url) {
                     whole.push_str(&address(url));
                 } else {
-                    whole.push_str(&format!("\"{}\":{}", escaped(text), address(url)));
+                    push(&mut whole, format_args!("\"{}\":{}", escaped(text), address(url)));
                 }
                 // The address ends at a space.
                 if !matches!(next, None | Some(Span::Break)) {
@@ -136,7 +136,9 @@ mod tests {
 
     #[test]
     fn hostile_names_are_read_back_as_themselves() {
-        hostile().iter().for_each(|name| check(name));
+        for name in hostile() {
+            check(&name);
+        }
     }
 
     #[test]

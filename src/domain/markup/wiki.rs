@@ -35,7 +35,7 @@ fn line(spans: &[Span], line_end: &str) -> String {
         match span {
             Span::Strong(text) if alone => push(&mut whole, format_args!("*{}*", escaped(text))),
             Span::Code(text) if alone => {
-                push(&mut whole, format_args!("{{{{{}}}}}", escaped(text)))
+                push(&mut whole, format_args!("{{{{{}}}}}", escaped(text)));
             }
             Span::Text(text) | Span::Strong(text) | Span::Code(text) => {
                 whole.push_str(&escaped(text));
@@ -57,7 +57,8 @@ fn line(spans: &[Span], line_end: &str) -> String {
     whole
 }
 
-fn push(whole: &mut String, text: std::fmt::Arguments<'_>) {
+/// Writes at the end of a text.
+pub(super) fn push(whole: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     let _ = whole.write_fmt(text);
 }
@@ -151,7 +152,9 @@ mod tests {
 
     #[test]
     fn hostile_names_are_read_back_as_themselves() {
-        hostile().iter().for_each(|name| check(name));
+        for name in hostile() {
+            check(&name);
+        }
     }
 
     #[test]
