@@ -9,10 +9,10 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use indexmap::IndexMap;
 use reqwest::header::ACCEPT;
 use reqwest::{Client, Method, RequestBuilder};
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -56,7 +56,7 @@ pub struct Jira {
     becomes: Becomes,
     close_status: Option<String>,
     reopen_status: Option<String>,
-    close_fields: IndexMap<String, Value>,
+    close_fields: BTreeMap<String, Value>,
     decide: Decides,
 }
 
@@ -250,7 +250,10 @@ impl Jira {
 
     /// The approvals of a request: what they come to, and whose they are. One that is declined
     /// declines all; all have to be approved to approve.
-    async fn approvals(&self, at: &TicketRef) -> Result<Option<(&'static str, Vec<String>)>, SinkError> {
+    async fn approvals(
+        &self,
+        at: &TicketRef,
+    ) -> Result<Option<(&'static str, Vec<String>)>, SinkError> {
         let mut url = self.desk_at(&["request", &at.id, "approval"]);
         url.query_pairs_mut().append_pair("limit", "50");
         let found: Approvals = self.reads(Does::ReadsOne, &url).await?;
@@ -266,19 +269,21 @@ impl Jira {
             let named = |name: &String| it.to.is_called(name);
             self.decide.approve.iter().any(named) || self.decide.refuse.iter().any(named)
         };
-        let fitting =
-            found.transitions.iter().filter(|it| it.to.is_done() == ends && !decides(it));
+        let fitting = found.transitions.iter().filter(|it| it.to.is_done() == ends && !decides(it));
         let named = if ends { &self.close_status } else { &self.reopen_status };
-        let fitting: Vec<&Transition> = fitting
-            .filter(|it| named.as_ref().is_none_or(|name| it.to.is_called(name)))
-            .collect();
+        let fitting: Vec<&Transition> =
+            fitting.filter(|it| named.as_ref().is_none_or(|name| it.to.is_called(name))).collect();
         let setting = if ends { "closeStatus" } else { "reopenStatus" };
         let Some(first) = fitting.first() else {
             let what = format!(
                 "issue {} has no transition to {}; name a status under `{setting}` that the \
                  workflow leads to and the user may use",
                 at.human,
-                named.as_deref().unwrap_or(if ends { "a status that is done" } else { "an open status" })
+                named.as_deref().unwrap_or(if ends {
+                    "a status that is done"
+                } else {
+                    "an open status"
+                })
             );
             return Err(self.error(Class::Config, &what));
         };
@@ -324,8 +329,7 @@ impl TicketSystem for Jira {
             .append_pair("projectKey", &self.project)
             .append_pair("permissions", &NEEDED.join(","));
         let granted: Permissions = self.reads(Does::Reads, &url).await?;
-        let missing: Vec<&str> =
-            NEEDED.into_iter().filter(|name| !granted.has(name)).collect();
+        let missing: Vec<&str> = NEEDED.into_iter().filter(|name| !granted.has(name)).collect();
         if !missing.is_empty() {
             let what = format!("the user lacks {} in {}", missing.join(", "), self.project);
             return Err(self.error(Class::Auth, &what));
@@ -335,8 +339,7 @@ impl TicketSystem for Jira {
                 let project: Project =
                     self.reads(Does::Reads, &self.at(&["project", &self.project])).await?;
                 if !project.issue_types.iter().any(|it| it.is_called(kind.as_str())) {
-                    let what =
-                        format!("{} has no issue type {}", self.project, kind.as_str());
+                    let what = format!("{} has no issue type {}", self.project, kind.as_str());
                     return Err(self.error(Class::Config, &what));
                 }
             }
@@ -351,7 +354,8 @@ impl TicketSystem for Jira {
                     );
                     return Err(self.error(Class::Config, &what));
                 }
-                let url = self.desk_at(&["servicedesk", desk.as_str(), "requesttype", kind.as_str()]);
+                let url =
+                    self.desk_at(&["servicedesk", desk.as_str(), "requesttype", kind.as_str()]);
                 self.reads::<IgnoredAny>(Does::Reads, &url).await?;
             }
         }
@@ -388,9 +392,7 @@ impl TicketSystem for Jira {
         let lost = |error| SinkError { class: Class::Ambiguous, ..error };
         let place = match &self.becomes {
             Becomes::Issue(_) => self.create(said).await?,
-            Becomes::Request { desk, kind } => {
-                self.ask(desk.as_str(), kind.as_str(), said).await?
-            }
+            Becomes::Request { desk, kind } => self.ask(desk.as_str(), kind.as_str(), said).await?,
         };
         // The answer does not show the label.
         let issue = self.issue(&place, false).await.map_err(lost)?;

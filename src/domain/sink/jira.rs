@@ -1,7 +1,8 @@
 //! `jira`: issues of a project in Jira, in the cloud or in a data center, or requests of a service
 //! desk there.
 
-use indexmap::IndexMap;
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
@@ -12,6 +13,7 @@ use super::{Address, Name, SecretName, Takes};
 /// Issues of a project in Jira, or requests of a service desk.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(try_from = "Unchecked")]
+#[schemars(with = "Unchecked")]
 pub struct Jira {
     /// Which Jira it is.
     pub edition: Edition,
@@ -28,7 +30,7 @@ pub struct Jira {
     /// The status of a ticket that is taken up again.
     pub reopen_status: Option<Name>,
     /// What the transition that ends a ticket asks for.
-    pub close_fields: IndexMap<String, Value>,
+    pub close_fields: BTreeMap<String, Value>,
 }
 
 /// What a new ticket becomes.
@@ -48,6 +50,7 @@ pub enum Becomes {
 /// Issues of a project in Jira, or requests of a service desk.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "Jira")]
 struct Unchecked {
     /// `cloud` or `data-center`.
     edition: Edition,
@@ -73,7 +76,7 @@ struct Unchecked {
     reopen_status: Option<Name>,
     /// What the transition that ends a ticket asks for, such as `{resolution: {name: Done}}`.
     #[serde(default)]
-    close_fields: IndexMap<String, Value>,
+    close_fields: BTreeMap<String, Value>,
 }
 
 /// Which Jira it is.
@@ -102,8 +105,7 @@ impl ProjectKey {
 impl<'de> Deserialize<'de> for ProjectKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let inner =
-            |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+        let inner = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
         let fits = text.bytes().next().is_some_and(|byte| byte.is_ascii_uppercase())
             && text.len() <= 255
             && text.bytes().all(inner);
@@ -171,8 +173,7 @@ mod tests {
     use super::*;
 
     fn read(more: &Value) -> Result<Jira, String> {
-        let mut settings =
-            json!({ "edition": "cloud", "url": "https://woodgrove.atlassian.net", "project": "SEC" });
+        let mut settings = json!({ "edition": "cloud", "url": "https://woodgrove.atlassian.net", "project": "SEC" });
         for (name, value) in more.as_object().unwrap() {
             settings[name] = value.clone();
         }
