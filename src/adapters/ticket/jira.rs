@@ -69,9 +69,7 @@ impl Jira {
         let base = settings.url.url().clone();
         let owned = |name: &sink::Name| name.as_str().to_owned();
         Ok(Self {
-            // It may take that long where it does much after each change.
-            caller: Caller::new(making.http.clone(), base.clone(), &making.name.0)
-                .patient(Duration::from_secs(60)),
+            caller: Caller::new(making.http.clone(), base.clone(), &making.name.0),
             base,
             edition: settings.edition,
             email: settings.email.as_ref().map(owned),
