@@ -3,6 +3,7 @@
 
 pub(crate) mod call;
 pub mod github;
+pub mod jira;
 pub mod redmine;
 pub mod request_tracker;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::github::Github;
+use self::jira::Jira;
 use self::redmine::Redmine;
 use self::request_tracker::RequestTracker;
 use self::webhook::Webhook;
@@ -56,6 +58,7 @@ pub fn teller(sink: &Sink, making: &Making<'_>) -> Result<Teller, String> {
         Settings::RequestTracker(settings) => {
             Teller::Tickets(Arc::new(RequestTracker::new(settings, making)?))
         }
+        Settings::Jira(settings) => Teller::Tickets(Arc::new(Jira::new(settings, making)?)),
         Settings::Github(settings) => Teller::Tickets(Arc::new(Github::new(settings, making)?)),
     })
 }

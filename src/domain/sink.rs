@@ -2,6 +2,7 @@
 //! list of them.
 
 mod github;
+mod jira;
 mod redmine;
 mod request_tracker;
 mod webhook;
@@ -20,6 +21,7 @@ use super::policy::is_protected;
 use super::text::one_line;
 
 pub use self::github::{Github, Repository};
+pub use self::jira::{Becomes, Edition, Jira, ProjectKey};
 pub use self::redmine::{Formatting, Redmine};
 pub use self::request_tracker::{KeyField, RequestTracker};
 pub use self::webhook::Webhook;
@@ -168,6 +170,7 @@ kinds! {
     Github = "github",
     RequestTracker = "request-tracker",
     Redmine = "redmine",
+    Jira = "jira",
 }
 
 /// A web address of a system: https, or http to this machine; without a user, a password or a

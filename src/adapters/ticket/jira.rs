@@ -1,0 +1,468 @@
+//! Jira (<https://developer.atlassian.com/cloud/jira/platform/rest/v3/>): one issue for each
+//! ticket, found by a label that is its key; or one request of a service desk
+//! (<https://developer.atlassian.com/cloud/jira/service-desk/rest/>).
+//!
+//! Jira answers many calls for somebody it does not know as well: with an empty list, or as if an
+//! issue were not there. Neither is believed before it said who we are.
+
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::header::ACCEPT;
+use reqwest::{Client, Method, RequestBuilder};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use self::shape::{
+    Approvals, Comments, Created, Desk, Issue, Issues, Permissions, Project, Requested, Transition,
+    Transitions, User,
+};
+use super::Making;
+use super::call::{Caller, Does};
+use crate::domain::markup::{Block, Document, Markup, Span, adf, wiki};
+use crate::domain::secret::Secret;
+use crate::domain::sink::{self, Becomes, Decides, Edition};
+use crate::domain::text::foreign;
+use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
+use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
+
+/// Longest description and comment, in characters.
+const TEXT_MAX: usize = 32_767;
+
+/// How many comments, the last first, are searched for what was said.
+const SEARCHED: usize = 50;
+
+/// What is asked of an issue.
+const FIELDS: [&str; 5] = ["status", "labels", "priority", "creator", "description"];
+
+/// What the user has to be allowed to do in the project.
+const NEEDED: [&str; 5] =
+    ["BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES", "ADD_COMMENTS", "TRANSITION_ISSUES"];
+
+/// Issues of one project.
+pub struct Jira {
+    caller: Caller,
+    base: Url,
+    edition: Edition,
+    email: Option<String>,
+    token: Secret,
+    project: String,
+    becomes: Becomes,
+    close_status: Option<String>,
+    reopen_status: Option<String>,
+    close_fields: BTreeMap<String, Value>,
+    decide: Decides,
+}
+
+impl Jira {
+    /// The sink.
+    ///
+    /// # Errors
+    /// Which secret is missing.
+    pub fn new(settings: &sink::Jira, making: &Making<'_>) -> Result<Self, String> {
+        let base = settings.url.url().clone();
+        let owned = |name: &sink::Name| name.as_str().to_owned();
+        Ok(Self {
+            caller: Caller::new(making.http.clone(), base.clone(), &making.name.0),
+            base,
+            edition: settings.edition,
+            email: settings.email.as_ref().map(owned),
+            token: making.secret("token")?,
+            project: settings.project.as_str().to_owned(),
+            becomes: settings.becomes.clone(),
+            close_status: settings.close_status.as_ref().map(owned),
+            reopen_status: settings.reopen_status.as_ref().map(owned),
+            close_fields: settings.close_fields.clone(),
+            decide: making.common.decide.clone(),
+        })
+    }
+
+    fn at(&self, rest: &[&str]) -> Url {
+        let version = match self.edition {
+            Edition::Cloud => "3",
+            Edition::DataCenter => "2",
+        };
+        let mut segments = vec!["rest", "api", version];
+        segments.extend(rest);
+        self.caller.at(&segments)
+    }
+
+    fn desk_at(&self, rest: &[&str]) -> Url {
+        let mut segments = vec!["rest", "servicedeskapi"];
+        segments.extend(rest);
+        self.caller.at(&segments)
+    }
+
+    fn request(&self, client: &Client, method: Method, url: &Url) -> RequestBuilder {
+        let request = client.request(method, url.clone());
+        match &self.email {
+            Some(email) => request.basic_auth(email, Some(self.token.expose())),
+            None => request.bearer_auth(self.token.expose()),
+        }
+    }
+
+    async fn reads<T: DeserializeOwned>(&self, does: Does, url: &Url) -> Result<T, SinkError> {
+        let request = |client: &Client| self.request(client, Method::GET, url);
+        self.caller.json(does, &[200], request).await
+    }
+
+    /// A change that is answered with nothing.
+    async fn change(&self, method: Method, url: &Url, body: &Value) -> Result<(), SinkError> {
+        let request = |client: &Client| {
+            let request = self.request(client, method.clone(), url).json(body);
+            request.header(ACCEPT, "application/json")
+        };
+        self.caller.call(Does::WritesOne, &[204], request).await.map(drop)
+    }
+
+    fn error(&self, class: Class, what: &str) -> SinkError {
+        SinkError::new(class, format!("{}: {what}", self.caller.whom()))
+    }
+
+    fn is_request(&self) -> bool {
+        matches!(self.becomes, Becomes::Request { .. })
+    }
+
+    fn text(&self, document: &Document) -> Value {
+        match self.edition {
+            Edition::Cloud => adf(&document.clone().cut(TEXT_MAX)),
+            Edition::DataCenter => document.fitted(TEXT_MAX, wiki).into(),
+        }
+    }
+
+    fn place(&self, id: &str, key: &str) -> TicketRef {
+        // Behind this host there is only the API.
+        let shown = self.base.host_str() != Some("api.atlassian.com");
+        let url = shown.then(|| self.caller.at(&["browse", key]).into());
+        TicketRef { id: id.to_owned(), human: foreign(key), url }
+    }
+
+    /// Who we are: an error where Jira does not know us.
+    async fn myself(&self) -> Result<User, SinkError> {
+        self.reads(Does::Reads, &self.at(&["myself"])).await
+    }
+
+    async fn issue(&self, at: &TicketRef, history: bool) -> Result<Issue, SinkError> {
+        let mut url = self.at(&["issue", &at.id]);
+        url.query_pairs_mut().append_pair("fields", &FIELDS.join(","));
+        if history {
+            url.query_pairs_mut().append_pair("expand", "changelog");
+        }
+        match self.reads(Does::ReadsOne, &url).await {
+            // Jira says the same to somebody it does not know.
+            Err(error) if error.class == Class::Gone => {
+                self.myself().await?;
+                Err(error)
+            }
+            read => read,
+        }
+    }
+
+    /// Whether an issue says itself that it is the one of a key. A request may have come about
+    /// without its label; then its text says so, and that it is from us.
+    async fn is_own(&self, issue: &Issue, key: &TicketKey) -> Result<bool, SinkError> {
+        if issue.fields.labels.iter().any(|label| label == key.as_str()) {
+            return Ok(true);
+        }
+        let text = issue.fields.description.to_string();
+        if !self.is_request() || !text.contains(key.as_str()) {
+            return Ok(false);
+        }
+        let myself = self.myself().await?;
+        Ok(issue.fields.creator.as_ref().is_some_and(|creator| creator.is(&myself)))
+    }
+
+    async fn own(&self, at: &TicketRef, key: &TicketKey) -> Result<Issue, SinkError> {
+        let issue = self.issue(at, false).await?;
+        if self.is_own(&issue, key).await? {
+            return Ok(issue);
+        }
+        let what = format!("issue {} does not have our key among its labels", at.human);
+        Err(self.error(Class::Gone, &what))
+    }
+
+    fn priority(said: &Said) -> Option<Value> {
+        let text = said.priority.as_ref()?;
+        let number = text.bytes().all(|byte| byte.is_ascii_digit());
+        Some(if number { json!({ "id": text }) } else { json!({ "name": text }) })
+    }
+
+    /// What a new issue is made of. What the policy adds cannot take the place of the rest.
+    fn fields(&self, said: &Said) -> Map<String, Value> {
+        let mut fields: Map<String, Value> =
+            said.fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        fields.insert("summary".to_owned(), said.title.as_str().into());
+        fields.insert("description".to_owned(), self.text(&said.text));
+        if let Becomes::Issue(kind) = &self.becomes {
+            let kind = kind.as_str();
+            let number = kind.bytes().all(|byte| byte.is_ascii_digit());
+            let kind = if number { json!({ "id": kind }) } else { json!({ "name": kind }) };
+            fields.insert("project".to_owned(), json!({ "key": self.project }));
+            fields.insert("issuetype".to_owned(), kind);
+            let more = fields.get("labels").and_then(Value::as_array).cloned();
+            let mut labels = vec![Value::from(said.key.as_str())];
+            labels.extend(more.unwrap_or_default());
+            fields.insert("labels".to_owned(), labels.into());
+            if let Some(priority) = Self::priority(said) {
+                fields.insert("priority".to_owned(), priority);
+            }
+        }
+        fields
+    }
+
+    async fn create(&self, said: &Said) -> Result<TicketRef, SinkError> {
+        let url = self.at(&["issue"]);
+        let body = json!({ "fields": self.fields(said) });
+        let request = |client: &Client| self.request(client, Method::POST, &url).json(&body);
+        let created: Created = self.caller.json(Does::Writes, &[201], request).await?;
+        Ok(self.place(&created.id, &created.key))
+    }
+
+    /// Opens a request. The form need not have labels, so the label comes after.
+    async fn ask(&self, desk: &str, kind: &str, said: &Said) -> Result<TicketRef, SinkError> {
+        let url = self.desk_at(&["request"]);
+        let mut body = json!({
+            "serviceDeskId": desk,
+            "requestTypeId": kind,
+            "requestFieldValues": self.fields(said),
+        });
+        if self.edition == Edition::Cloud {
+            body["isAdfRequest"] = true.into();
+        }
+        let request = |client: &Client| self.request(client, Method::POST, &url).json(&body);
+        let created: Requested = self.caller.json(Does::Writes, &[201], request).await?;
+        let place = self.place(&created.issue_id, &created.issue_key);
+        let mut update = json!({ "update": { "labels": [{ "add": said.key.as_str() }] } });
+        if let Some(priority) = Self::priority(said) {
+            update["fields"] = json!({ "priority": priority });
+        }
+        self.change(Method::PUT, &self.at(&["issue", &place.id]), &update).await?;
+        Ok(place)
+    }
+
+    /// The approvals of a request: what they come to, and whose they are. One that is declined
+    /// declines all; all have to be approved to approve.
+    async fn approvals(
+        &self,
+        at: &TicketRef,
+    ) -> Result<Option<(&'static str, Vec<String>)>, SinkError> {
+        let mut url = self.desk_at(&["request", &at.id, "approval"]);
+        url.query_pairs_mut().append_pair("limit", "50");
+        let found: Approvals = self.reads(Does::ReadsOne, &url).await?;
+        Ok(found.outcome())
+    }
+
+    /// Brings an issue to a status by a transition that leads there.
+    async fn bring(&self, at: &TicketRef, ends: bool) -> Result<(), SinkError> {
+        let url = self.at(&["issue", &at.id, "transitions"]);
+        let found: Transitions = self.reads(Does::ReadsOne, &url).await?;
+        // What decides is for people to say.
+        let decides = |it: &Transition| {
+            let named = |name: &String| it.to.is_called(name);
+            self.decide.approve.iter().any(named) || self.decide.refuse.iter().any(named)
+        };
+        let fitting = found.transitions.iter().filter(|it| it.to.is_done() == ends && !decides(it));
+        let named = if ends { &self.close_status } else { &self.reopen_status };
+        let fitting: Vec<&Transition> =
+            fitting.filter(|it| named.as_ref().is_none_or(|name| it.to.is_called(name))).collect();
+        let setting = if ends { "closeStatus" } else { "reopenStatus" };
+        let Some(first) = fitting.first() else {
+            let what = format!(
+                "issue {} has no transition to {}; name a status under `{setting}` that the \
+                 workflow leads to and the user may use",
+                at.human,
+                named.as_deref().unwrap_or(if ends {
+                    "a status that is done"
+                } else {
+                    "an open status"
+                })
+            );
+            return Err(self.error(Class::Config, &what));
+        };
+        if ends && fitting.iter().any(|it| it.to.id != first.to.id) {
+            let what = format!(
+                "issue {} can be ended in more than one status; name one under `{setting}`",
+                at.human
+            );
+            return Err(self.error(Class::Config, &what));
+        }
+        let mut body = json!({ "transition": { "id": first.id } });
+        if ends && !self.close_fields.is_empty() {
+            body["fields"] = json!(self.close_fields);
+        }
+        self.change(Method::POST, &url, &body).await
+    }
+}
+
+#[async_trait]
+impl TicketSystem for Jira {
+    fn caps(&self) -> Caps {
+        let (markup, lag) = match self.edition {
+            // From a few seconds to minutes
+            // (<https://developer.atlassian.com/cloud/jira/platform/search-and-reconcile/>).
+            Edition::Cloud => (Markup::Adf, Duration::from_mins(10)),
+            // Each node has an index of its own.
+            Edition::DataCenter => (Markup::Wiki, Duration::from_mins(2)),
+        };
+        Caps {
+            create: Create::Unguarded,
+            find: Find::Eventual(lag),
+            comment: true,
+            markup,
+            title_max: 255,
+            body_max: TEXT_MAX,
+        }
+    }
+
+    async fn preflight(&self) -> Result<String, SinkError> {
+        self.myself().await?;
+        let mut url = self.at(&["mypermissions"]);
+        url.query_pairs_mut()
+            .append_pair("projectKey", &self.project)
+            .append_pair("permissions", &NEEDED.join(","));
+        let granted: Permissions = self.reads(Does::Reads, &url).await?;
+        let missing: Vec<&str> = NEEDED.into_iter().filter(|name| !granted.has(name)).collect();
+        if !missing.is_empty() {
+            let what = format!("the user lacks {} in {}", missing.join(", "), self.project);
+            return Err(self.error(Class::Auth, &what));
+        }
+        match &self.becomes {
+            Becomes::Issue(kind) => {
+                let project: Project =
+                    self.reads(Does::Reads, &self.at(&["project", &self.project])).await?;
+                if !project.issue_types.iter().any(|it| it.is_called(kind.as_str())) {
+                    let what = format!("{} has no issue type {}", self.project, kind.as_str());
+                    return Err(self.error(Class::Config, &what));
+                }
+            }
+            Becomes::Request { desk, kind } => {
+                let url = self.desk_at(&["servicedesk", desk.as_str()]);
+                let found: Desk = self.reads(Does::Reads, &url).await?;
+                if found.project_key != self.project {
+                    let what = format!(
+                        "the service desk {} belongs to the project {}",
+                        desk.as_str(),
+                        foreign(&found.project_key)
+                    );
+                    return Err(self.error(Class::Config, &what));
+                }
+                let url =
+                    self.desk_at(&["servicedesk", desk.as_str(), "requesttype", kind.as_str()]);
+                self.reads::<IgnoredAny>(Does::Reads, &url).await?;
+            }
+        }
+        Ok(format!("the project {} takes tickets", self.project))
+    }
+
+    async fn find(&self, key: &TicketKey) -> Result<Vec<Found>, SinkError> {
+        let url = match self.edition {
+            Edition::Cloud => self.at(&["search", "jql"]),
+            Edition::DataCenter => self.at(&["search"]),
+        };
+        let mut condition = format!("labels = \"{key}\"");
+        if self.is_request() {
+            condition = format!("({condition} OR description ~ \"\\\"{key}\\\"\")");
+        }
+        let jql = format!("project = \"{}\" AND {condition} ORDER BY created ASC", self.project);
+        let body = json!({ "jql": jql, "maxResults": 10, "fields": FIELDS });
+        let request = |client: &Client| self.request(client, Method::POST, &url).json(&body);
+        let issues: Issues = self.caller.json(Does::Reads, &[200], request).await?;
+        let mut found = Vec::new();
+        for issue in issues.issues {
+            if self.is_own(&issue, key).await? {
+                let at = self.place(&issue.id, &issue.key);
+                found.push(Found { at, standing: issue.standing() });
+            }
+        }
+        if found.is_empty() {
+            self.myself().await?;
+        }
+        Ok(found)
+    }
+
+    async fn open(&self, said: &Said) -> Result<TicketRef, SinkError> {
+        let lost = |error| SinkError { class: Class::Ambiguous, ..error };
+        let place = match &self.becomes {
+            Becomes::Issue(_) => self.create(said).await?,
+            Becomes::Request { desk, kind } => self.ask(desk.as_str(), kind.as_str(), said).await?,
+        };
+        // The answer does not show the label.
+        let issue = self.issue(&place, false).await.map_err(lost)?;
+        if !issue.fields.labels.iter().any(|label| label == said.key.as_str()) {
+            return Err(self.caller.strange(Does::Writes, "answered with an issue of another key"));
+        }
+        Ok(place)
+    }
+
+    async fn read(&self, at: &TicketRef) -> Result<Standing, SinkError> {
+        let approves = self.is_request() && self.decide.any();
+        let issue = self.issue(at, self.decide.any()).await?;
+        let mut standing = issue.standing();
+        if approves {
+            // These words are for what those say who were asked.
+            standing.states.retain(|state| {
+                !["approved", "declined"].iter().any(|word| state.eq_ignore_ascii_case(word))
+            });
+            if let Some((outcome, by)) = self.approvals(at).await? {
+                standing.states = vec![outcome.to_owned()];
+                standing.by = by;
+            }
+        }
+        Ok(standing)
+    }
+
+    async fn comment(&self, at: &TicketRef, said: &Said) -> Result<(), SinkError> {
+        let issue = self.own(at, &said.key).await?;
+        if let Some(wanted) = &said.priority
+            && !issue.fields.priority.as_ref().is_some_and(|it| it.is_called(wanted))
+        {
+            let body = json!({ "fields": { "priority": Self::priority(said) } });
+            self.change(Method::PUT, &self.at(&["issue", &at.id]), &body).await?;
+        }
+        let (url, body) = if self.is_request() {
+            // What is not said to be internal is shown to customers.
+            let text = said.text.fitted(TEXT_MAX, wiki);
+            let url = self.desk_at(&["request", &at.id, "comment"]);
+            (url, json!({ "body": text, "public": false }))
+        } else {
+            (self.at(&["issue", &at.id, "comment"]), json!({ "body": self.text(&said.text) }))
+        };
+        let request = |client: &Client| self.request(client, Method::POST, &url).json(&body);
+        self.caller.json::<Map<String, Value>>(Does::WritesOne, &[201], request).await.map(drop)
+    }
+
+    async fn has_said(&self, at: &TicketRef, mark: &str) -> Result<Option<bool>, SinkError> {
+        let mut url = self.at(&["issue", &at.id, "comment"]);
+        url.query_pairs_mut()
+            .append_pair("orderBy", "-created")
+            .append_pair("maxResults", &SEARCHED.to_string());
+        let found: Comments = self.reads(Does::ReadsOne, &url).await?;
+        let code = vec![Span::Code(mark.to_owned())];
+        let escaped = wiki(&Document { blocks: vec![Block::Paragraph(code)] });
+        let said = found.comments.iter().any(|comment| {
+            let text = comment.body.to_string();
+            says(&text, mark) || text.contains(&escaped)
+        });
+        Ok((said || found.comments.len() < SEARCHED).then_some(said))
+    }
+
+    async fn close(&self, at: &TicketRef, said: &Said) -> Result<(), SinkError> {
+        if self.own(at, &said.key).await?.fields.status.is_done() {
+            return Ok(());
+        }
+        self.bring(at, true).await
+    }
+
+    async fn reopen(&self, at: &TicketRef, said: &Said) -> Result<(), SinkError> {
+        if !self.own(at, &said.key).await?.fields.status.is_done() {
+            return Ok(());
+        }
+        self.bring(at, false).await
+    }
+}
