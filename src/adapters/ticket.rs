@@ -1,10 +1,14 @@
 //! Ticket systems and those who are told: one file for each kind, and what makes them from the
 //! policy and the secrets.
 
+mod alert;
 pub(crate) mod call;
 pub mod github;
+pub mod jsm_operations;
+pub mod pagerduty;
 pub mod redmine;
 pub mod request_tracker;
+pub mod splunk_on_call;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod webhook;
@@ -13,8 +17,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::github::Github;
+use self::jsm_operations::JsmOperations;
+use self::pagerduty::PagerDuty;
 use self::redmine::Redmine;
 use self::request_tracker::RequestTracker;
+use self::splunk_on_call::SplunkOnCall;
 use self::webhook::Webhook;
 use super::http::Http;
 use crate::domain::id::SinkName;
@@ -55,6 +62,15 @@ pub fn teller(sink: &Sink, making: &Making<'_>) -> Result<Teller, String> {
         Settings::Redmine(settings) => Teller::Tickets(Arc::new(Redmine::new(settings, making)?)),
         Settings::RequestTracker(settings) => {
             Teller::Tickets(Arc::new(RequestTracker::new(settings, making)?))
+        }
+        Settings::PagerDuty(settings) => {
+            Teller::Messages(Arc::new(PagerDuty::new(settings, making)?))
+        }
+        Settings::JsmOperations(settings) => {
+            Teller::Messages(Arc::new(JsmOperations::new(settings, making)?))
+        }
+        Settings::SplunkOnCall(settings) => {
+            Teller::Messages(Arc::new(SplunkOnCall::new(settings, making)?))
         }
         Settings::Github(settings) => Teller::Tickets(Arc::new(Github::new(settings, making)?)),
     })

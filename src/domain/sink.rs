@@ -2,8 +2,11 @@
 //! list of them.
 
 mod github;
+mod jsm_operations;
+mod pagerduty;
 mod redmine;
 mod request_tracker;
+mod splunk_on_call;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -20,8 +23,11 @@ use super::policy::is_protected;
 use super::text::one_line;
 
 pub use self::github::{Github, Repository};
+pub use self::jsm_operations::JsmOperations;
+pub use self::pagerduty::PagerDuty;
 pub use self::redmine::{Formatting, Redmine};
 pub use self::request_tracker::{KeyField, RequestTracker};
+pub use self::splunk_on_call::SplunkOnCall;
 pub use self::webhook::Webhook;
 
 /// A sink: what every one has, and what its kind asks for.
@@ -168,6 +174,9 @@ kinds! {
     Github = "github",
     RequestTracker = "request-tracker",
     Redmine = "redmine",
+    PagerDuty = "pagerduty",
+    JsmOperations = "jsm-operations",
+    SplunkOnCall = "splunk-on-call",
 }
 
 /// A web address of a system: https, or http to this machine; without a user, a password or a
