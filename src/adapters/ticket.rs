@@ -2,6 +2,7 @@
 //! policy and the secrets.
 
 mod alert;
+pub mod azure_devops;
 pub(crate) mod call;
 pub mod github;
 pub mod jsm_operations;
@@ -16,6 +17,7 @@ pub mod webhook;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use self::azure_devops::AzureDevops;
 use self::github::Github;
 use self::jsm_operations::JsmOperations;
 use self::pagerduty::PagerDuty;
@@ -62,6 +64,9 @@ pub fn teller(sink: &Sink, making: &Making<'_>) -> Result<Teller, String> {
         Settings::Redmine(settings) => Teller::Tickets(Arc::new(Redmine::new(settings, making)?)),
         Settings::RequestTracker(settings) => {
             Teller::Tickets(Arc::new(RequestTracker::new(settings, making)?))
+        }
+        Settings::AzureDevops(settings) => {
+            Teller::Tickets(Arc::new(AzureDevops::new(settings, making)?))
         }
         Settings::PagerDuty(settings) => {
             Teller::Messages(Arc::new(PagerDuty::new(settings, making)?))

@@ -1,6 +1,7 @@
 //! Where tickets go: what a policy says of each sink. One file for each kind of system, and one
 //! list of them.
 
+mod azure_devops;
 mod github;
 mod jsm_operations;
 mod pagerduty;
@@ -22,6 +23,7 @@ use super::id::SinkName;
 use super::policy::is_protected;
 use super::text::one_line;
 
+pub use self::azure_devops::AzureDevops;
 pub use self::github::{Github, Repository};
 pub use self::jsm_operations::JsmOperations;
 pub use self::pagerduty::PagerDuty;
@@ -174,6 +176,7 @@ kinds! {
     Github = "github",
     RequestTracker = "request-tracker",
     Redmine = "redmine",
+    AzureDevops = "azure-devops",
     PagerDuty = "pagerduty",
     JsmOperations = "jsm-operations",
     SplunkOnCall = "splunk-on-call",

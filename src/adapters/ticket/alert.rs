@@ -113,12 +113,12 @@ pub(super) mod testing {
             ("401", Box::new(|| status(401)), Class::Auth),
             ("403", Box::new(|| status(403)), Class::Auth),
             ("400", Box::new(|| answer(400, &json!({ "message": "no" }))), Class::Config),
-            ("302", Box::new(|| with(status(302), "location", "https://e.example/")), Class::Config),
             (
-                "HTML",
-                Box::new(move || text("text/html", "<html>".to_owned())),
-                Class::Ambiguous,
+                "302",
+                Box::new(|| with(status(302), "location", "https://e.example/")),
+                Class::Config,
             ),
+            ("HTML", Box::new(move || text("text/html", "<html>".to_owned())), Class::Ambiguous),
             (
                 "broken JSON",
                 Box::new(move || text("application/json", "{\"status\":".to_owned())),
@@ -144,8 +144,7 @@ pub(super) mod testing {
         let server = Server::start(|_| status(500)).await;
         let gone = server.origin.clone();
         drop(server);
-        let ended =
-            make(&gone).tell(&delivery("ticket.opened", 1), Timestamp::UNIX_EPOCH).await;
+        let ended = make(&gone).tell(&delivery("ticket.opened", 1), Timestamp::UNIX_EPOCH).await;
         let error = ended.unwrap_err();
         assert_eq!(error.class, Class::Transient, "nobody there: {error}");
         let shown = crate::ports::chain(&error);

@@ -203,8 +203,7 @@ mod tests {
 
     #[tokio::test]
     async fn news_is_said_in_a_note_and_the_alert_ends_with_the_case() {
-        let common =
-            Common { fields: [("team".to_owned(), json!(7))].into(), ..Common::default() };
+        let common = Common { fields: [("team".to_owned(), json!(7))].into(), ..Common::default() };
         let opened = told(&common, "ticket.opened", 1).await;
         assert_eq!(names(&opened), ["alerts"]);
         assert_eq!(opened[0].1["priority"], "P2");

@@ -119,9 +119,7 @@ mod tests {
 
     fn pagerduty(origin: &Url, common: &Common) -> PagerDuty {
         let settings = serde_json::from_value(json!({ "url": origin })).unwrap();
-        made(common, &[("routingKey", "s3cret")], QUICK, |making| {
-            PagerDuty::new(&settings, making)
-        })
+        made(common, &[("routingKey", "s3cret")], QUICK, |making| PagerDuty::new(&settings, making))
     }
 
     async fn taking(key: &'static str) -> Server {
@@ -161,13 +159,19 @@ mod tests {
         let opened = told(&common, "ticket.opened", 1).await;
         let updated = told(&common, "ticket.updated", 2).await;
         for (event, mark) in [(&opened, "#1"), (&updated, "#2")] {
-            assert_eq!((&event["event_action"], &event["dedup_key"]), (&"trigger".into(), &KEY.into()));
+            assert_eq!(
+                (&event["event_action"], &event["dedup_key"]),
+                (&"trigger".into(), &KEY.into())
+            );
             assert_eq!(event["payload"]["severity"], "error");
             let text = event["payload"]["custom_details"]["text"].as_str().unwrap();
             assert!(text.contains(&format!("{KEY} {mark}")), "{text}");
         }
         let closed = told(&common, "ticket.closed", 3).await;
-        assert_eq!((&closed["event_action"], &closed["dedup_key"]), (&"resolve".into(), &KEY.into()));
+        assert_eq!(
+            (&closed["event_action"], &closed["dedup_key"]),
+            (&"resolve".into(), &KEY.into())
+        );
     }
 
     #[tokio::test]
@@ -183,7 +187,10 @@ mod tests {
         assert_eq!(opened["payload"]["custom_details"]["team"], "y");
         assert_ne!(opened["payload"]["custom_details"]["text"], "x");
         let closed = told(&common, "ticket.closed", 3).await;
-        assert_eq!((&closed["event_action"], &closed["payload"]["severity"]), (&"trigger".into(), &"info".into()));
+        assert_eq!(
+            (&closed["event_action"], &closed["payload"]["severity"]),
+            (&"trigger".into(), &"info".into())
+        );
         let wrong =
             Common { priority: [(Severity::Low, "P4".to_owned())].into(), ..Common::default() };
         assert!(known(&wrong, &SEVERITIES, "security").unwrap_err().contains("priority.low"));

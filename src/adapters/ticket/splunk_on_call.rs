@@ -73,11 +73,8 @@ impl SplunkOnCall {
             Severity::Medium | Severity::Low => "WARNING",
             Severity::Info => "INFO",
         };
-        let kind = if alert.ends {
-            "RECOVERY"
-        } else {
-            said.priority.as_deref().unwrap_or(severity)
-        };
+        let kind =
+            if alert.ends { "RECOVERY" } else { said.priority.as_deref().unwrap_or(severity) };
         let mut message: Map<String, Value> =
             said.fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         for (name, value) in [
@@ -129,7 +126,8 @@ mod tests {
     async fn taking(key: &'static str) -> Server {
         Server::start(move |asked| {
             let body: Value = serde_json::from_slice(&asked.body).unwrap();
-            if asked.line != "POST /alert/s3cret/partners%2Feu" || !body["message_type"].is_string() {
+            if asked.line != "POST /alert/s3cret/partners%2Feu" || !body["message_type"].is_string()
+            {
                 return answer(400, &json!({ "result": "failure", "message": "s3cret" }));
             }
             answer(200, &json!({ "result": "success", "entity_id": key }))

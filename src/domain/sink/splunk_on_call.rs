@@ -29,7 +29,8 @@ impl SplunkOnCall {
 
     pub(super) fn place(&self) -> String {
         let origin = self.url.as_ref();
-        let origin = origin.map_or_else(|| "https://alert.victorops.com".to_owned(), Address::origin);
+        let origin =
+            origin.map_or_else(|| "https://alert.victorops.com".to_owned(), Address::origin);
         format!("{origin}, routing key {}", self.routing_key.as_str())
     }
 }
