@@ -1,11 +1,16 @@
 //! Ticket systems and those who are told: one file for each kind, and what makes them from the
 //! policy and the secrets.
 
+mod alert;
+pub mod azure_devops;
 pub(crate) mod call;
 pub mod github;
 pub mod jira;
+pub mod jsm_operations;
+pub mod pagerduty;
 pub mod redmine;
 pub mod request_tracker;
+pub mod splunk_on_call;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod webhook;
@@ -13,10 +18,14 @@ pub mod webhook;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use self::azure_devops::AzureDevops;
 use self::github::Github;
 use self::jira::Jira;
+use self::jsm_operations::JsmOperations;
+use self::pagerduty::PagerDuty;
 use self::redmine::Redmine;
 use self::request_tracker::RequestTracker;
+use self::splunk_on_call::SplunkOnCall;
 use self::webhook::Webhook;
 use super::http::Http;
 use crate::domain::id::SinkName;
@@ -59,6 +68,18 @@ pub fn teller(sink: &Sink, making: &Making<'_>) -> Result<Teller, String> {
             Teller::Tickets(Arc::new(RequestTracker::new(settings, making)?))
         }
         Settings::Jira(settings) => Teller::Tickets(Arc::new(Jira::new(settings, making)?)),
+        Settings::AzureDevops(settings) => {
+            Teller::Tickets(Arc::new(AzureDevops::new(settings, making)?))
+        }
+        Settings::PagerDuty(settings) => {
+            Teller::Messages(Arc::new(PagerDuty::new(settings, making)?))
+        }
+        Settings::JsmOperations(settings) => {
+            Teller::Messages(Arc::new(JsmOperations::new(settings, making)?))
+        }
+        Settings::SplunkOnCall(settings) => {
+            Teller::Messages(Arc::new(SplunkOnCall::new(settings, making)?))
+        }
         Settings::Github(settings) => Teller::Tickets(Arc::new(Github::new(settings, making)?)),
     })
 }

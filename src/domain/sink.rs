@@ -1,10 +1,14 @@
 //! Where tickets go: what a policy says of each sink. One file for each kind of system, and one
 //! list of them.
 
+mod azure_devops;
 mod github;
 mod jira;
+mod jsm_operations;
+mod pagerduty;
 mod redmine;
 mod request_tracker;
+mod splunk_on_call;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -20,10 +24,14 @@ use super::id::SinkName;
 use super::policy::is_protected;
 use super::text::one_line;
 
+pub use self::azure_devops::AzureDevops;
 pub use self::github::{Github, Repository};
 pub use self::jira::{Becomes, Edition, Jira, ProjectKey};
+pub use self::jsm_operations::JsmOperations;
+pub use self::pagerduty::PagerDuty;
 pub use self::redmine::{Formatting, Redmine};
 pub use self::request_tracker::{KeyField, RequestTracker};
+pub use self::splunk_on_call::SplunkOnCall;
 pub use self::webhook::Webhook;
 
 /// A sink: what every one has, and what its kind asks for.
@@ -171,6 +179,10 @@ kinds! {
     RequestTracker = "request-tracker",
     Redmine = "redmine",
     Jira = "jira",
+    AzureDevops = "azure-devops",
+    PagerDuty = "pagerduty",
+    JsmOperations = "jsm-operations",
+    SplunkOnCall = "splunk-on-call",
 }
 
 /// A web address of a system: https, or http to this machine; without a user, a password or a
