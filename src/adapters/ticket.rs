@@ -2,7 +2,9 @@
 //! policy and the secrets.
 
 pub(crate) mod call;
+pub mod connectwise;
 pub mod github;
+pub mod halopsa;
 pub mod redmine;
 pub mod request_tracker;
 #[cfg(test)]
@@ -12,7 +14,9 @@ pub mod webhook;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use self::connectwise::Connectwise;
 use self::github::Github;
+use self::halopsa::Halopsa;
 use self::redmine::Redmine;
 use self::request_tracker::RequestTracker;
 use self::webhook::Webhook;
@@ -57,5 +61,9 @@ pub fn teller(sink: &Sink, making: &Making<'_>) -> Result<Teller, String> {
             Teller::Tickets(Arc::new(RequestTracker::new(settings, making)?))
         }
         Settings::Github(settings) => Teller::Tickets(Arc::new(Github::new(settings, making)?)),
+        Settings::Halopsa(settings) => Teller::Tickets(Arc::new(Halopsa::new(settings, making)?)),
+        Settings::Connectwise(settings) => {
+            Teller::Tickets(Arc::new(Connectwise::new(settings, making)?))
+        }
     })
 }

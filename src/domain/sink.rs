@@ -1,7 +1,9 @@
 //! Where tickets go: what a policy says of each sink. One file for each kind of system, and one
 //! list of them.
 
+mod connectwise;
 mod github;
+mod halopsa;
 mod redmine;
 mod request_tracker;
 mod webhook;
@@ -19,7 +21,9 @@ use super::id::SinkName;
 use super::policy::is_protected;
 use super::text::one_line;
 
+pub use self::connectwise::Connectwise;
 pub use self::github::{Github, Repository};
+pub use self::halopsa::Halopsa;
 pub use self::redmine::{Formatting, Redmine};
 pub use self::request_tracker::{KeyField, RequestTracker};
 pub use self::webhook::Webhook;
@@ -168,6 +172,8 @@ kinds! {
     Github = "github",
     RequestTracker = "request-tracker",
     Redmine = "redmine",
+    Halopsa = "halopsa",
+    Connectwise = "connectwise",
 }
 
 /// A web address of a system: https, or http to this machine; without a user, a password or a
