@@ -280,3 +280,98 @@ impl TicketSystem for Connectwise {
         if self.ended(&ticket) { self.bring(at, self.reopened).await } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::response::Response;
+
+    use super::*;
+    use crate::adapters::http::Patience;
+    use crate::adapters::testing::{Asked, QUICK, Server};
+    use crate::adapters::ticket::testing::{
+        Call, KEY, OTHER_KEY, Trial, answer, at, key, made, said,
+    };
+    use crate::domain::sink::Common;
+    use crate::domain::ticket::MessageKind;
+
+    const TICKETS: &str = "/v4_6_release/apis/3.0/service/tickets";
+
+    fn connectwise(origin: &Url, patience: Patience) -> Connectwise {
+        let settings = json!({
+            "url": origin, "loginCompany": "woodgrove", "clientId": "c", "board": 3, "company": 4,
+            "closedStatus": 9, "reopenedStatus": 1,
+        });
+        let settings = serde_json::from_value(settings).unwrap();
+        let secrets = [("publicKey", "public"), ("privateKey", "s3cret")];
+        made(&Common::default(), &secrets, patience, |making| Connectwise::new(&settings, making))
+    }
+
+    fn ticket(status: u32, key: &str) -> Value {
+        json!({ "id": 7, "externalXRef": key, "status": { "id": status, "name": "New" } })
+    }
+
+    fn serve(call: Call, asked: &Asked) -> Response {
+        // woodgrove+public:s3cret
+        if asked.authorization.as_deref() != Some("Basic d29vZGdyb3ZlK3B1YmxpYzpzM2NyZXQ=") {
+            return answer(401, &json!({ "message": "not you" }));
+        }
+        let body: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
+        let status = if call == Call::Reopen { 9 } else { 1 };
+        let line = asked.line.replace(TICKETS, "");
+        match line.as_str() {
+            "GET /v4_6_release/apis/3.0/service/boards/3/statuses/9" => {
+                answer(200, &json!({ "id": 9 }))
+            }
+            "GET /v4_6_release/apis/3.0/service/boards/3/statuses/1" => {
+                answer(200, &json!({ "id": 1 }))
+            }
+            "GET /7" => answer(200, &ticket(status, KEY)),
+            "POST " if body["externalXRef"] == KEY && body["board"]["id"] == 3 => {
+                answer(201, &ticket(1, KEY))
+            }
+            "PATCH /7" if body[0]["op"] == "replace" && body[0]["path"] == "status/id" => {
+                let status = u32::try_from(body[0]["value"].as_u64().unwrap()).unwrap();
+                answer(200, &ticket(status, KEY))
+            }
+            "POST /7/notes" if body["internalAnalysisFlag"] == true => {
+                answer(201, &json!({ "id": 1, "ticketId": 7, "text": body["text"] }))
+            }
+            line if line.starts_with("GET ?conditions=externalXRef%3D%22pw1-") => {
+                answer(200, &json!([ticket(1, KEY)]))
+            }
+            _ => answer(400, &json!({ "message": "not so" })),
+        }
+    }
+
+    #[tokio::test]
+    async fn every_answer_that_is_none_is_sorted_by_what_is_to_be_done() {
+        let make = |origin: Url, patience: Patience| {
+            Box::new(connectwise(&origin, patience)) as Box<dyn TicketSystem>
+        };
+        Trial { make, serve, id: "7", also_read: &[], other: &[] }.run().await;
+    }
+
+    #[tokio::test]
+    async fn a_search_that_is_not_obeyed_and_a_ticket_of_another_key_are_refused() {
+        let all = |_: &Asked| answer(200, &json!([ticket(1, KEY), ticket(1, OTHER_KEY)]));
+        let server = Server::start(all).await;
+        let error = connectwise(&server.origin, QUICK).find(&key()).await.unwrap_err();
+        assert_eq!(error.class, Class::Config);
+        let server = Server::start(|_| answer(201, &ticket(1, OTHER_KEY))).await;
+        let opened = connectwise(&server.origin, QUICK).open(&said(MessageKind::Opened, 1)).await;
+        assert_eq!(opened.unwrap_err().class, Class::Ambiguous);
+        let server = Server::start(|_| answer(200, &ticket(1, OTHER_KEY))).await;
+        let system = connectwise(&server.origin, QUICK);
+        let error = system.close(&at("7"), &said(MessageKind::Closed, 3)).await.unwrap_err();
+        assert_eq!(error.class, Class::Gone);
+        assert!(server.lines("PATCH").is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_status_that_is_not_taken_is_no_end() {
+        let server = Server::start(|_| answer(200, &ticket(1, KEY))).await;
+        let system = connectwise(&server.origin, QUICK);
+        let error = system.close(&at("7"), &said(MessageKind::Closed, 3)).await.unwrap_err();
+        assert_eq!(error.class, Class::Config);
+    }
+}

@@ -385,3 +385,106 @@ impl TicketSystem for Halopsa {
         if self.ended(&ticket) { self.bring(&token, &ticket, self.reopened).await } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::response::Response;
+
+    use super::*;
+    use crate::adapters::http::Patience;
+    use crate::adapters::testing::{Asked, QUICK, Server};
+    use crate::adapters::ticket::testing::{
+        Call, KEY, OTHER_KEY, Trial, answer, at, key, made, said,
+    };
+    use crate::domain::sink::Common;
+    use crate::domain::ticket::MessageKind;
+
+    fn halo(origin: &Url, patience: Patience) -> Halopsa {
+        let settings = json!({
+            "url": origin, "tenant": "woodgrove", "clientId": "c", "client": 4, "ticketType": 3,
+        });
+        let settings = serde_json::from_value(settings).unwrap();
+        made(&Common::default(), &[("clientSecret", "s3cret")], patience, |making| {
+            Halopsa::new(&settings, making)
+        })
+    }
+
+    fn ticket(status: u64, key: &str) -> Value {
+        json!({ "id": 7, "summary": format!("Woodgrove [{key}]"), "status_id": status })
+    }
+
+    fn token(asked: &Asked) -> Option<Response> {
+        let form = String::from_utf8_lossy(&asked.body);
+        (asked.line == "POST /auth/token?tenant=woodgrove"
+            && form.contains("grant_type=client_credentials")
+            && form.contains("client_secret=s3cret"))
+        .then(|| answer(200, &json!({ "access_token": "t0ken" })))
+    }
+
+    fn serve(call: Call, asked: &Asked) -> Response {
+        if let Some(token) = token(asked) {
+            return token;
+        }
+        if asked.authorization.as_deref() != Some("Bearer t0ken") {
+            return answer(401, &json!({ "message": "not you" }));
+        }
+        let body: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
+        let status = if call == Call::Reopen { 9 } else { 1 };
+        match asked.line.as_str() {
+            "GET /api/TicketType/3" => answer(200, &json!({ "id": 3 })),
+            "GET /api/Tickets/7" => answer(200, &ticket(status, KEY)),
+            "POST /api/Tickets" if body[0]["id"] == 7 && body[0]["status_id"].is_u64() => {
+                answer(201, &ticket(body[0]["status_id"].as_u64().unwrap(), KEY))
+            }
+            "POST /api/Tickets"
+                if body[0]["client_id"] == 4
+                    && body[0]["summary"].as_str().is_some_and(|it| it.contains(KEY)) =>
+            {
+                answer(201, &json!([ticket(1, KEY)]))
+            }
+            "POST /api/Actions" if body[0]["outcome_id"] == 7 && body[0]["ticket_id"] == 7 => {
+                answer(201, &json!({ "id": 2, "ticket_id": 7 }))
+            }
+            line if line.starts_with("GET /api/Tickets?search_summary=pw1-") => {
+                answer(200, &json!({ "record_count": 1, "tickets": [ticket(1, KEY)] }))
+            }
+            _ => answer(400, &json!({ "message": "An Outcome must be entered for this Action" })),
+        }
+    }
+
+    #[tokio::test]
+    async fn every_answer_that_is_none_is_sorted_by_what_is_to_be_done() {
+        let make = |origin: Url, patience: Patience| {
+            Box::new(halo(&origin, patience)) as Box<dyn TicketSystem>
+        };
+        Trial { make, serve, id: "7", also_read: &["/auth/token"], other: &[] }.run().await;
+    }
+
+    async fn answering(code: u16, body: Value) -> Server {
+        Server::start(move |asked| token(asked).unwrap_or_else(|| answer(code, &body))).await
+    }
+
+    #[tokio::test]
+    async fn a_search_that_is_not_obeyed_and_a_ticket_of_another_key_are_refused() {
+        let server =
+            answering(200, json!({ "tickets": [ticket(1, KEY), ticket(1, OTHER_KEY)] })).await;
+        let error = halo(&server.origin, QUICK).find(&key()).await.unwrap_err();
+        assert_eq!(error.class, Class::Config);
+        let server = answering(201, ticket(1, OTHER_KEY)).await;
+        let opened = halo(&server.origin, QUICK).open(&said(MessageKind::Opened, 1)).await;
+        assert_eq!(opened.unwrap_err().class, Class::Ambiguous);
+        let server = answering(200, ticket(1, OTHER_KEY)).await;
+        let system = halo(&server.origin, QUICK);
+        let error = system.close(&at("7"), &said(MessageKind::Closed, 3)).await.unwrap_err();
+        assert_eq!(error.class, Class::Gone);
+        assert!(server.lines("POST /api").is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_status_that_is_not_taken_is_no_end() {
+        let server = answering(200, ticket(1, KEY)).await;
+        let system = halo(&server.origin, QUICK);
+        let error = system.close(&at("7"), &said(MessageKind::Closed, 3)).await.unwrap_err();
+        assert_eq!(error.class, Class::Config);
+    }
+}
