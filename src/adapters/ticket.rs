@@ -4,10 +4,12 @@
 mod alert;
 pub mod azure_devops;
 pub(crate) mod call;
+pub mod connectwise;
 pub mod github;
 pub mod jira;
 pub mod jsm_operations;
 pub mod pagerduty;
+pub mod halopsa;
 pub mod redmine;
 pub mod request_tracker;
 pub mod splunk_on_call;
@@ -23,6 +25,9 @@ use self::github::Github;
 use self::jira::Jira;
 use self::jsm_operations::JsmOperations;
 use self::pagerduty::PagerDuty;
+use self::connectwise::Connectwise;
+use self::github::Github;
+use self::halopsa::Halopsa;
 use self::redmine::Redmine;
 use self::request_tracker::RequestTracker;
 use self::splunk_on_call::SplunkOnCall;
@@ -81,5 +86,9 @@ pub fn teller(sink: &Sink, making: &Making<'_>) -> Result<Teller, String> {
             Teller::Messages(Arc::new(SplunkOnCall::new(settings, making)?))
         }
         Settings::Github(settings) => Teller::Tickets(Arc::new(Github::new(settings, making)?)),
+        Settings::Halopsa(settings) => Teller::Tickets(Arc::new(Halopsa::new(settings, making)?)),
+        Settings::Connectwise(settings) => {
+            Teller::Tickets(Arc::new(Connectwise::new(settings, making)?))
+        }
     })
 }

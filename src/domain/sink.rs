@@ -6,6 +6,9 @@ mod github;
 mod jira;
 mod jsm_operations;
 mod pagerduty;
+mod connectwise;
+mod github;
+mod halopsa;
 mod redmine;
 mod request_tracker;
 mod splunk_on_call;
@@ -29,6 +32,9 @@ pub use self::github::{Github, Repository};
 pub use self::jira::{Becomes, Edition, Jira, ProjectKey};
 pub use self::jsm_operations::JsmOperations;
 pub use self::pagerduty::PagerDuty;
+pub use self::connectwise::Connectwise;
+pub use self::github::{Github, Repository};
+pub use self::halopsa::Halopsa;
 pub use self::redmine::{Formatting, Redmine};
 pub use self::request_tracker::{KeyField, RequestTracker};
 pub use self::splunk_on_call::SplunkOnCall;
@@ -183,6 +189,8 @@ kinds! {
     PagerDuty = "pagerduty",
     JsmOperations = "jsm-operations",
     SplunkOnCall = "splunk-on-call",
+    Halopsa = "halopsa",
+    Connectwise = "connectwise",
 }
 
 /// A web address of a system: https, or http to this machine; without a user, a password or a
