@@ -1,6 +1,6 @@
 //! Systems that sign nothing and can send a secret of ours in `Authorization`: as a bearer token
 //! (RFC 6750) or as the password of any user (RFC 7617). Azure DevOps, Freshservice, Halo, iTop,
-//! Request Tracker, TOPdesk.
+//! Request Tracker, `TOPdesk`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

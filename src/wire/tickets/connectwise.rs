@@ -1,4 +1,4 @@
-//! ConnectWise PSA: the HMAC of the body in `x-content-signature`, whose key is the SHA-256 of the
+//! `ConnectWise` PSA: the HMAC of the body in `x-content-signature`, whose key is the SHA-256 of the
 //! signing key (<https://developer.connectwise.com/Products/ConnectWise_PSA/Developer_Guide>).
 //!
 //! The body names an address of that key in `Metadata.key_url`. Whoever writes a body writes that
@@ -25,7 +25,7 @@ pub fn receive(incoming: Incoming<'_>, secrets: &[Secret]) -> Result<Verified<Ca
     let json = object(incoming.body)?;
     let kind = json.get("Type").and_then(Value::as_str).unwrap_or_default();
     let about = if kind.eq_ignore_ascii_case("ticket") { ids(&json, &["/ID"])? } else { vec![] };
-    Ok(callback(about, if is_dated(&json) { once(signature) } else { None }))
+    Ok(callback(about, is_dated(&json).then(|| once(signature))))
 }
 
 /// Whether the body holds the time of the change. Without it, two changes of a ticket look alike.

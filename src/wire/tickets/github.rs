@@ -19,7 +19,7 @@ pub fn receive(incoming: Incoming<'_>, secrets: &[Secret]) -> Result<Verified<Ca
     let signature = sha256_header(incoming, secrets, SIGNATURE)?;
     let form = incoming.body.starts_with(b"payload=").then(|| payload(incoming.body)).flatten();
     let json = object(form.as_deref().unwrap_or(incoming.body))?;
-    Ok(callback(ids(&json, &["/issue/number"])?, once(signature)))
+    Ok(callback(ids(&json, &["/issue/number"])?, Some(once(signature))))
 }
 
 #[cfg(test)]

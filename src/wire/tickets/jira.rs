@@ -18,7 +18,7 @@ const SIGNATURE: &str = "X-Hub-Signature";
 pub fn receive(incoming: Incoming<'_>, secrets: &[Secret]) -> Result<Verified<Callback>, Reject> {
     let signature = sha256_header(incoming, secrets, SIGNATURE)?;
     let json = object(incoming.body)?;
-    Ok(callback(ids(&json, &["/issue/id", "/issue/key"])?, once(signature)))
+    Ok(callback(ids(&json, &["/issue/id", "/issue/key"])?, Some(once(signature))))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! PagerDuty, webhooks of version 3: one or more HMACs of the body in `X-PagerDuty-Signature`, each
-//! after `v1=` and with a comma between them, of which one must be right
+//! `PagerDuty`, webhooks of version 3: one or more HMACs of the body in `X-PagerDuty-Signature`,
+//! each after `v1=` and with a comma between them, of which one must be right
 //! (<https://developer.pagerduty.com/docs/webhooks/webhook-signatures/>).
 //!
 //! There is no time in the header; the event's id, which is signed, is the same in each attempt.
@@ -32,8 +32,8 @@ pub fn receive(incoming: Incoming<'_>, secrets: &[Secret]) -> Result<Verified<Ca
         // Of a note, a status update or a responder, the incident stands beside it.
         ids(&json, &["/event/data/incident/id"])?
     };
-    let delivery = id(&json, "/event/id")?.or_else(|| once(signature));
-    Ok(callback(about, delivery))
+    let delivery = id(&json, "/event/id")?.unwrap_or_else(|| once(signature));
+    Ok(callback(about, Some(delivery)))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ const SIGNATURE: &str = "X-Redmine-Signature-256";
 pub fn receive(incoming: Incoming<'_>, secrets: &[Secret]) -> Result<Verified<Callback>, Reject> {
     let signature = sha256_header(incoming, secrets, SIGNATURE)?;
     let json = object(incoming.body)?;
-    Ok(callback(ids(&json, &["/data/issue/id"])?, once(signature)))
+    Ok(callback(ids(&json, &["/data/issue/id"])?, Some(once(signature))))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! `GlideCertificateEncryption.generateMac` with the secret's base64 and `HmacSHA256` makes what
 //! stands after `v1,`.
 
-use super::{Callback, Incoming, SECRET, callback, ids, object, usable};
+use super::{Callback, Incoming, SECRET, callback, ids, is_id, object, usable};
 use crate::domain::secret::Secret;
 use crate::wire::standard_webhooks::{Headers, WebhookSecret, verify};
 use crate::wire::{Reject, Verified};
@@ -32,6 +32,10 @@ pub fn receive(incoming: Incoming<'_>, secrets: &[Secret]) -> Result<Verified<Ca
         return Err(Reject::NotAuthentic(SIGNATURE));
     }
     verify(&keys, headers, incoming.body, incoming.now)?;
+    if !is_id(delivery) {
+        let (path, what) = ("webhook-id".to_owned(), "not an id".to_owned());
+        return Err(Reject::Malformed { path, what });
+    }
     let json = object(incoming.body)?;
     Ok(callback(ids(&json, &["/sys_id", "/data/sys_id"])?, Some(delivery.to_owned())))
 }

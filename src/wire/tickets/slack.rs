@@ -29,7 +29,7 @@ pub fn receive(incoming: Incoming<'_>, secrets: &[Secret]) -> Result<Verified<Ca
         .ok_or(Reject::NotAuthentic(SIGNATURE))?;
     let Some(json) = payload(incoming.body) else {
         // Slash commands are signed alike and are about no message.
-        return Ok(callback(vec![], once(signature)));
+        return Ok(callback(vec![], Some(once(signature))));
     };
     let json = object(&json)?;
     let either = |first, second| -> Result<Option<String>, Reject> {
@@ -38,8 +38,8 @@ pub fn receive(incoming: Incoming<'_>, secrets: &[Secret]) -> Result<Verified<Ca
     let channel = either("/container/channel_id", "/channel/id")?;
     let message = either("/container/message_ts", "/message/ts")?;
     let about = channel.zip(message).map(|(channel, message)| format!("{channel}:{message}"));
-    let delivery = id(&json, "/trigger_id")?.or_else(|| once(signature));
-    Ok(callback(about.into_iter().collect(), delivery))
+    let delivery = id(&json, "/trigger_id")?.unwrap_or_else(|| once(signature));
+    Ok(callback(about.into_iter().collect(), Some(delivery)))
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub fn receive(incoming: Incoming<'_>, secrets: &[Secret]) -> Result<Verified<Ca
         Some(_) => (&[], id(&json, "/id")?),
         None => (&["/ticket_id"], None),
     };
-    Ok(callback(ids(&json, about)?, own_id.or_else(|| once(signature))))
+    Ok(callback(ids(&json, about)?, Some(own_id.unwrap_or_else(|| once(signature)))))
 }
 
 #[cfg(test)]
