@@ -359,7 +359,7 @@ mod tests {
                 prop_assert!(
                     matches!(
                         became,
-                        Err(Reject::NotAuthentic(_) | Reject::Missing(_) | Reject::Stale)
+                        Err(Reject::NotAuthentic(_) | Reject::Missing("webhook-id") | Reject::Stale)
                     ),
                     "{:?}: {:?}", scheme, became
                 );

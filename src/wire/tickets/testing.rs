@@ -101,6 +101,8 @@ impl<'a> Trial<'a> {
     #[track_caller]
     pub(super) fn holds_what_every_scheme_must(self, sign: Sign<'_>) {
         self.holds_what_every_unsigned_scheme_must(sign);
+        let known = self.signed(sign).unwrap().delivery;
+        assert!(known.is_some_and(|delivery| !delivery.is_empty()), "a repeated one is known");
         let headers = sign(self.secret, self.body);
         for at in 0..self.body.len() {
             let mut changed = self.body.to_vec();
