@@ -13,6 +13,7 @@ pub mod schedule;
 pub mod standard_webhooks;
 #[cfg(test)]
 mod tests;
+pub mod tickets;
 pub mod token;
 
 use std::collections::BTreeSet;
