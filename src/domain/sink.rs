@@ -2,13 +2,12 @@
 //! list of them.
 
 mod azure_devops;
-mod github;
-mod jira;
-mod jsm_operations;
-mod pagerduty;
 mod connectwise;
 mod github;
 mod halopsa;
+mod jira;
+mod jsm_operations;
+mod pagerduty;
 mod redmine;
 mod request_tracker;
 mod splunk_on_call;
@@ -28,13 +27,12 @@ use super::policy::is_protected;
 use super::text::one_line;
 
 pub use self::azure_devops::AzureDevops;
-pub use self::github::{Github, Repository};
-pub use self::jira::{Becomes, Edition, Jira, ProjectKey};
-pub use self::jsm_operations::JsmOperations;
-pub use self::pagerduty::PagerDuty;
 pub use self::connectwise::Connectwise;
 pub use self::github::{Github, Repository};
 pub use self::halopsa::Halopsa;
+pub use self::jira::{Becomes, Edition, Jira, ProjectKey};
+pub use self::jsm_operations::JsmOperations;
+pub use self::pagerduty::PagerDuty;
 pub use self::redmine::{Formatting, Redmine};
 pub use self::request_tracker::{KeyField, RequestTracker};
 pub use self::splunk_on_call::SplunkOnCall;
