@@ -1,7 +1,8 @@
 //! Messages on their way from the outbox to their sinks.
 
 mod aside;
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests;
 mod ticket;
 

@@ -323,7 +323,7 @@ async fn a_ticket_is_opened_told_and_ended() {
 async fn after_an_hour_out_of_order_there_is_one_ticket_and_nothing_is_lost() {
     for (create, find) in [
         (UNGUARDED, STRONG),
-        (UNGUARDED, Find::Eventual(std::time::Duration::from_secs(120))),
+        (UNGUARDED, Find::Eventual(std::time::Duration::from_mins(2))),
         (Create::Native { lasts: None }, Find::Never),
     ] {
         let system = System::new(create, find);
@@ -347,7 +347,7 @@ async fn after_an_hour_out_of_order_there_is_one_ticket_and_nothing_is_lost() {
 
 #[tokio::test]
 async fn a_lost_answer_opens_no_second_ticket() {
-    let minutes = std::time::Duration::from_secs(120);
+    let minutes = std::time::Duration::from_mins(2);
     for (create, find, opens) in [
         (UNGUARDED, STRONG, 1),
         (UNGUARDED, Find::Eventual(minutes), 1),
