@@ -26,8 +26,11 @@ use url::form_urlencoded;
 
 use super::standard_webhooks::TOLERANCE;
 use super::{Reject, Verified, not_json};
-use crate::domain::id::Sha256Hex;
+use crate::domain::id::{Sha256Hex, SinkName, TenantId};
 use crate::domain::secret::Secret;
+use crate::domain::signal::{Sender, Signal, Subject};
+use crate::domain::sink::Settings;
+use crate::domain::ticket::said::TicketKey;
 
 /// Bytes of an HMAC-SHA256.
 const MAC_BYTES: usize = 32;
@@ -99,6 +102,25 @@ impl Scheme {
         Self::Zendesk,
     ];
 
+    /// How the system of a sink proves what it calls back with; nothing where it calls back with
+    /// nothing that could decide.
+    pub fn of(settings: &Settings) -> Option<Self> {
+        match settings {
+            Settings::Github(_) => Some(Self::Github),
+            Settings::Jira(_) => Some(Self::Jira),
+            Settings::Redmine(_) => Some(Self::Redmine),
+            Settings::Connectwise(_) => Some(Self::ConnectWise),
+            // They sign nothing, and can send a secret of ours.
+            Settings::RequestTracker(_) | Settings::AzureDevops(_) | Settings::Halopsa(_) => {
+                Some(Self::Bearer)
+            }
+            Settings::Webhook(_)
+            | Settings::PagerDuty(_)
+            | Settings::JsmOperations(_)
+            | Settings::SplunkOnCall(_) => None,
+        }
+    }
+
     /// Verifies a callback against each of the secrets, one, or two while they are rotated, and
     /// reads which tickets it is about.
     ///
@@ -123,6 +145,40 @@ impl Scheme {
             Self::Zendesk => zendesk::receive(incoming, secrets),
         }
     }
+}
+
+impl Callback {
+    /// A digest that a repeated delivery to the same sink has, and no other.
+    pub fn message(&self, sink: &SinkName) -> Option<Sha256Hex> {
+        let delivery = self.delivery.as_deref()?;
+        Some(Sha256Hex::of_fields(&["ticket-callback/v1", &sink.0, delivery]))
+    }
+}
+
+/// What turns away whoever calls back on behalf of a sink that nothing can call back for.
+pub fn nobody_calls() -> Reject {
+    Reject::NoKey(SECRET)
+}
+
+/// The reason to look that a ticket is, once it is there or may have changed. Whoever tells of it
+/// was verified, or is this program itself.
+pub fn changed(tenant: TenantId, key: &TicketKey, now: Timestamp) -> Verified<Signal> {
+    let at = now.as_nanosecond().to_string();
+    Verified::new(Signal {
+        tenant,
+        sender: Sender::Tickets,
+        what: "a ticket may have changed".to_owned(),
+        subject: Subject::ticket(key),
+        event_id: None,
+        event_at: None,
+        received_at: now,
+        // What changed twice is to be read twice.
+        digest: Sha256Hex::of_fields(&["ticket/v1", key.as_str(), &at]),
+        initiator: None,
+        removal: false,
+        about: Vec::new(),
+        content_uri: None,
+    })
 }
 
 impl<'a> Incoming<'a> {

@@ -30,4 +30,5 @@ mod senders;
 mod storm;
 mod sweep;
 mod tidy;
+mod tracker;
 mod ways;

@@ -410,7 +410,7 @@ impl TicketSystem for Jira {
                 !["approved", "declined"].iter().any(|word| state.eq_ignore_ascii_case(word))
             });
             if let Some((outcome, by)) = self.approvals(at).await? {
-                standing.states = vec![outcome.to_owned()];
+                standing.states = vec![outcome.to_owned(), format!("approval:{outcome}")];
                 standing.by = by;
             }
         }

@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::{Content, Message, MessageKind};
 use crate::domain::finding::Severity;
 use crate::domain::markup::{Block, Document, Span};
-use crate::domain::sink::Common;
+use crate::domain::plan::StepState;
+use crate::domain::sink::{Common, Decides};
 use crate::domain::text::one_line;
 
 /// What the addresses of Microsoft's pages begin with.
@@ -71,9 +72,13 @@ impl Said {
     pub fn of(id: &str, body: &str, common: &Common, title_max: usize) -> Result<Self, NotSaid> {
         let message: Message = serde_json::from_str(body).map_err(|_| NotSaid)?;
         let number = id.rsplit('-').next().and_then(|number| number.parse().ok()).ok_or(NotSaid)?;
-        let Content { key, title, body, severity, decision_url, .. } = message.data;
+        let Content { key, title, body, severity, decision_url, steps, .. } = message.data;
         let key = TicketKey(key);
         let mut text = document(&body, decision_url.as_deref());
+        let asks = steps.iter().any(|step| step.state == StepState::AwaitingApproval);
+        if asks && common.decide.any() {
+            text.blocks.extend(how_to_decide(&common.decide));
+        }
         text.blocks.push(Block::Paragraph(vec![Span::Code(mark(&key, number))]));
         Ok(Self {
             number,
@@ -86,6 +91,29 @@ impl Said {
             key,
         })
     }
+}
+
+/// How people decide in the ticket itself.
+fn how_to_decide(decides: &Decides) -> [Block; 2] {
+    let names = |names: &[String]| names.join(", ");
+    let mut items = Vec::new();
+    let mut say = |what: &str, states: &[String]| {
+        if !states.is_empty() {
+            items
+                .push(vec![Span::text(&format!("{what}: bring this ticket to {}", names(states)))]);
+        }
+    };
+    say("To agree", &decides.approve);
+    say("To refuse", &decides.refuse);
+    let text = |text: &str| vec![Span::text(text)];
+    items.push(text(
+        "What it stood in before this was said counts for nothing: bring it out of that first, and \
+         back. A ticket that is ended agrees to nothing.",
+    ));
+    if !decides.by.is_empty() {
+        items.push(text(&format!("Only these count: {}", names(&decides.by))));
+    }
+    [Block::Heading(text("How to decide in this ticket")), Block::List(items)]
 }
 
 /// A message that says nothing to this version.
@@ -237,6 +265,51 @@ mod tests {
         );
         for (id, body) in [("pw1-0-3", "{}"), ("pw1-0-x", &message.to_string())] {
             assert_eq!(Said::of(id, body, &common, 2), Err(NotSaid));
+        }
+    }
+
+    #[test]
+    fn a_ticket_says_how_it_decides_as_long_as_it_asks() {
+        let message = |state: &str| {
+            serde_json::json!({
+                "type": "ticket.opened",
+                "timestamp": "2026-11-23T12:00:00Z",
+                "data": {
+                    "key": "pw1-0", "title": "a", "body": "What was found\n- it\n",
+                    "severity": "high",
+                    "tenant": { "id": null, "name": "Woodgrove" },
+                    "partner": { "id": null, "name": "Contoso" },
+                    "findings": [], "record": "rec-1",
+                    "steps": [{ "id": "s", "summary": "s", "state": state, "byHand": "h" }],
+                },
+            })
+        };
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let decide = Decides {
+            approve: names(&["Go", "17"]),
+            refuse: names(&["Stop"]),
+            by: names(&["megan"]),
+        };
+        let said = |state: &str, decide: &Decides| {
+            let common = Common { decide: decide.clone(), ..Common::default() };
+            let said = Said::of("pw1-0-1", &message(state).to_string(), &common, 9).unwrap();
+            crate::domain::markup::plain(&said.text)
+        };
+        let asks = said("awaiting-approval", &decide);
+        for line in [
+            "How to decide in this ticket",
+            "To agree: bring this ticket to Go, 17",
+            "To refuse: bring this ticket to Stop",
+            "What it stood in before this was said counts for nothing",
+            "Only these count: megan",
+        ] {
+            assert!(asks.contains(line), "{asks}");
+        }
+        assert!(asks.trim_end().ends_with("pw1-0 #1"), "{asks}");
+        let refuse_only = Decides { refuse: names(&["Stop"]), ..Decides::default() };
+        assert!(!said("awaiting-approval", &refuse_only).contains("To agree"));
+        for (state, decide) in [("held", &decide), ("awaiting-approval", &Decides::default())] {
+            assert!(!said(state, decide).contains("How to decide"), "{state}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! The courier, a store and ticket systems that can be out of order in every way that counts.
 
+mod gate;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
@@ -224,6 +226,7 @@ impl Given {
             clock: clock.clone(),
             again: [5, 300, 1800, 7200].map(SignedDuration::from_secs).to_vec(),
             alone: Mutex::default(),
+            enqueue: store.clone(),
         });
         Self { desk, clock, store, _folder: folder }
     }

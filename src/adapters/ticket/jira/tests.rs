@@ -271,9 +271,9 @@ async fn only_those_who_were_asked_approve_a_request() {
     };
     let (yes, no, open) = (approval("approved"), approval("declined"), approval("pending"));
     for (values, states, by) in [
-        (json!([yes]), json!(["approved"]), json!(["boss"])),
-        (json!([yes, no]), json!(["declined"]), json!(["boss"])),
-        (json!([no, open]), json!(["declined"]), json!(["boss"])),
+        (json!([yes]), json!(["approved", "approval:approved"]), json!(["boss"])),
+        (json!([yes, no]), json!(["declined", "approval:declined"]), json!(["boss"])),
+        (json!([no, open]), json!(["declined", "approval:declined"]), json!(["boss"])),
         (json!([yes, open]), json!(["9"]), json!([])),
         (json!([]), json!(["9"]), json!([])),
     ] {
