@@ -99,6 +99,7 @@ macro_rules! behaviours {
             outbox::what_is_passed_on_is_a_message_of_its_own
             links::of_two_who_reserve_a_ticket_one_does
             links::a_ticket_is_found_by_the_systems_own_id
+            links::a_door_is_told_whose_a_ticket_is
             outbox::a_message_given_up_is_buried_and_the_next_one_goes_out
             outbox::messages_and_their_attempts_survive_a_crash
             proposals::a_question_is_read_as_it_was_put

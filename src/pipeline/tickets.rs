@@ -122,7 +122,7 @@ pub(super) async fn heed(world: &World, tenant: &Tenant, look: &Look) -> Result<
     let cases = world.ledger.cases(tenant.id).await?;
     let about: BTreeSet<Subject> = about.into_iter().map(|waiting| waiting.subject).collect();
     heed.news = has_opened(world, &cases, &about).await?;
-    let mut questions = questions(tickets, &cases);
+    let mut questions = questions(world, tickets, &cases);
     if questions.is_empty() {
         return Ok(heed);
     }
@@ -234,13 +234,15 @@ struct Question<'a> {
     sink: &'a SinkName,
     counter: &'a Counter,
     system: &'a dyn TicketSystem,
+    /// Whether the system has approvals of its own.
+    approves_itself: bool,
     asked: &'a Asked,
     /// The number of the last that is to be said in the ticket.
     last: u32,
 }
 
 /// What is asked in tickets that may decide.
-fn questions<'a>(tickets: &'a Tickets, cases: &'a [Case]) -> Vec<Question<'a>> {
+fn questions<'a>(world: &'a World, tickets: &'a Tickets, cases: &'a [Case]) -> Vec<Question<'a>> {
     let asking = cases.iter().filter_map(|case| Some((case, open_question(case)?)));
     let of = |(case, asked): (&'a Case, &'a Asked)| {
         let all = case.tickets.iter().filter(|ticket| ticket.open);
@@ -252,6 +254,11 @@ fn questions<'a>(tickets: &'a Tickets, cases: &'a [Case]) -> Vec<Question<'a>> {
                 sink: &ticket.sink,
                 counter,
                 system: system.as_ref(),
+                approves_itself: world
+                    .policy
+                    .tickets
+                    .get(&ticket.sink)
+                    .is_some_and(|sink| sink.settings.has_approvals()),
                 asked,
                 last: ticket.sequence,
             })
@@ -328,7 +335,8 @@ async fn read(
         }
     };
     let asks = known.cloned().unwrap_or_else(|| Asks::new(asked.id.clone()));
-    let (asks, answer) = asks.read(Shown::of(&standing, &counter.common.decide));
+    let shown = Shown::of(&standing, &counter.common.decide, question.approves_itself);
+    let (asks, answer) = asks.read(shown);
     Ok(Some(Read::Shows { asks, answer, standing, at }))
 }
 

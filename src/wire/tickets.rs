@@ -323,6 +323,45 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_sink_is_called_back_for_in_the_way_of_its_system() {
+        let of = |kind: &str, settings: Value| {
+            Scheme::of(&serde_json::from_value(json!({ kind: settings })).unwrap())
+        };
+        assert_eq!(of("github", json!({ "repository": "a/b" })), Some(Scheme::Github));
+        let rt = json!({ "url": "https://rt.example", "queue": "S" });
+        assert_eq!(of("request-tracker", rt), Some(Scheme::Bearer));
+        assert_eq!(of("webhook", json!({ "url": "https://told.example" })), None);
+    }
+
+    #[test]
+    fn a_delivery_is_known_by_its_sink_and_its_name() {
+        let sink = |name: &str| SinkName(name.to_owned());
+        let message = |name: &str, delivery: Option<&str>| {
+            let delivery = delivery.map(str::to_owned);
+            Callback { ids: vec!["7".to_owned()], delivery }.message(&sink(name))
+        };
+        assert_eq!(message("a", None), None);
+        assert_eq!(message("a", Some("d")), message("a", Some("d")));
+        assert_ne!(message("a", Some("d")), message("b", Some("d")));
+        assert_ne!(message("a", Some("d")), message("a", Some("e")));
+    }
+
+    #[test]
+    fn a_ticket_that_changed_twice_is_read_twice() {
+        let now = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
+        let tenant: TenantId = "11111111-1111-1111-1111-111111111111".parse().unwrap();
+        let of = |key: &str, seconds| {
+            changed(tenant, &TicketKey(key.to_owned()), now(seconds)).into_inner()
+        };
+        let first = of("pw1-0", 0);
+        assert!(first.subject.is_a_ticket());
+        assert!(!Subject::object("pw1-0").is_a_ticket() && !Subject::held().is_a_ticket());
+        assert_eq!((first.subject.clone(), first.sender), (of("pw1-0", 1).subject, Sender::Tickets));
+        assert_ne!(first.subject, of("pw1-1", 0).subject);
+        assert_ne!(first.digest, of("pw1-0", 1).digest);
+    }
+
     fn found(value: &Value) -> Result<Option<String>, Reject> {
         id(&json!({"at": value}), "/at")
     }

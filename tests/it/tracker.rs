@@ -70,7 +70,8 @@ impl Tracker {
                 let body: Value = serde_json::from_slice(&body).unwrap_or_default();
                 let token = parts.headers.get("authorization").map(|it| it.to_str().unwrap());
                 assert_eq!(token, Some(format!("token {TOKEN}").as_str()));
-                let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or("").as_bytes());
+                let mut query =
+                    url::form_urlencoded::parse(parts.uri.query().unwrap_or("").as_bytes());
                 let query = query.find(|(name, _)| name == "query").map(|(_, it)| it.into_owned());
                 let path: Vec<&str> = parts.uri.path().trim_start_matches('/').split('/').collect();
                 let rest = path.strip_prefix(&["REST", "2.0"]).unwrap().to_vec();

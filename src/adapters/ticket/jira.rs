@@ -407,7 +407,8 @@ impl TicketSystem for Jira {
         if approves {
             // These words are for what those say who were asked.
             standing.states.retain(|state| {
-                !["approved", "declined"].iter().any(|word| state.eq_ignore_ascii_case(word))
+                let word = state.to_ascii_lowercase();
+                !["approved", "declined"].contains(&word.as_str()) && !word.starts_with("approval:")
             });
             if let Some((outcome, by)) = self.approvals(at).await? {
                 standing.states = vec![outcome.to_owned(), format!("approval:{outcome}")];

@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU32;
 
-use super::{Name, Settings};
+use super::{Becomes, Name, Settings};
 
 impl Settings {
     /// Whether a state ends tickets, or this program itself brings tickets there: that somebody has
@@ -11,6 +11,24 @@ impl Settings {
     pub fn is_no_word(&self, state: &str) -> bool {
         let everywhere = ["resolved", "closed"].iter().any(|end| state.eq_ignore_ascii_case(end));
         everywhere || self.own_states().iter().any(|own| own.eq_ignore_ascii_case(state))
+    }
+
+    /// Whether the system has approvals of its own, of which it says with `approval:` before it what
+    /// they came to. Elsewhere whoever names a state or a label could name it so.
+    pub fn has_approvals(&self) -> bool {
+        match self {
+            Self::Jira(it) => matches!(it.becomes, Becomes::Request { .. }),
+            Self::Github(_)
+            | Self::RequestTracker(_)
+            | Self::Redmine(_)
+            | Self::AzureDevops(_)
+            | Self::Halopsa(_)
+            | Self::Connectwise(_)
+            | Self::Webhook(_)
+            | Self::PagerDuty(_)
+            | Self::JsmOperations(_)
+            | Self::SplunkOnCall(_) => false,
+        }
     }
 
     fn own_states(&self) -> Vec<String> {
@@ -51,6 +69,23 @@ mod tests {
 
     fn settings(kind: &str, settings: serde_json::Value) -> Settings {
         serde_json::from_value(json!({ kind: settings })).unwrap()
+    }
+
+    #[test]
+    fn only_a_service_desk_approves_by_itself() {
+        let jira = |what: serde_json::Value| {
+            let mut jira = json!({
+                "edition": "cloud", "url": "https://w.atlassian.net", "project": "SEC",
+            });
+            for (name, value) in what.as_object().unwrap() {
+                jira[name] = value.clone();
+            }
+            settings("jira", jira)
+        };
+        assert!(jira(json!({ "serviceDesk": "1", "requestType": "10" })).has_approvals());
+        assert!(!jira(json!({ "issueType": "Task" })).has_approvals());
+        let github = settings("github", json!({ "repository": "woodgrove/security" }));
+        assert!(!github.has_approvals(), "anybody may name a label");
     }
 
     #[test]

@@ -30,11 +30,11 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// What a ticket shows.
-    pub fn of(standing: &Standing, decides: &Decides) -> Self {
+    /// What a ticket shows. `approves_itself` says whether the system has approvals of its own.
+    pub fn of(standing: &Standing, decides: &Decides, approves_itself: bool) -> Self {
         let any = |named: &[String]| {
             let mut shown = standing.states.iter().filter(|state| named.contains(state));
-            let native = shown.clone().any(|state| state.starts_with(NATIVE));
+            let native = approves_itself && shown.clone().any(|it| it.starts_with(NATIVE));
             (shown.next().is_some(), native)
         };
         let ((approves, native), (refuses, _)) = (any(&decides.approve), any(&decides.refuse));
@@ -105,7 +105,7 @@ mod tests {
 
     fn shown(open: bool, states: &[&str]) -> Shown {
         let states = states.iter().map(ToString::to_string).collect();
-        Shown::of(&Standing { open, states, by: vec![] }, &decides())
+        Shown::of(&Standing { open, states, by: vec![] }, &decides(), true)
     }
 
     fn asked() -> Asks {
@@ -141,6 +141,9 @@ mod tests {
         assert_eq!(of(false, &["Rejected"]), (false, true, false));
         // Unless it is what the system's own approval came to.
         assert_eq!(of(false, &["approval:approved"]), (true, false, true));
+        let standing =
+            Standing { open: false, states: vec!["approval:approved".to_owned()], by: vec![] };
+        assert!(!Shown::of(&standing, &decides(), false).stands, "a label is called so");
     }
 
     #[test]

@@ -45,8 +45,8 @@ impl Given {
         let bearer = secret.map(|secret| format!("Bearer {secret}"));
         let headers: Vec<(&str, &str)> =
             bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
-        let answer = self.warden.post(&format!("/hooks/tickets/{sink}"), &headers, r#"{"id": 1}"#);
-        answer.await.status.as_u16()
+        let path = format!("/hooks/tickets/{sink}");
+        self.warden.post(&path, &headers, r#"{"id": 1}"#).await.status.as_u16()
     }
 
     /// Waits until all is done and told; says who decided.
