@@ -2,9 +2,6 @@
 
 mod aside;
 mod gate;
-#[cfg(test)]
-#[cfg(feature = "sqlite")]
-mod tests;
 mod ticket;
 mod wake;
 
@@ -25,7 +22,7 @@ use crate::ports::{Clock, Delivery, Enqueue, Outbox, PortError, chain};
 use crate::telemetry::metric::{self, End};
 
 /// Most messages under way at once.
-const AT_ONCE: usize = 8;
+pub(crate) const AT_ONCE: usize = 8;
 
 /// How long a sink is left alone that says for itself that a person has to mend something: its
 /// credential, its settings. Whatever else waits for it would be told the same.

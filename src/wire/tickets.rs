@@ -357,7 +357,10 @@ mod tests {
         let first = of("pw1-0", 0);
         assert!(first.subject.is_a_ticket());
         assert!(!Subject::object("pw1-0").is_a_ticket() && !Subject::held().is_a_ticket());
-        assert_eq!((first.subject.clone(), first.sender), (of("pw1-0", 1).subject, Sender::Tickets));
+        assert_eq!(
+            (first.subject.clone(), first.sender),
+            (of("pw1-0", 1).subject, Sender::Tickets)
+        );
         assert_ne!(first.subject, of("pw1-1", 0).subject);
         assert_ne!(first.digest, of("pw1-0", 1).digest);
     }

@@ -61,9 +61,8 @@ pub(in crate::adapters) async fn a_door_is_told_whose_a_ticket_is<S: Store>() {
         ..link()
     };
     given.store.put_link(&nobodys).await.unwrap().unwrap();
-    let whose = async |name: &str, id: &str| {
-        given.store.whose_ticket(&sink(name), id).await.unwrap()
-    };
+    let whose =
+        async |name: &str, id: &str| given.store.whose_ticket(&sink(name), id).await.unwrap();
     assert_eq!(whose("security", "7").await, Some((link().key, tenant(WOODGROVE))));
     for (name, id) in [("security", "8"), ("security", "9"), ("helpdesk", "7")] {
         assert_eq!(whose(name, id).await, None, "{name} {id}");
