@@ -93,7 +93,7 @@ tickets:
         let given = given("revoke", "gate");
         let first = planned(&given, &History::default());
         assert!(is_held(&first));
-        let again = noon() + SignedDuration::from_mins(10);
+        let again = noon() + SignedDuration::from_secs(601);
         assert_eq!(first.passes, Some(Passes::At(again)));
         let partner = first.cases[0].partner.clone();
         assert!(is_held(&planned(&given, &with(&partner, &[("gate", false)]))));
