@@ -23,6 +23,7 @@ use crate::domain::plan::StepState;
 use crate::domain::roster::Tenant;
 use crate::domain::signal::Subject;
 use crate::domain::ticket::answer::{Asks, Shown, may_decide};
+use crate::domain::ticket::link::Link;
 use crate::domain::ticket::open_question;
 use crate::domain::ticket::said::{Standing, TicketKey, TicketRef};
 use crate::ports::ticket::{Class, SinkError, Teller, TicketSystem};
@@ -113,18 +114,18 @@ pub(super) async fn heed(world: &World, tenant: &Tenant, look: &Look) -> Result<
     let waiting = look.waiting.iter().cloned();
     let (about, rest): (Vec<Waiting>, Vec<Waiting>) =
         waiting.partition(|waiting| waiting.subject.is_a_ticket());
-    let held = Subject::held();
-    let polls = world.policy.decides_in_tickets() && rest.iter().any(|it| it.subject == held);
-    let mut heed = Heed { rest, news: false, poll: None };
+    let of_held = Subject::held();
+    let polls = world.policy.decides_in_tickets() && rest.iter().any(|it| it.subject == of_held);
+    let mut found = Heed { rest, news: false, poll: None };
     let Some(tickets) = world.tickets.as_ref().filter(|_| polls || !about.is_empty()) else {
-        return Ok(heed);
+        return Ok(found);
     };
     let cases = world.ledger.cases(tenant.id).await?;
     let about: BTreeSet<Subject> = about.into_iter().map(|waiting| waiting.subject).collect();
-    heed.news = has_opened(world, &cases, &about).await?;
+    found.news = has_opened(world, &cases, &about).await?;
     let mut questions = questions(world, tickets, &cases);
     if questions.is_empty() {
-        return Ok(heed);
+        return Ok(found);
     }
     let now = world.clock.now();
     let asking: BTreeSet<TicketKey> = questions.iter().map(|it| it.key.clone()).collect();
@@ -136,7 +137,7 @@ pub(super) async fn heed(world: &World, tenant: &Tenant, look: &Look) -> Result<
     questions.truncate(MOST);
 
     let (was, mut memory) = remembered(world, tenant.id).await?;
-    let others = heed.rest.iter().any(|waiting| waiting.subject != held);
+    let others = found.rest.iter().any(|waiting| waiting.subject != of_held);
     let within = WITHIN[usize::from(others)];
     let read = read_all(tickets, &questions, &memory.asks, (now, within)).await?;
     memory.asks.retain(|key, _| asking.contains(key));
@@ -151,7 +152,7 @@ pub(super) async fn heed(world: &World, tenant: &Tenant, look: &Look) -> Result<
     if remember(world, tenant.id, was, &memory).await? {
         for (at, read) in &read {
             let Some(question) = questions.get(*at) else { continue };
-            heed.news |= match read {
+            found.news |= match read {
                 Read::Decided => true,
                 Read::Shows { answer: Some(answer), standing, at, .. } => {
                     take(world, tickets, question, (*answer, standing, at)).await?
@@ -161,13 +162,13 @@ pub(super) async fn heed(world: &World, tenant: &Tenant, look: &Look) -> Result<
         }
     }
     if polls
-        && !heed.news
+        && !found.news
         && let Some(by) = look_by.filter(|by| now < *by)
     {
-        heed.rest.retain(|waiting| waiting.subject != held);
-        heed.poll = Some(next_poll(now, by));
+        found.rest.retain(|waiting| waiting.subject != of_held);
+        found.poll = Some(next_poll(now, by));
     }
-    Ok(heed)
+    Ok(found)
 }
 
 /// When tickets are read again, where something else passes at `by`.
@@ -296,9 +297,10 @@ async fn read_all(
         }
         Ok(())
     };
-    match tokio::time::timeout(within, reading).await {
-        Ok(read) => read?,
-        Err(_) => warn!("not all tickets could be read in time in which people are asked"),
+    if let Ok(read) = tokio::time::timeout(within, reading).await {
+        read?;
+    } else {
+        warn!("not all tickets could be read in time in which people are asked");
     }
     Ok(all)
 }
@@ -319,7 +321,7 @@ async fn read(
         return Ok(None);
     }
     let link = desk.links.link(&question.key).await?;
-    let Some(link) = link.filter(|link| link.is_there()) else { return Ok(None) };
+    let Some(link) = link.filter(Link::is_there) else { return Ok(None) };
     let known = known.filter(|asks| asks.proposal == asked.id);
     // Before all is said, the question may not stand in it.
     if known.is_none() && link.said < question.last {

@@ -67,24 +67,24 @@ mod tests {
 
     use super::*;
 
-    fn settings(kind: &str, settings: serde_json::Value) -> Settings {
+    fn settings(kind: &str, settings: &serde_json::Value) -> Settings {
         serde_json::from_value(json!({ kind: settings })).unwrap()
     }
 
     #[test]
     fn only_a_service_desk_approves_by_itself() {
-        let jira = |what: serde_json::Value| {
+        let jira = |what: &serde_json::Value| {
             let mut jira = json!({
                 "edition": "cloud", "url": "https://w.atlassian.net", "project": "SEC",
             });
             for (name, value) in what.as_object().unwrap() {
                 jira[name] = value.clone();
             }
-            settings("jira", jira)
+            settings("jira", &jira)
         };
-        assert!(jira(json!({ "serviceDesk": "1", "requestType": "10" })).has_approvals());
-        assert!(!jira(json!({ "issueType": "Task" })).has_approvals());
-        let github = settings("github", json!({ "repository": "woodgrove/security" }));
+        assert!(jira(&json!({ "serviceDesk": "1", "requestType": "10" })).has_approvals());
+        assert!(!jira(&json!({ "issueType": "Task" })).has_approvals());
+        let github = settings("github", &json!({ "repository": "woodgrove/security" }));
         assert!(!github.has_approvals(), "anybody may name a label");
     }
 
@@ -101,17 +101,17 @@ mod tests {
         });
         for (it, no_word, word) in [
             (
-                settings("github", json!({ "repository": "woodgrove/security" })),
+                settings("github", &json!({ "repository": "woodgrove/security" })),
                 &["completed", "not_planned", "open", "Closed"][..],
                 "approved",
             ),
             (
-                settings("request-tracker", rt),
+                settings("request-tracker", &rt),
                 &["done", "open", "rejected", "resolved", "Resolved"],
                 "approved",
             ),
-            (settings("redmine", redmine), &["5", "closed"], "7"),
-            (settings("jira", jira), &["Fertig", "fertig", "RESOLVED"], "Approved"),
+            (settings("redmine", &redmine), &["5", "closed"], "7"),
+            (settings("jira", &jira), &["Fertig", "fertig", "RESOLVED"], "Approved"),
         ] {
             for state in no_word {
                 assert!(it.is_no_word(state), "{}: {state}", it.kind());

@@ -99,8 +99,7 @@ fn how_to_decide(decides: &Decides) -> [Block; 2] {
     let mut items = Vec::new();
     let mut say = |what: &str, states: &[String]| {
         if !states.is_empty() {
-            items
-                .push(vec![Span::text(&format!("{what}: bring this ticket to {}", names(states)))]);
+            items.push(vec![Span::text(format!("{what}: bring this ticket to {}", names(states)))]);
         }
     };
     say("To agree", &decides.approve);
