@@ -12,10 +12,12 @@ pub mod jsm_operations;
 pub mod pagerduty;
 pub mod redmine;
 pub mod request_tracker;
+pub mod servicenow;
 pub mod splunk_on_call;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod webhook;
+pub mod zendesk;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,8 +31,10 @@ use self::jsm_operations::JsmOperations;
 use self::pagerduty::PagerDuty;
 use self::redmine::Redmine;
 use self::request_tracker::RequestTracker;
+use self::servicenow::Servicenow;
 use self::splunk_on_call::SplunkOnCall;
 use self::webhook::Webhook;
+use self::zendesk::Zendesk;
 use super::http::Http;
 use crate::domain::id::SinkName;
 use crate::domain::secret::Secret;
@@ -89,5 +93,9 @@ pub fn teller(sink: &Sink, making: &Making<'_>) -> Result<Teller, String> {
         Settings::Connectwise(settings) => {
             Teller::Tickets(Arc::new(Connectwise::new(settings, making)?))
         }
+        Settings::Servicenow(settings) => {
+            Teller::Tickets(Arc::new(Servicenow::new(settings, making)?))
+        }
+        Settings::Zendesk(settings) => Teller::Tickets(Arc::new(Zendesk::new(settings, making)?)),
     })
 }

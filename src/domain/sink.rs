@@ -10,8 +10,10 @@ mod jsm_operations;
 mod pagerduty;
 mod redmine;
 mod request_tracker;
+mod servicenow;
 mod splunk_on_call;
 mod webhook;
+mod zendesk;
 
 use std::collections::BTreeMap;
 
@@ -35,8 +37,10 @@ pub use self::jsm_operations::JsmOperations;
 pub use self::pagerduty::PagerDuty;
 pub use self::redmine::{Formatting, Redmine};
 pub use self::request_tracker::{KeyField, RequestTracker};
+pub use self::servicenow::{Record, Servicenow, SignsIn, Staging};
 pub use self::splunk_on_call::SplunkOnCall;
 pub use self::webhook::Webhook;
+pub use self::zendesk::Zendesk;
 
 /// A sink: what every one has, and what its kind asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -189,6 +193,8 @@ kinds! {
     SplunkOnCall = "splunk-on-call",
     Halopsa = "halopsa",
     Connectwise = "connectwise",
+    Servicenow = "servicenow",
+    Zendesk = "zendesk",
 }
 
 /// A web address of a system: https, or http to this machine; without a user, a password or a
