@@ -458,6 +458,10 @@ impl TicketSystem for Servicenow {
         if row.has(&said.key) {
             return Ok(self.place(&row));
         }
+        let is = row.correlation_id.as_deref().unwrap_or_default();
+        if is.starts_with("pw1-") && !said.key.as_str().starts_with(is) {
+            return Err(self.caller.strange(Does::Writes, "answered with a record of another key"));
+        }
         let key = Map::from_iter([("correlation_id".to_owned(), json!(said.key))]);
         match self.write(&proof, Some(&row), &said.key, key).await {
             Ok(row) if row.has(&said.key) => Ok(self.place(&row)),

@@ -35,6 +35,10 @@ pub struct Halopsa {
     pub ended_statuses: Vec<NonZeroU32>,
     /// The number of the status of a ticket that is taken up again. Default: 1, the built-in "New".
     pub reopened_status: Option<NonZeroU32>,
+    /// Whether this Halo finds tickets by words in their summaries. Default: yes, which is tried
+    /// before it is relied on. With no, a ticket of which it is not known whether it was opened is
+    /// left to people.
+    pub search: Option<bool>,
 }
 
 impl Halopsa {

@@ -241,6 +241,11 @@ async fn a_record_that_does_not_show_our_key_is_given_it_once_and_never_opened_a
     assert_eq!(error.class, Class::Gone);
     assert!(error.said.contains("INC0010023") && error.said.contains(KEY), "{error}");
     assert_eq!(server.lines("POST").len(), 1);
+    // The answer is about a ticket of another case.
+    let (server, system) = incidents(|_| result(201, &row("1", OTHER_KEY))).await;
+    let opened = system.open(&said(MessageKind::Opened, 1)).await;
+    assert_eq!(opened.unwrap_err().class, Class::Ambiguous);
+    assert!(server.lines("PATCH").is_empty());
 }
 
 #[tokio::test]
