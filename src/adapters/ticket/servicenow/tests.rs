@@ -1,5 +1,7 @@
 //! ServiceNow as it is where it matters, and as it is when it is out of order.
 
+use std::sync::Mutex;
+
 use axum::body::Body;
 use axum::response::Response;
 use url::form_urlencoded;
@@ -246,6 +248,28 @@ async fn a_record_that_does_not_show_our_key_is_given_it_once_and_never_opened_a
     let opened = system.open(&said(MessageKind::Opened, 1)).await;
     assert_eq!(opened.unwrap_err().class, Class::Ambiguous);
     assert!(server.lines("PATCH").is_empty());
+}
+
+#[tokio::test]
+async fn what_was_opened_without_an_answer_is_found() {
+    for way in [Way::Incident, Way::Import] {
+        let rows = Mutex::new(Vec::new());
+        let server = Server::start(move |asked| {
+            let mut rows = rows.lock().unwrap();
+            if asked.line.starts_with("GET") {
+                return result(200, &json!(*rows));
+            }
+            let body: Value = serde_json::from_slice(&asked.body).unwrap();
+            let id = body.get("correlation_id").or(body.get("u_correlation_id"));
+            rows.push(row("1", id.unwrap().as_str().unwrap()));
+            endless()
+        })
+        .await;
+        let system = system(way, &Common::default(), &server.origin, SHORT);
+        let opened = system.open(&said(MessageKind::Opened, 1)).await;
+        assert_eq!(opened.unwrap_err().class, Class::Ambiguous);
+        assert_eq!(system.find(&key()).await.unwrap()[0].at.id, ID);
+    }
 }
 
 #[tokio::test]

@@ -163,6 +163,28 @@ async fn a_key_that_was_used_for_other_words_says_that_the_ticket_is_there() {
 }
 
 #[tokio::test]
+async fn what_was_opened_without_an_answer_is_not_opened_again() {
+    let tickets = Mutex::new(Vec::new());
+    let server = Server::start(move |asked| {
+        let mut tickets = tickets.lock().unwrap();
+        if asked.line.starts_with("GET") {
+            return many(&tickets);
+        }
+        let body: Value = serde_json::from_slice(&asked.body).unwrap();
+        tickets.push(ticket(7, "new", body["ticket"]["external_id"].as_str().unwrap()));
+        endless()
+    })
+    .await;
+    let system = zendesk(&Common::default(), &server.origin, SHORT);
+    for class in [Class::Ambiguous, Class::Conflict] {
+        let opened = system.open(&said(MessageKind::Opened, 1)).await;
+        assert_eq!(opened.unwrap_err().class, class);
+    }
+    assert_eq!(system.find(&key()).await.unwrap().len(), 1);
+    assert_eq!(server.lines("POST").len(), 1);
+}
+
+#[tokio::test]
 async fn what_is_closed_is_left_alone_and_followed_up() {
     let closed = || [ticket(5, "closed", KEY), ticket(7, "closed", KEY)];
     let (server, system) = answering(move |asked| match asked.line.as_str() {
