@@ -9,7 +9,9 @@ use url::form_urlencoded;
 use super::*;
 use crate::adapters::http::Patience;
 use crate::adapters::testing::{Asked, QUICK, Server, status, with};
-use crate::adapters::ticket::testing::{Call, KEY, OTHER_KEY, SHORT, Trial, answer, at, endless, key, made, said};
+use crate::adapters::ticket::testing::{
+    Call, KEY, OTHER_KEY, SHORT, Trial, answer, at, endless, key, made, said,
+};
 use crate::domain::finding::Severity;
 use crate::domain::sink::{Common, Decides};
 

@@ -8,7 +8,9 @@ use axum::response::Response;
 use super::*;
 use crate::adapters::http::Patience;
 use crate::adapters::testing::{Asked, QUICK, Server, status, with};
-use crate::adapters::ticket::testing::{Call, KEY, OTHER_KEY, SHORT, Trial, answer, at, endless, key, made, said};
+use crate::adapters::ticket::testing::{
+    Call, KEY, OTHER_KEY, SHORT, Trial, answer, at, endless, key, made, said,
+};
 use crate::domain::markup::{Block, Span};
 use crate::domain::sink::Common;
 
