@@ -19,8 +19,8 @@ use crate::domain::sink;
 use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
 use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
 
-/// How many notes are searched for what was said.
-const SEARCHED: usize = 100;
+/// How many notes, the last first, are searched for what was said.
+const SEARCHED: usize = 50;
 
 /// Longest summary, in units of UTF-16, as ConnectWise says itself where one is longer.
 const SUMMARY_MAX: usize = 100;
@@ -370,7 +370,9 @@ impl TicketSystem for Connectwise {
 
     async fn has_said(&self, at: &TicketRef, mark: &str) -> Result<Option<bool>, SinkError> {
         let mut url = self.at(&["tickets", &at.id, "notes"]);
-        url.query_pairs_mut().append_pair("pageSize", &SEARCHED.to_string());
+        url.query_pairs_mut()
+            .append_pair("orderBy", "id desc")
+            .append_pair("pageSize", &SEARCHED.to_string());
         let request = |client: &Client| self.request(client, Method::GET, &url);
         let found: Vec<Note> = self.caller.json(Does::ReadsOne, &[200], request).await?;
         let said = found.iter().filter_map(|it| it.text.as_deref()).any(|it| says(it, mark));
@@ -550,9 +552,9 @@ mod tests {
         let mut kept = ticket(1, "");
         kept["summary"] = json!(format!("Woodgrove [{KEY}]"));
         let one = kept.clone();
-        let server = Server::start(move |asked| match asked.line.contains("summary+contains") {
-            true => answer(200, &json!([kept])),
-            false => answer(200, &json!([])),
+        let server = Server::start(move |asked| {
+            let by_summary = asked.line.contains("summary+contains");
+            answer(200, &if by_summary { json!([kept]) } else { json!([]) })
         })
         .await;
         let found = connectwise(&server.origin, QUICK).find(&key()).await.unwrap();

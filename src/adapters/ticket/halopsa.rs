@@ -1,4 +1,4 @@
-//! HaloPSA and HaloITSM (<https://halopsa.com/apidoc>): one ticket of a client for each of ours.
+//! HaloPSA and `HaloITSM` (<https://halopsa.com/apidoc>): one ticket of a client for each of ours.
 //!
 //! Halo keeps no key of others, so ours stands at the end of the ticket's summary, by which it is
 //! searched for. How Halo searches is not said anywhere, so that it found nothing counts only where
@@ -23,7 +23,7 @@ use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
 use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
 
 /// How many of the newest tickets are looked through where a search found nothing.
-const NEWEST: usize = 100;
+const NEWEST: usize = 50;
 
 /// What our keys begin with.
 const OURS: &str = "pw1-";

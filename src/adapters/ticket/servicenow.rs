@@ -355,9 +355,8 @@ impl Servicenow {
         proof: &Proof,
         row: &Row,
     ) -> Result<Option<(String, Vec<String>)>, SinkError> {
-        let outcome = match row.approval.as_deref() {
-            Some(outcome @ ("approved" | "rejected")) => outcome,
-            _ => return Ok(None),
+        let Some(outcome @ ("approved" | "rejected")) = row.approval.as_deref() else {
+            return Ok(None);
         };
         let mut url = self.table("sysapproval_approver", None, APPROVAL_FIELDS);
         let query = format!("sysapproval={}^state={outcome}", row.sys_id);

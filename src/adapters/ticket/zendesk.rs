@@ -31,8 +31,11 @@ use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSy
 /// of a ticket in ten minutes from one user, so that is not often.
 const ROUNDS: usize = 3;
 
-/// How many tickets, comments or audits, which is a page, are looked at.
+/// How many tickets with one key are looked at.
 const PAGE: usize = 100;
+
+/// How many of the last comments or audits are looked at: each may be long.
+const LATEST: usize = 30;
 
 /// Longest text, in characters.
 const TEXT_MAX: usize = 60_000;
@@ -202,7 +205,7 @@ impl Zendesk {
         let mut url = self.at(&["tickets", &at.id, what]);
         url.query_pairs_mut()
             .append_pair("sort_order", "desc")
-            .append_pair("per_page", &PAGE.to_string());
+            .append_pair("per_page", &LATEST.to_string());
         url
     }
 
@@ -475,7 +478,7 @@ impl TicketSystem for Zendesk {
             texts.into_iter().flatten().any(|text| says(text, mark))
         };
         let said = found.comments.iter().any(texts);
-        Ok((said || found.comments.len() < PAGE).then_some(said))
+        Ok((said || found.comments.len() < LATEST).then_some(said))
     }
 
     async fn close(&self, at: &TicketRef, said: &Said) -> Result<(), SinkError> {

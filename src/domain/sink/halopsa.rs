@@ -1,4 +1,4 @@
-//! `halopsa`: tickets of a client in HaloPSA or HaloITSM.
+//! `halopsa`: tickets of a client in HaloPSA or `HaloITSM`.
 
 use std::num::NonZeroU32;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{Address, Name, SecretName, Takes};
 
-/// Tickets of one client in HaloPSA or HaloITSM.
+/// Tickets of one client in HaloPSA or `HaloITSM`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Halopsa {

@@ -71,8 +71,8 @@ pub(super) struct Approver {
     sysapproval: String,
     #[serde(default)]
     state: String,
-    #[serde(default)]
-    approver: String,
+    #[serde(default, rename = "approver")]
+    id: String,
     #[serde(default, rename = "approver.user_name")]
     user_name: String,
     #[serde(default, rename = "approver.email")]
@@ -86,7 +86,7 @@ impl Approver {
     }
 
     pub(super) fn names(self) -> impl Iterator<Item = String> {
-        [self.approver, self.user_name, self.email].into_iter().filter(|name| !name.is_empty())
+        [self.id, self.user_name, self.email].into_iter().filter(|name| !name.is_empty())
     }
 }
 

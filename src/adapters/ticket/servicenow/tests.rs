@@ -93,20 +93,14 @@ fn serve(way: Way, call: Call, asked: &Asked) -> Response {
     }
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let ended = if way == Way::Security { "3" } else { "6" };
-    let state = match call {
-        Call::Reopen => ended,
-        _ => "1",
-    };
+    let state = if call == Call::Reopen { ended } else { "1" };
     let full = parameter(asked, "sysparm_fields").as_deref() == Some(FIELDS);
     match path.as_str() {
         "GET /api/now/table/T" if full => match parameter(asked, "sysparm_query") {
             // What an import has made of it.
             Some(_) if way == Way::Import && asked.before > 0 => {
-                let state = match call {
-                    Call::Close => ended,
-                    Call::Reopen => "2",
-                    _ => "1",
-                };
+                let reopened = if call == Call::Reopen { "2" } else { "1" };
+                let state = if call == Call::Close { ended } else { reopened };
                 result(200, &json!([row(state, KEY)]))
             }
             Some(query) if query == format!("correlation_id={KEY}^ORDERBYsys_created_on") => {
@@ -229,9 +223,9 @@ async fn an_instance_that_sleeps_has_taken_nothing_for_sure() {
 #[tokio::test]
 async fn a_record_that_does_not_show_our_key_is_given_it_once_and_never_opened_again() {
     // The rule takes the key from new records only.
-    let (server, system) = incidents(|asked| match asked.line.starts_with("POST") {
-        true => result(201, &row("1", "")),
-        false => result(200, &row("1", KEY)),
+    let (server, system) = incidents(|asked| {
+        let opens = asked.line.starts_with("POST");
+        if opens { result(201, &row("1", "")) } else { result(200, &row("1", KEY)) }
     })
     .await;
     assert_eq!(system.open(&said(MessageKind::Opened, 1)).await.unwrap().human, "INC0010023");
@@ -291,9 +285,9 @@ async fn nothing_is_written_to_a_record_of_another_key() {
 #[tokio::test]
 async fn a_record_is_gone_only_for_a_user_who_sees_others() {
     for (others, class) in [(json!([row("1", "")]), Class::Gone), (json!([]), Class::Auth)] {
-        let (_server, system) = incidents(move |asked| match asked.line.contains(ID) {
-            true => failure(404, "Record doesn't exist or ACL restricts the record retrieval"),
-            false => result(200, &others),
+        let (_server, system) = incidents(move |asked| {
+            let why = "Record doesn't exist or ACL restricts the record retrieval";
+            if asked.line.contains(ID) { failure(404, why) } else { result(200, &others) }
         })
         .await;
         assert_eq!(system.read(&at(ID)).await.unwrap_err().class, class);
@@ -347,10 +341,12 @@ async fn a_state_that_is_not_taken_is_no_end() {
 fn asked_for(approval: &str, approvers: Value) -> impl Fn(&Asked) -> Response + use<> {
     let mut record = row("18", KEY);
     record["approval"] = json!(approval);
-    move |asked| match asked.line.contains("sysapproval_approver") {
-        false => result(200, &record),
-        true if approvers.is_null() => failure(403, "User Not Authorized"),
-        true => result(200, &approvers),
+    move |asked| {
+        if !asked.line.contains("sysapproval_approver") {
+            return result(200, &record);
+        }
+        let hidden = approvers.is_null();
+        if hidden { failure(403, "User Not Authorized") } else { result(200, &approvers) }
     }
 }
 
@@ -422,10 +418,12 @@ async fn an_import_is_what_its_transform_map_made_of_it() {
         })
         .await;
         let system = system(Way::Import, &Common::default(), &server.origin, QUICK);
-        let ended = match call {
-            Call::Open => system.open(&said(MessageKind::Opened, 1)).await.map(drop),
-            Call::Close => system.close(&at(ID), &said(MessageKind::Closed, 3)).await,
-            _ => system.comment(&at(ID), &said(MessageKind::Updated, 2)).await,
+        let ended = if call == Call::Open {
+            system.open(&said(MessageKind::Opened, 1)).await.map(drop)
+        } else if call == Call::Close {
+            system.close(&at(ID), &said(MessageKind::Closed, 3)).await
+        } else {
+            system.comment(&at(ID), &said(MessageKind::Updated, 2)).await
         };
         let error = ended.unwrap_err();
         assert_eq!(error.class, class, "{call:?} {made}: {error}");

@@ -128,9 +128,9 @@ async fn a_list_that_is_not_narrowed_and_a_ticket_of_another_key_are_refused() {
         answering(|_| many(&[ticket(7, "open", KEY), ticket(8, "open", OTHER_KEY)])).await;
     let error = system.find(&key()).await.unwrap_err();
     assert_eq!(error.class, Class::Config);
-    let (_server, system) = answering(|asked| match asked.line.starts_with("GET") {
-        true => many(&[]),
-        false => one(201, &ticket(7, "new", OTHER_KEY)),
+    let (_server, system) = answering(|asked| {
+        let looks = asked.line.starts_with("GET");
+        if looks { many(&[]) } else { one(201, &ticket(7, "new", OTHER_KEY)) }
     })
     .await;
     let opened = system.open(&said(MessageKind::Opened, 1)).await;
@@ -147,12 +147,10 @@ async fn a_list_that_is_not_narrowed_and_a_ticket_of_another_key_are_refused() {
 
 #[tokio::test]
 async fn a_key_that_was_used_for_other_words_says_that_the_ticket_is_there() {
-    let (_server, system) = answering(|asked| match asked.line.starts_with("GET") {
-        true => many(&[]),
-        false => answer(
-            400,
-            &json!({ "error": "IdempotentRequestError", "description": "another body" }),
-        ),
+    let (_server, system) = answering(|asked| {
+        let looks = asked.line.starts_with("GET");
+        let used = json!({ "error": "IdempotentRequestError", "description": "another body" });
+        if looks { many(&[]) } else { answer(400, &used) }
     })
     .await;
     let opened = system.open(&said(MessageKind::Opened, 1)).await;
@@ -315,7 +313,7 @@ async fn whoever_brought_a_ticket_to_its_status_has_done_so() {
         let given = audits.clone();
         let server = Server::start(move |asked| match asked.line.as_str() {
             "GET /api/v2/tickets/7" => one(200, &ticket(7, "hold", KEY)),
-            "GET /api/v2/tickets/7/audits?sort_order=desc&per_page=100" => {
+            "GET /api/v2/tickets/7/audits?sort_order=desc&per_page=30" => {
                 answer(200, &json!({ "audits": given }))
             }
             _ => status(404),
@@ -339,7 +337,7 @@ async fn what_was_said_is_known_by_its_mark() {
         (vec![comment("first"), comment(&format!("so\n{mark}"))], Some(true)),
         (vec![comment(&format!("so\n{KEY} #20"))], Some(false)),
         // Not all are seen.
-        (vec![comment("more"); PAGE], None),
+        (vec![comment("more"); LATEST], None),
     ] {
         let (_server, system) =
             answering(move |_| answer(200, &json!({ "comments": comments }))).await;
