@@ -50,7 +50,8 @@ pub(super) fn written(
     let id = |number: u32| format!("<{}-{number}@{}>", said.key, from.domain());
     let mut letter = Letter::builder()
         .from(Mailbox::new(Some("Partner Warden".to_owned()), path(from)?))
-        .subject(&said.title)
+        // What reads as an encoded word would be decoded, to whatever its author hid in it (RFC 2047).
+        .subject(said.title.replace("=?", "= ?"))
         .date(SystemTime::from(decided.max(Timestamp::UNIX_EPOCH)))
         .message_id(Some(id(said.number)))
         // So that nothing answers it by itself (RFC 3834, section 5.2), nor Exchange, which goes by
