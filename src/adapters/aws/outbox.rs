@@ -102,7 +102,7 @@ impl Outbox for DynamoDb {
 
     async fn pass_on(&self, delivery: &Delivery, due: Timestamp) -> Result<(), PortError> {
         let Delivery { sink, ticket, id, body, .. } = delivery;
-        let (line, change, _) = self.entry(sink, ticket, id, body, None, due)?;
+        let (line, change, _) = self.written_down(sink, ticket, id, body, None, due)?;
         self.transact(vec![change]).await.map_err(|cancelled| match cancelled {
             Cancelled::Failed(error) => error,
             Cancelled::Unmet(_) => unreadable("a condition where none was set"),
@@ -212,10 +212,10 @@ impl DynamoDb {
         })?;
         let (ticket, id) = (&message.data.key, &message.id);
         let of = Some(tenant.to_string());
-        self.entry(&sink, ticket, id, &content, of.as_deref(), message.timestamp)
+        self.written_down(&sink, ticket, id, &content, of.as_deref(), message.timestamp)
     }
 
-    fn entry(
+    fn written_down(
         &self,
         sink: &SinkName,
         ticket: &str,

@@ -16,9 +16,9 @@ fn link() -> Link {
     Link::new(key, sink("security"), Some(tenant(WOODGROVE)))
 }
 
-fn there(id: &str) -> Option<TicketRef> {
+fn there(id: &str) -> TicketRef {
     let url = Some(format!("https://tickets.example/{id}"));
-    Some(TicketRef { id: id.to_owned(), human: format!("SEC-{id}"), url })
+    TicketRef { id: id.to_owned(), human: format!("SEC-{id}"), url }
 }
 
 pub(in crate::adapters) async fn of_two_who_reserve_a_ticket_one_does<S: Store>() {
@@ -30,7 +30,7 @@ pub(in crate::adapters) async fn of_two_who_reserve_a_ticket_one_does<S: Store>(
     assert_eq!(given.store.put_link(&link()).await.unwrap(), None, "somebody was first");
     let read = given.store.link(&link().key).await.unwrap().unwrap();
     assert_eq!(read, Link { revision: 1, ..mine });
-    let linked = Link { state: LinkState::Linked, at: there("7"), said: 1, ..read.clone() };
+    let linked = Link { state: LinkState::Linked, at: Some(there("7")), said: 1, ..read.clone() };
     assert_eq!(given.store.put_link(&linked).await.unwrap(), Some(2));
     let late = Link { state: LinkState::Unknown { since: at(0) }, ..read };
     assert_eq!(given.store.put_link(&late).await.unwrap(), None, "it was read before that");
@@ -41,7 +41,7 @@ pub(in crate::adapters) async fn of_two_who_reserve_a_ticket_one_does<S: Store>(
 
 pub(in crate::adapters) async fn a_ticket_is_found_by_the_systems_own_id<S: Store>() {
     let given = Given::<S>::new().await;
-    let linked = Link { state: LinkState::Linked, at: there("7"), ..link() };
+    let linked = Link { state: LinkState::Linked, at: Some(there("7")), ..link() };
     given.store.put_link(&linked).await.unwrap().unwrap();
     let key_of = async |name: &str, id: &str| given.store.key_of(&sink(name), id).await.unwrap();
     assert_eq!(key_of("security", "7").await, Some(link().key));

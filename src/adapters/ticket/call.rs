@@ -132,7 +132,7 @@ impl Caller {
         if expect.contains(&answer.status.as_u16()) {
             return Ok(answer);
         }
-        Err(self.refused(self.class(&answer, does), &answer))
+        Err(self.refused(class(&answer, does), &answer))
     }
 
     /// Makes a call whose answer is JSON, which is asked for.
@@ -178,25 +178,6 @@ impl Caller {
         SinkError::new(does.lost(), format!("{} {what}", self.whom))
     }
 
-    fn class(&self, answer: &Answer, does: Does) -> Class {
-        match answer.status {
-            StatusCode::TOO_MANY_REQUESTS => Class::RateLimited(answer.retry_after()),
-            // It says itself that it did not take the request.
-            StatusCode::SERVICE_UNAVAILABLE if answer.retry_after().is_some() => {
-                Class::RateLimited(answer.retry_after())
-            }
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Class::Auth,
-            StatusCode::NOT_FOUND | StatusCode::GONE if does.one() => Class::Gone,
-            StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Class::Conflict,
-            StatusCode::PAYLOAD_TOO_LARGE => Class::TooLarge,
-            StatusCode::REQUEST_TIMEOUT => does.lost(),
-            status if status.is_server_error() => does.lost(),
-            // A success of another kind than the one that is known may have been one all the same.
-            status if status.is_success() => does.lost(),
-            _ => Class::Config,
-        }
-    }
-
     /// What the system answered, in words fit to show.
     pub(super) fn refused(&self, class: Class, answer: &Answer) -> SinkError {
         let words = serde_json::from_slice::<Value>(&answer.body).map(|it| words(&it));
@@ -210,6 +191,26 @@ impl Caller {
     }
 }
 
+/// The class of an answer that is not the success that is known.
+fn class(answer: &Answer, does: Does) -> Class {
+    match answer.status {
+        StatusCode::TOO_MANY_REQUESTS => Class::RateLimited(answer.retry_after()),
+        // It says itself that it did not take the request.
+        StatusCode::SERVICE_UNAVAILABLE if answer.retry_after().is_some() => {
+            Class::RateLimited(answer.retry_after())
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Class::Auth,
+        StatusCode::NOT_FOUND | StatusCode::GONE if does.one() => Class::Gone,
+        StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Class::Conflict,
+        StatusCode::PAYLOAD_TOO_LARGE => Class::TooLarge,
+        StatusCode::REQUEST_TIMEOUT => does.lost(),
+        status if status.is_server_error() => does.lost(),
+        // A success of another kind than the one that is known may have been one all the same.
+        status if status.is_success() => does.lost(),
+        _ => Class::Config,
+    }
+}
+
 /// What a system says about a mistake, from the places where systems say it: made fit to show, and
 /// not more than some words.
 fn words(answer: &Value) -> Vec<String> {
@@ -219,7 +220,11 @@ fn words(answer: &Value) -> Vec<String> {
                 Some(name) => format!("{}: {}", foreign(name), foreign(text)),
                 None => foreign(text),
             }),
-            Value::Array(items) => items.iter().for_each(|item| gather(item, name, found)),
+            Value::Array(items) => {
+                for item in items {
+                    gather(item, name, found);
+                }
+            }
             Value::Object(fields) => {
                 for (key, value) in fields {
                     let speaks = matches!(
@@ -254,7 +259,9 @@ fn words(answer: &Value) -> Vec<String> {
     }
     found.dedup();
     found.truncate(WORDS_MAX);
-    found.iter_mut().for_each(|text| *text = text.trim_start_matches(": ").to_owned());
+    for text in &mut found {
+        *text = text.trim_start_matches(": ").to_owned();
+    }
     found
 }
 

@@ -371,11 +371,11 @@ impl Reader {
             let sink = raw.0.iter().find(|it| it.0.value == name).and_then(|it| it.1.as_ref());
             sink.is_some_and(|sink| sink.value.common.fallback.is_some())
         };
-        let named = raw.0.iter().filter_map(|(own, sink)| {
+        let chained = raw.0.iter().filter_map(|(own, sink)| {
             let other = sink.as_ref()?.value.common.fallback.as_ref()?;
             (own.value != other.value && stands_in(&other.value)).then(|| other.clone())
         });
-        for other in named.collect::<Vec<_>>() {
+        for other in chained.collect::<Vec<_>>() {
             let message = format!("`{}` has a fallback itself; name that one here", other.value);
             self.wrong(other.at, message);
         }
@@ -424,7 +424,7 @@ impl Reader {
             (Severity::Low, priority.low),
             (Severity::Info, priority.info),
         ];
-        let named = |(severity, name): (Severity, Option<Name>)| {
+        let kept = |(severity, name): (Severity, Option<Name>)| {
             Some((severity, name?.as_str().to_owned()))
         };
         let fields = raw.fields.0.into_iter();
@@ -433,7 +433,7 @@ impl Reader {
                 gate: raw.gate.unwrap_or(false),
                 fallback,
                 close: raw.close.unwrap_or(true),
-                priority: priority.into_iter().filter_map(named).collect(),
+                priority: priority.into_iter().filter_map(kept).collect(),
                 fields: fields.filter_map(|(name, value)| Some((name.value, value?.0))).collect(),
                 templates: Texts {
                     title: text(texts.title),

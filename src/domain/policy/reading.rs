@@ -4,17 +4,17 @@
 //! can be read: an unknown field is as if it were not there, and so is an optional field or an item
 //! of a list with a mistake in it.
 
+mod within;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::value::StrDeserializer;
-use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
-    SeqAccess, VariantAccess, Visitor,
-};
+use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer as _, Visitor};
 use serde::forward_to_deserialize_any;
 
+use self::within::{Both, Items, OfKind, Pairs, Placed};
 use super::Problem;
 use super::node::{Kind, Node, Value};
 use super::raw::COMMON;
@@ -387,129 +387,5 @@ impl<'de> Deserializer<'de> for Reading<'_> {
 
     forward_to_deserialize_any! {
         i8 i16 i32 i64 u8 u16 u64 f32 f64 char bytes byte_buf unit unit_struct tuple
-    }
-}
-
-struct Items<'n> {
-    reading: Reading<'n>,
-    items: std::vec::IntoIter<&'n Node>,
-}
-
-impl<'de> SeqAccess<'de> for Items<'_> {
-    type Error = Fault;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Fault> {
-        let next = self.items.next();
-        next.map(|item| seed.deserialize(self.reading.of(item))).transpose()
-    }
-}
-
-struct Pairs<'n> {
-    reading: Reading<'n>,
-    entries: std::vec::IntoIter<(&'n Node, &'n Node)>,
-    value: Option<&'n Node>,
-}
-
-impl<'de> MapAccess<'de> for Pairs<'_> {
-    type Error = Fault;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Fault> {
-        let Some((key, value)) = self.entries.next() else { return Ok(None) };
-        self.value = Some(value);
-        seed.deserialize(self.reading.of(key)).map(Some)
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
-        let value = self.value.take().unwrap_or(self.reading.node);
-        seed.deserialize(self.reading.of(value))
-    }
-}
-
-/// Line, column, what it is like, and the value itself.
-struct Placed<'n> {
-    reading: Reading<'n>,
-    next: u8,
-}
-
-impl<'de> SeqAccess<'de> for Placed<'_> {
-    type Error = Fault;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Fault> {
-        self.next += 1;
-        let at = self.reading.node.at;
-        match self.next {
-            1 => seed.deserialize(at.line.into_deserializer()).map(Some),
-            2 => seed.deserialize(at.column.into_deserializer()).map(Some),
-            3 => seed.deserialize((self.reading.like() as u8).into_deserializer()).map(Some),
-            _ => seed.deserialize(self.reading).map(Some),
-        }
-    }
-}
-
-/// What every sink has, and then what its kind asks for.
-struct Both<'n> {
-    reading: Reading<'n>,
-    next: Option<Whose>,
-}
-
-impl<'de> SeqAccess<'de> for Both<'_> {
-    type Error = Fault;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Fault> {
-        let Some(fields) = self.next.take() else { return Ok(None) };
-        self.next = matches!(fields, Whose::Others).then_some(Whose::Common);
-        seed.deserialize(Reading { fields, ..self.reading }).map(Some)
-    }
-}
-
-/// Fields whose `kind` says which they are.
-struct OfKind<'n>(Reading<'n>, &'n Node);
-
-impl<'de, 'n> EnumAccess<'de> for OfKind<'n> {
-    type Error = Fault;
-    type Variant = Reading<'n>;
-
-    fn variant_seed<T: DeserializeSeed<'de>>(
-        self,
-        seed: T,
-    ) -> Result<(T::Value, Reading<'n>), Fault> {
-        let Self(reading, kind) = self;
-        Ok((seed.deserialize(reading.of(kind))?, reading))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Reading<'_> {
-    type Error = Fault;
-
-    fn unit_variant(self) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
-        seed.deserialize(self)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Fault> {
-        self.deserialize_seq(visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
-        self.deserialize_struct("", fields, visitor)
     }
 }

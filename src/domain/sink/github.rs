@@ -47,6 +47,7 @@ impl<'de> Deserialize<'de> for Repository {
 impl Github {
     pub(super) const TAKES: Takes = Takes::Tickets;
 
+    #[expect(clippy::unused_self, reason = "other kinds ask for more or fewer by their settings")]
     pub(super) fn secrets(&self) -> Vec<SecretName> {
         vec![
             SecretName { name: "token", needed: true, what: "issues are opened with it" },
