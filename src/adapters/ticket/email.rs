@@ -262,10 +262,11 @@ impl Notify for Email {
 
     async fn tell(&self, delivery: &Delivery, _now: Timestamp) -> Result<(), SinkError> {
         let alert = Alert::of(delivery, &self.common, mail::TITLE_MAX, &self.place.whom)?;
-        let mail =
-            mail::written(&alert.said, &delivery.body, &self.from, &self.to).map_err(|said| {
-                SinkError::new(Class::Config, format!("{}: {said}", self.place.whom))
-            })?;
+        let all: Vec<EmailAddress> = self.to.iter().map(|it| it.address.clone()).collect();
+        let mail = mail::written(&alert.said, &delivery.body, &self.from, &all);
+        let mail = mail.map_err(|said| {
+            SinkError::new(Class::Config, format!("{}: {said}", self.place.whom))
+        })?;
         let before = self.told(&delivery.id);
         let to: Vec<Recipient> =
             self.to.iter().filter(|it| !before.contains(&it.address)).cloned().collect();
