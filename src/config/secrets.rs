@@ -179,6 +179,10 @@ impl Secrets {
                     ));
                 }
             }
+            for (own, secret) in self.of_sink(name) {
+                let fault = sink.settings.fault(&own, &secret);
+                problems.extend(fault.map(|fault| format!("tickets.{name}.{own} {fault}")));
+            }
             if matches!(sink.settings, Settings::Webhook(_)) {
                 webhook.push(format!("tickets.{name}.secret"));
             }
