@@ -12,6 +12,7 @@ pub mod scan;
 pub mod sim;
 pub mod stop;
 pub mod subscriptions;
+pub mod tickets;
 
 use std::process::ExitCode;
 

@@ -5,6 +5,7 @@ mod aside;
 #[cfg(feature = "sqlite")]
 mod tests;
 mod ticket;
+pub mod tryout;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

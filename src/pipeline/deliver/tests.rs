@@ -1,5 +1,7 @@
 //! The courier, a store and ticket systems that can be out of order in every way that counts.
 
+mod tryout;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
