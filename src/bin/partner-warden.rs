@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use partner_warden::adapters::clock::SystemClock;
+use partner_warden::cli::doctor::Doctor;
 use partner_warden::cli::facts::FactsCommand;
 use partner_warden::cli::policy::PolicyCommand;
 use partner_warden::cli::records::RecordsCommand;
@@ -18,8 +19,8 @@ use partner_warden::cli::stop::{Resume, StopAll};
 use partner_warden::cli::subscriptions::Subscriptions;
 use partner_warden::cli::tickets::TicketsCommand;
 use partner_warden::cli::{
-    WrongInput, exit_code, facts, policy, records, redrive, replay, restore, scan, sim, stop,
-    stopped, subscriptions, tickets,
+    WrongInput, doctor, exit_code, facts, policy, records, redrive, replay, restore, scan, sim,
+    stop, stopped, subscriptions, tickets,
 };
 use partner_warden::config::{Config, environment};
 use partner_warden::demo::demo;
@@ -56,6 +57,9 @@ enum Command {
 
 SIGTERM or Ctrl-C finishes what is under way and stops.")]
     Serve,
+    /// Says whether all is there that guarding takes, and how to mend what is not. Changes nothing.
+    #[command(after_help = doctor::HELP)]
+    Doctor(Doctor),
     /// Shows what every partner holds now and what breaks the policy. Changes nothing.
     #[command(after_help = scan::HELP)]
     Scan(Scan),
@@ -112,7 +116,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         // It is a part of the story that things go wrong.
         Command::Demo => filter.or_else(|| Some("off".to_owned())),
         // It says itself what goes wrong, and how to mend it.
-        Command::Tickets(_) => filter.or_else(|| Some("off".to_owned())),
+        Command::Tickets(_) | Command::Doctor(_) => filter.or_else(|| Some("off".to_owned())),
         // What they say is on standard output; only what goes wrong is added to it.
         Command::Scan(_)
         | Command::Facts(_)
@@ -139,6 +143,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             serve(&config, listener, Timing::default(), stopped).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Doctor(command) => doctor::run(command).await,
         Command::Scan(command) => Ok(scan::run(command).await),
         Command::Replay(command) => Ok(replay::run(&command)),
         Command::Facts(command) => Ok(facts::run(command).await),

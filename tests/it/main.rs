@@ -29,5 +29,6 @@ mod scenarios;
 mod senders;
 mod storm;
 mod sweep;
+mod tickets_command;
 mod tidy;
 mod ways;
