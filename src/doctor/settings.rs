@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::Check;
 use super::explain::Fix;
+use super::{Check, Verdict};
 use crate::config::Config;
 use crate::domain::text::count;
 use crate::parts;
@@ -17,7 +17,8 @@ pub(super) fn checks(config: &Config, missing: &[String], now: Timestamp) -> Vec
         let line = format!("{}:{warning}", settings.policy);
         checks.push(Check::warn("policy", line));
     }
-    if missing.is_empty() {
+    let keys = keys(config);
+    if missing.is_empty() && keys.iter().all(|check| check.verdict != Verdict::Fail) {
         let said = format!("{} holds what is needed", settings.secrets);
         checks.push(Check::ok("secrets", said));
     }
@@ -46,7 +47,7 @@ pub(super) fn checks(config: &Config, missing: &[String], now: Timestamp) -> Vec
         };
         checks.push(if mend.is_empty() { check } else { check.mend(mend) });
     }
-    checks.extend(keys(config));
+    checks.extend(keys);
     if let Some(concern) = parts::concerns_about_deciding(policy, settings.approvers.as_deref()) {
         let (said, mend) = concern.split_once(": ").unwrap_or((concern, ""));
         checks.push(Check::warn("approvals", said).mend(mend));

@@ -220,7 +220,7 @@ async fn a_log_that_cannot_be_read_and_a_tenant_that_does_not_know_us_are_told()
 async fn a_sink_that_is_down_or_has_no_key_fails() {
     let policy = ENFORCE.replace(
         "  security: {kind: webhook",
-        "  desk: {kind: redmine, url: \"SINK\", project: security, tracker: 1, keyField: 1}\n  \
+        "  desk: {kind: redmine, url: \"SINK\", project: security, tracker: 1, keyField: 1, formatting: textile}\n  \
          security: {kind: webhook",
     );
     let down = Rule::new("/inbox/", Then::status(500)).forever();
@@ -233,7 +233,7 @@ async fn a_sink_that_is_down_or_has_no_key_fails() {
     let seen = doctor(&town, &["--explain"]).await;
     let failure = seen.failure();
     assert!(failure.starts_with("Ticket sinks / desk (redmine): ticket sink desk answered 500"));
-    assert!(failure.contains("→ see that http://127.0.0.1:"), "{failure}");
+    assert!(failure.contains("→ see that the system at http://127.0.0.1:"), "{failure}");
     assert!(seen.commands().contains("partner-warden tickets test desk"));
 }
 

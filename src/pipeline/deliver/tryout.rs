@@ -140,12 +140,13 @@ pub fn mend(class: Class, tried: &Tried) -> String {
         }
         Class::Transient => {
             format!(
-                "see that {place} is in order and can be reached from this machine, then try again"
+                "see that the system at {place} is in order and can be reached from this machine, \
+                 then try again"
             )
         }
         Class::Ambiguous => format!(
-            "see that {place} is the address of the system itself and not of a proxy or a sign-in \
-             page; what was asked for may have been done, so look there before you try again"
+            "see that {place} leads to the system itself and not to a proxy or a sign-in page; what \
+             was asked for may have been done, so look there before you try again"
         ),
         Class::Conflict => format!("look at {place} for what has that key already"),
         Class::TooLarge => format!("let {place} take texts of some thousand characters"),

@@ -151,7 +151,7 @@ async fn what_a_system_refuses_is_told_with_what_to_do_about_it() {
         (Class::Auth, "has the rights that docs/tickets/redmine.md lists"),
         (Class::Config, "compare tickets.security in the policy"),
         (Class::RateLimited(Some(Duration::from_secs(90))), "again in 90 seconds"),
-        (Class::Transient, "https://redmine.example is in order"),
+        (Class::Transient, "the system at https://redmine.example is in order"),
     ] {
         let system = System::new(Create::Unguarded, Find::Strong);
         system.fails("open", &[Fault::Says(class)]);
