@@ -1,10 +1,24 @@
-//! A sink that is tried, and one that does not do as it says at each step.
+//! A sink that is tried, and one that does not do as it says at each step. No store is needed.
 
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::super::tryout::{Report, Seen, Step, Tried, try_sink};
-use super::*;
-use crate::ports::ticket::Notify;
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::system::{Fault, System, place};
+use super::{Hands, sink};
+use crate::domain::finding::Severity;
+use crate::domain::sink::Common;
+use crate::domain::ticket::MessageKind;
+use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef};
+use crate::pipeline::deliver::Counter;
+use crate::pipeline::deliver::tryout::{Report, Seen, Step, Tried, try_sink};
+use crate::ports::Delivery;
+use crate::ports::ticket::{
+    Caps, Class, Create, Find, Found, Notify, SinkError, Teller, TicketSystem,
+};
 
 /// A system that says it did something and did not.
 struct Liar {
