@@ -57,7 +57,7 @@ enum Command {
 
 SIGTERM or Ctrl-C finishes what is under way and stops.")]
     Serve,
-    /// Says whether all is there that guarding takes, and how to mend what is not. Changes nothing.
+    /// Says what is missing to guard the tenants, and how to mend it. Changes nothing.
     #[command(after_help = doctor::HELP)]
     Doctor(Doctor),
     /// Shows what every partner holds now and what breaks the policy. Changes nothing.

@@ -71,7 +71,8 @@ async fn where_nothing_is_missing_all_is_well() {
     let town = reachable(town(Scenario::woodgrove()).await);
     let warden = town.serve();
     subscribed(&town, "both subscriptions", |all| both(all, CLIENT_STATE_KEY)).await;
-    let (writes, looks) = (town.writes(), town.sim.deliveries("security").len());
+    town.closed_ticket().await;
+    let (writes, told) = (town.writes(), town.sim.deliveries("security").len());
     let seen = doctor(&town, &[]).await;
     assert_eq!(seen.all("fail"), Vec::<String>::new());
     assert_eq!(seen.code, Some(0));
@@ -101,7 +102,7 @@ async fn where_nothing_is_missing_all_is_well() {
     assert!(table.out.lines().all(|line| line.chars().count() <= 80), "{}", table.out);
     // Nothing was changed, and nobody was told anything.
     assert_eq!(town.writes(), writes);
-    assert_eq!(town.sim.deliveries("security").len(), looks);
+    assert_eq!(town.sim.deliveries("security").len(), told);
     warden.stop().await;
 }
 
@@ -190,7 +191,7 @@ async fn a_secret_that_is_wrong_or_missing_is_told_with_what_makes_a_new_one() {
     let town = town.secret("graphClientSecret", None).secret("auditWebhookSecret", None);
     let seen = doctor(&town, &["--explain"]).await;
     let failed = seen.all("fail").join("\n");
-    assert!(failed.contains("graphClientSecret is missing → put it into file"), "{failed}");
+    assert!(failed.contains("graphClientSecret is missing → put it into /"), "{failed}");
     assert!(failed.contains("/ sign-in: not tried"), "{failed}");
     let warned = seen.all("warn").join("\n");
     assert!(warned.contains("no auditWebhookSecret"), "{warned}");

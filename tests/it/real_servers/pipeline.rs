@@ -88,32 +88,35 @@ impl Server {
         }
     }
 
-    /// The secret of a user of this name, and where it stands.
+    /// The secret of a user of this name, and what it is called.
     fn secret(self, user: &str) -> (&'static str, String) {
         match self {
-            RequestTracker => {
-                ("tickets.security.token", told(&format!("WARDEN_TEST_RT_TOKEN_{user}")))
-            }
-            Redmine => {
-                ("tickets.security.apiKey", told(&format!("WARDEN_TEST_REDMINE_KEY_{user}")))
-            }
+            RequestTracker => ("token", told(&format!("WARDEN_TEST_RT_TOKEN_{user}"))),
+            Redmine => ("apiKey", told(&format!("WARDEN_TEST_REDMINE_KEY_{user}"))),
         }
     }
 
-    /// Woodgrove under a name of the test's own, whose tickets go here as a user of this name.
-    async fn town(self, url: &str, tenant: &str, user: &str) -> Town {
-        self.town_with(url, tenant, user, ENFORCE).await
+    /// Woodgrove under a name of the test's own, whose tickets go here as a user of this name. The
+    /// sink too has that name: a ticket's key is made of it, and all tests share the systems.
+    async fn town(self, url: &str, name: &str, user: &str) -> Town {
+        self.town_with(url, name, user, ENFORCE).await
     }
 
-    async fn town_with(self, url: &str, tenant: &str, user: &str, policy: &str) -> Town {
-        let sink = "{kind: webhook, url: \"SINK\"}";
+    async fn town_with(self, url: &str, name: &str, user: &str, policy: &str) -> Town {
+        let sink = "security: {kind: webhook, url: \"SINK\"}";
         assert!(policy.contains(sink) && policy.contains("name: Woodgrove\n"));
         let policy = policy
-            .replace(sink, &self.settings(url))
-            .replace("name: Woodgrove\n", &format!("name: {tenant}\n"));
-        let (key, secret) = self.secret(user);
+            .replace(sink, &format!("{name}: {}", self.settings(url)))
+            .replace("ticket: security", &format!("ticket: {name}"))
+            .replace("name: Woodgrove\n", &format!("name: {name}\n"));
         let town = Town::new(Scenario::woodgrove(), &policy).await;
-        town.secret("tickets", None).secret(key, Some(&secret))
+        self.let_in(town.secret("tickets", None), name, user)
+    }
+
+    /// With the secret of this user.
+    fn let_in(self, town: Town, name: &str, user: &str) -> Town {
+        let (key, secret) = self.secret(user);
+        town.secret(&format!("tickets.{name}.{key}"), Some(&secret))
     }
 
     /// Its tickets whose titles begin so, asked of it without any of the program's own code.
@@ -234,7 +237,7 @@ async fn revoked(town: &Town) {
 }
 
 async fn a_hundred_signals_at_once_are_one_ticket_that_is_closed_with_the_proof(server: Server) {
-    let name = "Hundred";
+    let name = "hundred";
     let town = server.town(&server.url(), name, "LEAST").await;
     let town = town.set("WARDEN_SETTLE_AFTER", "PT1S");
     let warden = town.serve();
@@ -243,7 +246,7 @@ async fn a_hundred_signals_at_once_are_one_ticket_that_is_closed_with_the_proof(
         join_all(hundred.map(|id| warden.role_was_added_again(id))).await;
     }
     let ticket = server.closed(name).await;
-    assert!(ticket.title.starts_with("Hundred: Contoso Reseller holds "), "{}", ticket.title);
+    assert!(ticket.title.starts_with("hundred: Contoso Reseller holds "), "{}", ticket.title);
     // Whatever was to be said later is said by now.
     town.looked(2).await;
     warden.idle(&town).await;
@@ -263,7 +266,7 @@ async fn a_hundred_signals_at_once_are_one_ticket_that_is_closed_with_the_proof(
 async fn a_system_that_is_down_keeps_nothing_from_being_revoked_and_gets_its_ticket_once(
     server: Server,
 ) {
-    let name = "Downtime";
+    let name = "downtime";
     let mut proxy = Proxy::start(&server.url()).await;
     proxy.close().await;
     let town = server.town(&proxy.url(), name, "LEAST").await;
@@ -279,7 +282,7 @@ async fn a_system_that_is_down_keeps_nothing_from_being_revoked_and_gets_its_tic
 }
 
 async fn an_answer_that_is_lost_opens_no_second_ticket(server: Server) {
-    let name = "Lostanswer";
+    let name = "lostanswer";
     let proxy = Proxy::start(&server.url()).await;
     // It takes the ticket, and we never hear of it.
     proxy.lose("POST ");
@@ -294,7 +297,7 @@ async fn an_answer_that_is_lost_opens_no_second_ticket(server: Server) {
 }
 
 async fn a_ticket_that_somebody_closed_is_taken_up_again_while_the_case_is_open(server: Server) {
-    let name = "Reopened";
+    let name = "reopened";
     let policy = ENFORCE.replace("mode: enforce", "mode: observe");
     let town = server.town_with(&server.url(), name, "LEAST", &policy).await;
     let warden = town.serve();
@@ -315,7 +318,7 @@ async fn a_ticket_that_somebody_closed_is_taken_up_again_while_the_case_is_open(
 async fn who_may_not_open_tickets_revokes_all_the_same_and_tells_once_that_is_mended(
     server: Server,
 ) {
-    let name = "Forbidden";
+    let name = "forbidden";
     let town = server.town(&server.url(), name, "READER").await;
     let warden = town.serve();
     warden.role_was_added().await;
@@ -324,8 +327,7 @@ async fn who_may_not_open_tickets_revokes_all_the_same_and_tells_once_that_is_me
     warden.stop().await;
     assert_eq!(server.tickets(name).await, []);
 
-    let (key, secret) = server.secret("LEAST");
-    let town = town.secret(key, Some(&secret));
+    let town = server.let_in(town, name, "LEAST");
     // It was left alone for some minutes.
     town.time_passes(SignedDuration::from_mins(10));
     let warden = town.serve();
@@ -335,8 +337,9 @@ async fn who_may_not_open_tickets_revokes_all_the_same_and_tells_once_that_is_me
 }
 
 async fn a_sink_is_tried_by_hand(server: Server) {
-    let town = server.town(&server.url(), "Tried", "LEAST").await;
-    let Run { code, out, err } = town.beside(&["tickets", "test", "security", "--json"]).await;
+    let name = "tried";
+    let town = server.town(&server.url(), name, "LEAST").await;
+    let Run { code, out, err } = town.beside(&["tickets", "test", name, "--json"]).await;
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
     let report: Value = serde_json::from_str(&out).unwrap();
     let steps: Vec<&str> = report["steps"]
@@ -362,9 +365,8 @@ async fn a_sink_is_tried_by_hand(server: Server) {
     assert_eq!(sink_of(&seen)["verdict"], "ok", "{seen:#}");
 
     // Who may only read is told so before anything is opened.
-    let (secret, reader) = server.secret("READER");
-    let town = town.secret(secret, Some(&reader));
-    let tried = town.beside(&["tickets", "test", "security"]).await;
+    let town = server.let_in(town, name, "READER");
+    let tried = town.beside(&["tickets", "test", name]).await;
     assert_eq!(tried.code, Some(1), "{}", tried.out);
     let (word, page) = match server {
         RequestTracker => ("CreateTicket", "docs/tickets/request-tracker.md"),
