@@ -301,7 +301,7 @@ fn tidy(document: &Document) -> Vec<Block> {
 
 /// Where every renderer's property tests take their texts from.
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 
 #[cfg(test)]
 mod tests {

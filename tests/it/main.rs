@@ -29,5 +29,6 @@ mod scenarios;
 mod senders;
 mod storm;
 mod sweep;
+mod templates;
 mod tidy;
 mod ways;

@@ -90,12 +90,14 @@ impl Fault {
     }
 
     fn of(error: &Error, source: &str) -> Self {
-        let at = error.range().map(|range| place(source, range.start));
+        let range = error.range();
+        let at = range.as_ref().map(|range| place(source, range.start));
+        let quoted = || source.get(range?).map(|it| format!("`{it}`"));
         Self {
             path: String::new(),
             at: at.or_else(|| error.line().map(|line| (line, 1))),
             what: words(error.kind()),
-            detail: error.detail().map(str::to_owned),
+            detail: error.detail().map(str::to_owned).or_else(quoted),
         }
     }
 
@@ -181,6 +183,8 @@ fn line(source: &str, given: &Given) -> Result<String, Fault> {
 /// A template as text with structure, which is the author's alone.
 fn text(source: &str, given: &Given) -> Result<Document, Fault> {
     const ADDRESS: &str = "no value may stand in the address of a link, but decisionUrl alone: `[text]({{ decisionUrl }})`";
+    const NOTHING: &str =
+        "a link leads nowhere where there is no decisionUrl: `{% if decisionUrl %}…{% endif %}`";
     const HTTPS: &str = "a link has to lead to an https address";
     const ALONE: &str = "`body` has to stand on a line of its own, between two empty lines";
     let rendered = rendered(source, &given.of_text)?;
@@ -189,6 +193,8 @@ fn text(source: &str, given: &Given) -> Result<Document, Fault> {
     let document = Document::parse_leading(&rendered, &mut |address| {
         let leads = if inserted::is_only(address, DECIDE) {
             decide.clone().ok_or(HTTPS)
+        } else if inserted::is_nothing(address) {
+            Err(NOTHING)
         } else if address.contains(is_private) {
             Err(ADDRESS)
         } else {
@@ -285,9 +291,7 @@ fn environment() -> Environment<'static> {
     environment.set_formatter(|out, _, value| {
         let text = match value.kind() {
             ValueKind::Undefined | ValueKind::None => String::new(),
-            ValueKind::Bool if value.is_true() => "true".to_owned(),
-            ValueKind::Bool => "false".to_owned(),
-            ValueKind::String | ValueKind::Number => value.to_string(),
+            ValueKind::String | ValueKind::Number | ValueKind::Bool => value.to_string(),
             _ => return Err(Error::new(
                 ErrorKind::InvalidOperation,
                 "a list, or a thing with parts, is no text: name one of its parts, or use `join`",

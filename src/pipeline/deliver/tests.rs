@@ -10,6 +10,7 @@ use crate::adapters::sqlite::Sqlite;
 use crate::domain::finding::Severity;
 use crate::domain::finding::testing::noon;
 use crate::domain::markup::{Markup, plain};
+use crate::domain::sink::Texts;
 use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
 use crate::domain::ticket::{Content, Message, MessageKind, Party};
 use crate::ports::ticket::{Caps, Create, Find, Found, TicketSystem};
@@ -514,4 +515,50 @@ async fn while_a_sink_takes_nothing_another_one_is_told_and_hears_the_end_too() 
     given.put(MessageKind::Closed, 2).await;
     given.pass(60).await;
     assert!(!system.only().open && !other.only().open);
+}
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_template_that_fails_costs_no_ticket_and_is_named_once_without_what_was_to_be_said() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+    let guard = tracing::subscriber::set_default(subscriber.finish());
+    let texts = Texts {
+        body: Some("{{ partner.name.first }}".to_owned()),
+        close: Some("**{{ tenant.name }}** is over".to_owned()),
+        ..Texts::default()
+    };
+    let system = System::new(UNGUARDED, STRONG);
+    let common = Common { templates: texts, ..Common::default() };
+    let given = Given::new(&[("security", &system, common)]);
+    system.fails("open", &[Fault::Says(Class::Transient)]);
+    given.put(MessageKind::Opened, 1).await;
+    given.put(MessageKind::Closed, 2).await;
+    given.pass(60).await;
+    drop(guard);
+    let ticket = system.only();
+    assert!(!ticket.open);
+    assert!(ticket.said[0].starts_with("What was found\n- number 1"), "{:?}", ticket.said);
+    assert_eq!(ticket.said[1], format!("Woodgrove is over\n\n{KEY} #2"));
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("templates.")).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    let words = "told in the built-in words: tickets.security.templates.body, line 1, column 4: \
+                 there is no such value";
+    assert!(told[0].contains("WARN") && told[0].contains(words), "{}", told[0]);
+    assert!(!told[0].contains("Woodgrove") && !told[0].contains("number 1"), "{}", told[0]);
 }

@@ -66,6 +66,11 @@ pub(super) fn is_only(text: &str, mark: char) -> bool {
     rest.next() == Some(mark) && rest.next().is_none()
 }
 
+/// Whether a value stands here, and says nothing.
+pub(super) fn is_nothing(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| matches!(c, BEGIN | END))
+}
+
 /// The spans of a line as they are meant. `decide` is where people decide.
 pub(super) fn spans(line: Vec<Span>, decide: Option<&str>) -> Vec<Span> {
     let decide = decide.unwrap_or_default();
