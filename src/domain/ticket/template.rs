@@ -208,32 +208,34 @@ fn text(source: &str, given: &Given) -> Result<Document, Fault> {
     }
     let mut blocks = Vec::new();
     for block in document.blocks {
-        let spans = |spans| inserted::spans(spans, given.decide.as_deref());
-        match block {
+        let spans = |spans: Vec<Span>| {
+            let alone = !spans.iter().any(holds_story);
+            alone.then(|| inserted::spans(spans, given.decide.as_deref()))
+        };
+        let block = match block {
             Block::Paragraph(line) if is_story(&line) => {
                 blocks.extend(given.story.blocks.clone());
+                continue;
             }
-            Block::Paragraph(line) => blocks.push(Block::Paragraph(spans(line))),
-            Block::Heading(line) => blocks.push(Block::Heading(spans(line))),
+            Block::Paragraph(line) => spans(line).map(Block::Paragraph),
+            Block::Heading(line) => spans(line).map(Block::Heading),
             Block::List(items) => {
-                blocks.push(Block::List(items.into_iter().map(spans).collect()));
+                items.into_iter().map(spans).collect::<Option<_>>().map(Block::List)
             }
-        }
+        };
+        blocks.push(block.ok_or_else(|| Fault::new(ALONE))?);
     }
-    let lost = |span: &Span| match span {
+    Ok(Document { blocks })
+}
+
+/// Whether the built-in text was to stand in a piece of a line.
+fn holds_story(span: &Span) -> bool {
+    match span {
         Span::Text(text) | Span::Strong(text) | Span::Code(text) | Span::Link { text, .. } => {
             text.contains(STORY)
         }
         Span::Break => false,
-    };
-    let is_lost = |block: &Block| match block {
-        Block::Heading(line) | Block::Paragraph(line) => line.iter().any(lost),
-        Block::List(items) => items.iter().flatten().any(lost),
-    };
-    if blocks.iter().any(is_lost) {
-        return Err(Fault::new(ALONE));
     }
-    Ok(Document { blocks })
 }
 
 /// Whether a paragraph is nothing but the built-in text.

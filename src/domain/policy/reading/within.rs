@@ -21,7 +21,8 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         seed: T,
     ) -> Result<Option<T::Value>, Fault> {
         let next = self.items.next();
-        next.map(|item| seed.deserialize(self.reading.of(item))).transpose()
+        let next = next.map(|item| self.reading.of(item));
+        next.map(|item| item.told(seed.deserialize(item))).transpose()
     }
 }
 
@@ -45,7 +46,9 @@ impl<'de> MapAccess<'de> for Pairs<'_> {
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
         let value = self.value.take().unwrap_or(self.reading.node);
-        seed.deserialize(self.reading.of(value))
+        // A type may refuse what could be read as text.
+        let reading = self.reading.of(value);
+        reading.told(seed.deserialize(reading))
     }
 }
 

@@ -320,6 +320,18 @@ fn the_built_in_text_can_stand_within_ones_own() {
 }
 
 #[test]
+fn a_name_of_private_characters_does_not_stand_in_the_way_of_the_built_in_text() {
+    let name = "\u{f8f3}\u{f8f2}\u{e02a}";
+    let id = format!("{KEY}-3");
+    let message = message("ticket.opened", name).replace("a role", name);
+    let common = with_body("{{ partner.name }}\n\n{{ body }}");
+    assert_eq!(faults(&id, &message, &common).unwrap(), []);
+    let said = Said::of(&id, &message, &common, 100).unwrap();
+    assert_eq!(said.text.blocks[0], Block::Paragraph(vec![Span::text("\u{fffd}".repeat(3))]));
+    assert_eq!(said.text.blocks[2], Block::List(vec![vec![Span::text(name)]]));
+}
+
+#[test]
 fn each_kind_of_message_has_its_words_and_every_text_ends_with_the_mark() {
     let text = |text: &str| Some(format!("{text} {{{{ kind }}}} {{{{ number }}}}"));
     let common = Common {
