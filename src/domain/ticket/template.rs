@@ -90,7 +90,13 @@ impl Fault {
     }
 
     fn of(error: &Error, source: &str) -> Self {
-        let range = error.range();
+        let range = error.range().map(|range| {
+            // Of `steps[0].summary` the error knows what is behind `steps`.
+            let before = source.get(..range.start).unwrap_or_default();
+            let rest = before.trim_end_matches(|c: char| c.is_alphanumeric() || "_.[]".contains(c));
+            let is_rest = source.get(range.start..).is_some_and(|it| it.starts_with(['[', '.']));
+            if is_rest { rest.len()..range.end } else { range }
+        });
         let at = range.as_ref().map(|range| place(source, range.start));
         let quoted = || source.get(range?).map(|it| format!("`{it}`"));
         Self {
