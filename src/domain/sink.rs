@@ -75,6 +75,9 @@ pub struct Common {
     pub templates: Texts,
     /// Which states of a ticket decide about what people are asked.
     pub decide: Decides,
+    /// Where its templates stand in the policy, as line and column: by `templates.body` and the
+    /// like, and `fields.NAME`.
+    pub places: BTreeMap<String, (u64, u64)>,
 }
 
 impl Default for Common {
@@ -87,6 +90,7 @@ impl Default for Common {
             fields: IndexMap::new(),
             templates: Texts::default(),
             decide: Decides::default(),
+            places: BTreeMap::new(),
         }
     }
 }

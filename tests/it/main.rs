@@ -30,6 +30,7 @@ mod scenarios;
 mod senders;
 mod storm;
 mod sweep;
+mod templates;
 mod tickets_command;
 mod tidy;
 mod ways;
