@@ -14,7 +14,7 @@ use crate::adapters::key_set::PublishedKeys;
 use crate::adapters::management::Management;
 use crate::adapters::partner_center::{Customers, PublishedCertificates};
 use crate::adapters::recorder::Recorder;
-use crate::adapters::ticket::{Making, teller};
+use crate::adapters::ticket::{Making, SLOW, teller};
 use crate::config::{Config, Settings};
 use crate::domain::id::SinkName;
 use crate::domain::policy::{Mode, Policy};
@@ -383,7 +383,7 @@ pub fn desk<S: Outbox + TicketLinks + 'static>(
 fn sinks(config: &Config, http: &Http) -> BTreeMap<SinkName, Counter> {
     let sinks = config.policy.tickets.iter().filter_map(|(name, sink)| {
         let secrets = config.secrets.of_sink(name);
-        let making = Making { name, common: &sink.common, secrets, http };
+        let making = Making { name, common: &sink.common, secrets, http, slow: SLOW };
         let teller = teller(sink, &making).ok()?;
         Some((name.clone(), Counter { teller, common: sink.common.clone() }))
     });

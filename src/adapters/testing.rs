@@ -44,6 +44,10 @@ pub(crate) struct Asked {
     pub(crate) authorization: Option<String>,
     /// The `If-Match` header.
     pub(crate) if_match: Option<String>,
+    /// The `Content-Type` header.
+    pub(crate) content_type: Option<String>,
+    /// The `Accept-Language` header.
+    pub(crate) language: Option<String>,
     pub(crate) body: Bytes,
     /// The origin it was asked under.
     pub(crate) origin: String,
@@ -68,6 +72,8 @@ impl Server {
                     line: format!("{} {}", parts.method, parts.uri),
                     authorization: header("authorization"),
                     if_match: header("if-match"),
+                    content_type: header("content-type"),
+                    language: header("accept-language"),
                     body: to_bytes(body, usize::MAX).await.unwrap(),
                     origin: base.trim_end_matches('/').to_owned(),
                     before: 0,
