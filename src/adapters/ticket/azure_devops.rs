@@ -3,16 +3,16 @@
 //! by a tag that is its key. Tickets go to private projects only
 //! (<https://learn.microsoft.com/rest/api/azure/devops/core/projects/get>).
 
-use std::collections::BTreeMap;
+mod shape;
 
 use async_trait::async_trait;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, RequestBuilder};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use url::Url;
 
+use self::shape::{Comments, Hits, Item, Project, State, States, Update, Updates};
 use super::Making;
 use super::call::{Caller, Does};
 use crate::adapters::http::Answer;
@@ -61,111 +61,6 @@ pub struct AzureDevops {
     reopened: String,
     token: Secret,
     common: Common,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    id: u64,
-    rev: u64,
-    fields: Fields,
-}
-
-#[derive(Deserialize)]
-struct Fields {
-    #[serde(rename = "System.State")]
-    state: String,
-    #[serde(rename = "System.WorkItemType")]
-    kind: String,
-    /// Between semicolons.
-    #[serde(default, rename = "System.Tags")]
-    tags: Option<String>,
-    #[serde(default, rename = "Microsoft.VSTS.Common.Priority")]
-    priority: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Project {
-    name: String,
-    /// Left out by servers of one's own, whose projects are all private.
-    #[serde(default)]
-    visibility: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Updates {
-    value: Vec<Update>,
-}
-
-/// What one revision changed.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Update {
-    #[serde(default)]
-    revised_by: Option<Person>,
-    #[serde(default)]
-    fields: BTreeMap<String, Changed>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Changed {
-    #[serde(default)]
-    old_value: Value,
-    #[serde(default)]
-    new_value: Value,
-}
-
-/// A person: the name they are shown with is their own choice, and so is not read.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Person {
-    #[serde(default)]
-    id: Option<String>,
-    #[serde(default)]
-    unique_name: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Hits {
-    #[serde(rename = "workItems")]
-    items: Vec<Hit>,
-}
-
-#[derive(Deserialize)]
-struct Hit {
-    id: u64,
-}
-
-#[derive(Deserialize)]
-struct States {
-    value: Vec<State>,
-}
-
-#[derive(Deserialize)]
-struct State {
-    name: String,
-    category: String,
-}
-
-#[derive(Deserialize)]
-struct Comments {
-    comments: Vec<Comment>,
-}
-
-#[derive(Deserialize)]
-struct Comment {
-    text: Option<String>,
-}
-
-impl Item {
-    fn tags(&self) -> impl Iterator<Item = &str> {
-        self.fields.tags.as_deref().unwrap_or_default().split(';').map(str::trim)
-    }
-
-    fn has(&self, key: &TicketKey) -> bool {
-        // Tags are the same in whatever case they were written first.
-        self.tags().any(|tag| tag.eq_ignore_ascii_case(key.as_str()))
-    }
 }
 
 /// A token that is not taken is answered with 203 and the page to sign in, or with the way there.
