@@ -1,6 +1,7 @@
-//! What every store does alike: the tests of the ports `Ledger`, `Outbox` and `Decide`, written once and run
-//! against each adapter by [`behaviours`](crate::adapters::behaviour::behaviours).
+//! What every store does alike: the tests of the ports `Ledger`, `Outbox`, `TicketLinks` and `Decide`, and
+//! of the courier that works on them, written once and run against each adapter by [`behaviours`](crate::adapters::behaviour::behaviours).
 
+pub(super) mod courier;
 pub(super) mod ledger;
 pub(super) mod links;
 pub(super) mod outbox;
@@ -23,7 +24,7 @@ use crate::ports::{Decide, Ledger, Outbox, PruneRecords, ReadRecords};
 #[async_trait]
 pub(super) trait Store: Sized + Send + Sync {
     /// The adapter.
-    type Ports: Ledger + Outbox + Decide + PruneRecords + TicketLinks;
+    type Ports: Ledger + Outbox + Decide + PruneRecords + TicketLinks + 'static;
 
     /// A new, empty store.
     async fn fresh() -> Self;
@@ -99,6 +100,18 @@ macro_rules! behaviours {
             outbox::what_is_passed_on_is_a_message_of_its_own
             links::of_two_who_reserve_a_ticket_one_does
             links::a_ticket_is_found_by_the_systems_own_id
+            courier::a_ticket_is_opened_told_and_ended
+            courier::after_an_hour_out_of_order_there_is_one_ticket_and_nothing_is_lost
+            courier::a_lost_answer_opens_no_second_ticket
+            courier::where_it_cannot_be_known_whether_it_was_opened_a_person_is_asked_and_no_second_is_opened
+            courier::a_lost_ledger_is_healed_by_what_is_found
+            courier::a_hundred_at_once_open_one_ticket
+            courier::what_was_said_is_not_said_twice_after_a_lost_answer
+            courier::whoever_wants_to_be_left_alone_is_and_that_is_no_failed_attempt
+            courier::what_a_person_has_to_mend_is_asked_for_once_in_a_while_and_not_for_each_message
+            courier::what_people_ended_is_taken_up_again_and_what_they_deleted_opened_anew
+            courier::a_policy_may_leave_the_end_to_people
+            courier::while_a_sink_takes_nothing_another_one_is_told_and_hears_the_end_too
             outbox::a_message_given_up_is_buried_and_the_next_one_goes_out
             outbox::messages_and_their_attempts_survive_a_crash
             proposals::a_question_is_read_as_it_was_put

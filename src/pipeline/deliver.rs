@@ -1,9 +1,6 @@
 //! Messages on their way from the outbox to their sinks.
 
 mod aside;
-#[cfg(test)]
-#[cfg(feature = "sqlite")]
-mod tests;
 mod ticket;
 
 use std::collections::BTreeMap;
@@ -20,7 +17,7 @@ use crate::ports::{Clock, Delivery, Outbox, PortError, chain};
 use crate::telemetry::metric::{self, End};
 
 /// Most messages under way at once.
-const AT_ONCE: usize = 8;
+pub(crate) const AT_ONCE: usize = 8;
 
 /// How long a sink is left alone that says for itself that a person has to mend something: its
 /// credential, its settings. Whatever else waits for it would be told the same.
