@@ -39,7 +39,7 @@ use crate::domain::sink::{Common, Settings, Sink};
 use crate::ports::ticket::Teller;
 
 /// How long a call may take that changes something, in a system known to be slow.
-pub const SLOW: Duration = Duration::from_secs(60);
+pub const SLOW: Duration = Duration::from_mins(1);
 
 /// What an adapter is made of.
 pub struct Making<'a> {

@@ -11,6 +11,7 @@ mod pagerduty;
 mod redmine;
 mod request_tracker;
 mod splunk_on_call;
+mod together;
 mod webhook;
 
 use std::collections::BTreeMap;

@@ -43,21 +43,6 @@ impl Alert {
     }
 }
 
-/// Sees that a policy's words for severities are among those that a system knows.
-///
-/// # Errors
-/// Which is not.
-pub(super) fn known(common: &Common, words: &[&str], sink: &str) -> Result<(), String> {
-    match common.priority.iter().find(|(_, word)| !words.contains(&word.as_str())) {
-        None => Ok(()),
-        Some((severity, _)) => Err(format!(
-            "tickets.{sink}.priority.{} has to be one of {}",
-            severity.as_str(),
-            words.join(", ")
-        )),
-    }
-}
-
 #[cfg(test)]
 pub(super) mod testing {
     use std::time::Duration;
@@ -106,12 +91,13 @@ pub(super) mod testing {
         }
     }
 
+    type Fault = Box<dyn Fn() -> Response + Send + Sync>;
+
     /// Each answer that is none, and what is to be made of it.
     pub(crate) async fn sorts_answers<N: Notify>(make: impl Fn(&Url, Patience) -> N) {
         let text = |kind: &'static str, body: String| {
             with(Response::new(Body::from(body)), "content-type", kind)
         };
-        type Fault = Box<dyn Fn() -> Response + Send + Sync>;
         let faults: Vec<(&str, Fault, Class)> = vec![
             (
                 "429 after 7 s",

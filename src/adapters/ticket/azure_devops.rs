@@ -18,7 +18,7 @@ use super::call::{Caller, Does};
 use crate::adapters::http::Answer;
 use crate::domain::markup::{Markup, html};
 use crate::domain::secret::Secret;
-use crate::domain::sink::{self, Common, Decides};
+use crate::domain::sink::{self, Common};
 use crate::domain::text::foreign;
 use crate::domain::ticket::said::{Ground, Said, Standing, TicketKey, TicketRef, says};
 use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
@@ -86,19 +86,9 @@ impl AzureDevops {
     /// The sink.
     ///
     /// # Errors
-    /// Which secret is missing, or which state would decide that the program itself sets.
+    /// Which secret is missing.
     pub fn new(settings: &sink::AzureDevops, making: &Making<'_>) -> Result<Self, String> {
         let base = settings.url.url().clone();
-        let Decides { approve, refuse, .. } = &making.common.decide;
-        for set in [settings.closed_state.as_str(), settings.reopened_state.as_str()] {
-            if approve.iter().chain(refuse).any(|it| it.to_lowercase() == set.to_lowercase()) {
-                return Err(format!(
-                    "tickets.{}: the state {set} is set by the program itself, so it cannot stand \
-                     under `decide`",
-                    making.name
-                ));
-            }
-        }
         Ok(Self {
             // Whoever asks much is made to wait for up to half a minute
             // (<https://learn.microsoft.com/azure/devops/integrate/concepts/rate-limits>).
@@ -379,10 +369,9 @@ impl TicketSystem for AzureDevops {
         let mut found = Vec::new();
         for hit in hits.items {
             let item = self.item(&hit.id.to_string()).await;
-            let item = item.map_err(|error| match error.class {
-                // It was deleted in between.
-                Class::Gone => SinkError { class: Class::Transient, ..error },
-                _ => error,
+            let item = item.map_err(|error| {
+                let deleted = error.class == Class::Gone;
+                if deleted { SinkError { class: Class::Transient, ..error } } else { error }
             })?;
             if item.id != hit.id || !item.has(key) {
                 let what =
@@ -458,12 +447,12 @@ mod tests {
     use axum::response::Response;
 
     use super::*;
-    use crate::adapters::http::{Http, Patience};
+    use crate::adapters::http::Patience;
     use crate::adapters::testing::{Asked, QUICK, Server, with};
     use crate::adapters::ticket::testing::{
         Call, Described, KEY, OTHER_KEY, Trial, answer, at, key, made, said,
     };
-    use crate::domain::id::SinkName;
+    use crate::domain::sink::Decides;
     use crate::domain::ticket::MessageKind;
 
     /// `:s3cret` in Base64.
@@ -677,19 +666,6 @@ mod tests {
         .await;
         let read = with_common(&server.origin, QUICK, &deciding()).read(&at("7")).await.unwrap();
         assert_eq!(read.by, ["id-boss", "boss@woodgrove.example"]);
-    }
-
-    #[test]
-    fn a_state_that_the_program_sets_does_not_decide() {
-        let decide = Decides { approve: vec!["done".to_owned()], ..Decides::default() };
-        let common = Common { decide, ..Common::default() };
-        let (http, name) = (Http::new(QUICK).unwrap(), SinkName("security".to_owned()));
-        let secrets = [("token".to_owned(), Secret::new("s3cret"))].into();
-        let making =
-            Making { name: &name, common: &common, secrets, http: &http, slow: QUICK.total };
-        let origin = Url::parse("https://dev.azure.com").unwrap();
-        let error = AzureDevops::new(&settings(&origin), &making).err().unwrap();
-        assert!(error.contains("the state Done"), "{error}");
     }
 
     #[tokio::test]

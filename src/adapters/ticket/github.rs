@@ -15,7 +15,7 @@ use super::call::{Caller, Does};
 use crate::adapters::http::Answer;
 use crate::domain::markup::{Markup, markdown};
 use crate::domain::secret::Secret;
-use crate::domain::sink::{self, Common, Decides};
+use crate::domain::sink::{self, Decides};
 use crate::domain::ticket::said::{Ground, Said, Standing, TicketKey, TicketRef, says};
 use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
 
@@ -72,7 +72,8 @@ struct User {
 
 #[derive(Deserialize)]
 struct Event {
-    event: String,
+    #[serde(rename = "event")]
+    kind: String,
     #[serde(default)]
     actor: Option<User>,
     #[serde(default)]
@@ -95,16 +96,8 @@ impl Github {
     /// The sink.
     ///
     /// # Errors
-    /// Which secret is missing, or which label would decide from the beginning.
+    /// Which secret is missing.
     pub fn new(settings: &sink::Github, making: &Making<'_>) -> Result<Self, String> {
-        let decide = making.common.decide.clone();
-        if let Some(label) = decides_itself(making.common) {
-            return Err(format!(
-                "tickets.{}.fields gives each issue the label {label}, which is for people to \
-                 give: it stands under `decide`",
-                making.name
-            ));
-        }
         let base = match &settings.url {
             Some(address) => address.url().clone(),
             None => Url::parse("https://api.github.com").map_err(|error| error.to_string())?,
@@ -114,7 +107,7 @@ impl Github {
             owner: settings.repository.owner.clone(),
             name: settings.repository.name.clone(),
             token: making.secret("token")?,
-            decide,
+            decide: making.common.decide.clone(),
         })
     }
 
@@ -210,12 +203,12 @@ impl Github {
         let url = self.at(&[]);
         let request = |client: &Client| self.request(client, Method::GET, &url);
         let found = self.caller.json(Does::Reads, &[200], request).await;
-        let found: Repository = found.map_err(|error| match error.class {
-            Class::Gone => {
-                let what = "the repository was moved or renamed; name it as it is called now";
-                self.error(Class::Config, what)
+        let found: Repository = found.map_err(|error| {
+            if error.class != Class::Gone {
+                return error;
             }
-            _ => error,
+            let what = "the repository was moved or renamed; name it as it is called now";
+            self.error(Class::Config, what)
         })?;
         if !found.private {
             let what = "the repository is public; tickets go to a private one only";
@@ -248,17 +241,6 @@ fn special(answer: &Answer) -> Option<Class> {
         .then_some(Class::RateLimited(spent.then_some(Duration::from_mins(15))))
 }
 
-/// The label that every new issue is given although it decides.
-fn decides_itself(common: &Common) -> Option<&str> {
-    let labels = common.fields.get("labels").and_then(Value::as_array);
-    let labels = labels.into_iter().flatten().filter_map(Value::as_str);
-    let Decides { approve, refuse, .. } = &common.decide;
-    let decides = |label: &&str| {
-        approve.iter().chain(refuse).any(|named| named.to_lowercase() == label.to_lowercase())
-    };
-    labels.into_iter().find(decides)
-}
-
 impl Issue {
     fn place(&self) -> TicketRef {
         TicketRef {
@@ -286,7 +268,7 @@ impl Issue {
         let logins = |user: Option<&User>| user.iter().map(|user| user.login.clone()).collect();
         let labels = self.labels.iter().filter_map(|label| {
             let given = events.iter().rfind(|it| {
-                it.event == "labeled" && it.label.as_ref().is_some_and(|it| it.name == label.name)
+                it.kind == "labeled" && it.label.as_ref().is_some_and(|it| it.name == label.name)
             })?;
             Some(Ground { states: vec![label.name.clone()], by: logins(given.actor.as_ref()) })
         });
@@ -430,13 +412,13 @@ mod tests {
     use axum::response::Response;
 
     use super::*;
-    use crate::adapters::http::{Http, Patience};
+    use crate::adapters::http::Patience;
     use crate::adapters::testing::{Asked, QUICK, Server, status, with};
     use crate::adapters::ticket::testing::{
         Call, Described, KEY, OTHER_KEY, Trial, answer, at, key, made, said,
     };
-    use crate::domain::id::SinkName;
     use crate::domain::markup::{Block, Document, Span};
+    use crate::domain::sink::Common;
     use crate::domain::ticket::MessageKind;
 
     const TOKEN: &str = "ghp_s3cret";
@@ -696,20 +678,6 @@ mod tests {
         // More events than are read decide nothing.
         let many: Vec<Value> = (0..PAGE).map(|_| labelled("approved", "boss")).collect();
         assert_eq!(read("open", approved(), json!(many)).await, (vec![], vec![]));
-    }
-
-    #[test]
-    fn an_issue_does_not_begin_with_what_decides() {
-        let fields = [("labels".to_owned(), json!(["partner", "Approved"]))].into();
-        let decide = Decides { approve: vec!["approved".to_owned()], ..Decides::default() };
-        let common = Common { fields, decide, ..Common::default() };
-        let (http, name) = (Http::new(QUICK).unwrap(), SinkName("security".to_owned()));
-        let secrets = [("token".to_owned(), Secret::new(TOKEN))].into();
-        let making =
-            Making { name: &name, common: &common, secrets, http: &http, slow: QUICK.total };
-        let origin = Url::parse("https://github.example/api/v3").unwrap();
-        let error = Github::new(&settings(&origin), &making).err().unwrap();
-        assert!(error.contains("label Approved"), "{error}");
     }
 
     #[tokio::test]

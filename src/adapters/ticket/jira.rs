@@ -65,15 +65,11 @@ pub struct Jira {
 
 /// Whether a text says something: a document as the cloud keeps it, or wiki markup.
 fn shows(text: &Value, what: &str) -> bool {
-    match text {
-        Value::String(text) => {
-            let code = vec![Span::Code(what.to_owned())];
-            let escaped = wiki(&Document { blocks: vec![Block::Paragraph(code)] });
-            let escaped = escaped.trim_start_matches("{{").trim_end_matches("}}");
-            says(text, what) || says(text, escaped)
-        }
-        document => says(&document.to_string(), what),
-    }
+    let Some(text) = text.as_str() else { return says(&text.to_string(), what) };
+    let code = vec![Span::Code(what.to_owned())];
+    let escaped = wiki(&Document { blocks: vec![Block::Paragraph(code)] });
+    let escaped = escaped.trim_start_matches("{{").trim_end_matches("}}");
+    says(text, what) || says(text, escaped)
 }
 
 impl Jira {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::Making;
-use super::alert::{Alert, known};
+use super::alert::Alert;
 use super::call::{Caller, Does};
 use crate::domain::finding::Severity;
 use crate::domain::markup::plain;
@@ -22,9 +22,6 @@ use crate::domain::sink::{self, Common};
 use crate::domain::ticket::MessageKind;
 use crate::ports::Delivery;
 use crate::ports::ticket::{Notify, SinkError};
-
-/// The words of the API for severities.
-const PRIORITIES: [&str; 5] = ["P1", "P2", "P3", "P4", "P5"];
 
 /// Longest message, which is what an alert's title is called, in characters.
 const MESSAGE_MAX: usize = 130;
@@ -51,9 +48,8 @@ impl JsmOperations {
     /// The sink.
     ///
     /// # Errors
-    /// Which secret is missing, or which severity has a name that is not known.
+    /// Which secret is missing.
     pub fn new(settings: &sink::JsmOperations, making: &Making<'_>) -> Result<Self, String> {
-        known(making.common, &PRIORITIES, &making.name.0)?;
         let base = match &settings.url {
             Some(address) => address.url().clone(),
             None => Url::parse(sink::JsmOperations::URL).map_err(|error| error.to_string())?,
@@ -98,9 +94,9 @@ impl JsmOperations {
         let details: Map<String, Value> = said
             .fields
             .iter()
-            .map(|(name, value)| match value {
-                Value::String(text) => (name.clone(), text.clone().into()),
-                other => (name.clone(), other.to_string().into()),
+            .map(|(name, value)| {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                (name.clone(), text.into())
             })
             .collect();
         json!({
@@ -264,17 +260,6 @@ mod tests {
         let jsm = jsm(&server.origin, &Common::default());
         let told = jsm.tell(&delivery("ticket.updated", 2), Timestamp::UNIX_EPOCH).await;
         assert_eq!(told.unwrap_err().class, Class::Config);
-    }
-
-    #[test]
-    fn only_words_that_the_system_knows_are_priorities() {
-        for (word, well) in [("P1", true), ("high", false), ("P6", false)] {
-            let common = Common {
-                priority: [(Severity::High, word.to_owned())].into(),
-                ..Common::default()
-            };
-            assert_eq!(known(&common, &PRIORITIES, "security").is_ok(), well, "{word}");
-        }
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::Making;
-use super::alert::{Alert, known};
+use super::alert::Alert;
 use super::call::{Caller, Does};
 use crate::domain::finding::Severity;
 use crate::domain::markup::plain;
@@ -20,9 +20,6 @@ use crate::domain::secret::Secret;
 use crate::domain::sink::{self, Common};
 use crate::ports::Delivery;
 use crate::ports::ticket::{Notify, SinkError};
-
-/// The words of the API for severities.
-const SEVERITIES: [&str; 4] = ["critical", "error", "warning", "info"];
 
 /// Longest summary, in characters.
 const SUMMARY_MAX: usize = 1024;
@@ -50,9 +47,8 @@ impl PagerDuty {
     /// The sink.
     ///
     /// # Errors
-    /// Which secret is missing, or which severity has a name that is not known.
+    /// Which secret is missing.
     pub fn new(settings: &sink::PagerDuty, making: &Making<'_>) -> Result<Self, String> {
-        known(making.common, &SEVERITIES, &making.name.0)?;
         let base = match &settings.url {
             Some(address) => address.url().clone(),
             None => Url::parse(sink::PagerDuty::URL).map_err(|error| error.to_string())?,
@@ -237,9 +233,6 @@ mod tests {
         let pagerduty = pagerduty(&server.origin, &common);
         pagerduty.tell(&delivery("ticket.closed", 3), Timestamp::UNIX_EPOCH).await.unwrap();
         assert!(server.asked().is_empty(), "what people have resolved is not opened again");
-        let wrong =
-            Common { priority: [(Severity::Low, "P4".to_owned())].into(), ..Common::default() };
-        assert!(known(&wrong, &SEVERITIES, "security").unwrap_err().contains("priority.low"));
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::Making;
-use super::alert::{Alert, known};
+use super::alert::Alert;
 use super::call::{Caller, Does};
 use crate::domain::finding::Severity;
 use crate::domain::markup::plain;
@@ -20,9 +20,6 @@ use crate::domain::secret::Secret;
 use crate::domain::sink::{self, Common};
 use crate::ports::Delivery;
 use crate::ports::ticket::{Notify, SinkError};
-
-/// The words of the endpoint for severities: the first two raise an incident.
-const TYPES: [&str; 3] = ["CRITICAL", "WARNING", "INFO"];
 
 /// Longest title, in characters.
 const TITLE_MAX: usize = 255;
@@ -50,9 +47,8 @@ impl SplunkOnCall {
     /// The sink.
     ///
     /// # Errors
-    /// Which secret is missing, or which severity has a name that is not known.
+    /// Which secret is missing.
     pub fn new(settings: &sink::SplunkOnCall, making: &Making<'_>) -> Result<Self, String> {
-        known(making.common, &TYPES, &making.name.0)?;
         let base = match &settings.url {
             Some(address) => address.url().clone(),
             None => Url::parse(sink::SplunkOnCall::URL).map_err(|error| error.to_string())?,

@@ -30,13 +30,13 @@ impl Jira {
             && screen.total.is_none_or(|total| total <= screen.fields.len());
         let mut set = vec!["description", "labels"];
         set.extend(self.more.iter().map(String::as_str));
-        let missing = set.iter().find(|name| !screen.fields.iter().any(|it| it.field_id == **name));
+        let missing = set.iter().find(|name| !screen.fields.iter().any(|it| it.id == **name));
         if let Some(missing) = missing.filter(|_| all) {
             let what =
                 format!("the create screen of {kind} in {} has no field {missing}", self.project);
             return Err(self.error(Class::Config, &what));
         }
-        let wanted = screen.fields.iter().filter(|it| !GIVEN.contains(&it.field_id.as_str()));
+        let wanted = screen.fields.iter().filter(|it| !GIVEN.contains(&it.id.as_str()));
         self.nothing_else(wanted)
     }
 
@@ -55,13 +55,11 @@ impl Jira {
         let mut set = vec!["summary", "description"];
         // The priority is set after.
         set.extend(self.more.iter().map(String::as_str).filter(|name| *name != "priority"));
-        if let Some(missing) =
-            set.iter().find(|name| !fields.iter().any(|it| it.field_id == **name))
-        {
+        if let Some(missing) = set.iter().find(|name| !fields.iter().any(|it| it.id == **name)) {
             let what = format!("the form of request type {kind} has no field {missing}");
             return Err(self.error(Class::Config, &what));
         }
-        self.nothing_else(fields.iter().filter(|it| !set.contains(&it.field_id.as_str())))
+        self.nothing_else(fields.iter().filter(|it| !set.contains(&it.id.as_str())))
     }
 
     /// Refuses where a field has to be filled in that is not set.
@@ -69,12 +67,12 @@ impl Jira {
         &self,
         mut fields: impl Iterator<Item = &'a Field>,
     ) -> Result<(), SinkError> {
-        let wanted = fields
-            .find(|it| it.required && !it.has_default_value && !self.more.contains(&it.field_id));
+        let wanted =
+            fields.find(|it| it.required && !it.has_default_value && !self.more.contains(&it.id));
         let Some(wanted) = wanted else { return Ok(()) };
         let what = format!(
             "Jira asks for {} ({}) in a new ticket; give it under `fields`",
-            foreign(&wanted.field_id),
+            foreign(&wanted.id),
             foreign(&wanted.name)
         );
         Err(self.error(Class::Config, &what))

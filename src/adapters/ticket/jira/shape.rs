@@ -74,7 +74,8 @@ struct Item {
 pub(super) struct Status {
     pub(super) id: String,
     name: String,
-    status_category: Category,
+    #[serde(rename = "statusCategory")]
+    category: Category,
 }
 
 #[derive(Deserialize)]
@@ -153,7 +154,8 @@ pub(super) struct Form {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Field {
-    pub(super) field_id: String,
+    #[serde(rename = "fieldId")]
+    pub(super) id: String,
     pub(super) name: String,
     pub(super) required: bool,
     /// Of an issue's field.
@@ -197,7 +199,7 @@ struct Approver {
 impl Status {
     /// Whether nothing is left to do; the category has the same name in every language.
     pub(super) fn is_done(&self) -> bool {
-        self.status_category.key == "done"
+        self.category.key == "done"
     }
 
     /// Whether this is its id or its name.
