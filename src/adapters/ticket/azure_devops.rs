@@ -189,13 +189,15 @@ impl AzureDevops {
         self.caller.json(Does::ReadsOne, &[200], request).await
     }
 
-    /// A work item that bears the tag of a key.
+    /// A work item that bears the tag of a key, or where somebody has tidied that away, has it in
+    /// its text.
     async fn own(&self, at: &TicketRef, key: &TicketKey) -> Result<Item, SinkError> {
         let item = self.item(&at.id).await?;
-        if item.has(key) {
+        if item.has(key) || item.shows(key.as_str()) {
             return Ok(item);
         }
-        let what = format!("work item {} does not have our key among its tags", at.human);
+        let what =
+            format!("work item {} has our key neither among its tags nor in its text", at.human);
         Err(self.error(Class::Gone, &what))
     }
 
@@ -398,8 +400,8 @@ impl TicketSystem for AzureDevops {
 
     async fn read(&self, at: &TicketRef) -> Result<Standing, SinkError> {
         let item = self.item(&at.id).await?;
-        if !item.tags().any(|tag| tag.starts_with("pw1-")) {
-            let what = format!("work item {} has no key of ours among its tags", at.human);
+        if !item.tags().any(|tag| tag.starts_with("pw1-")) && !item.shows("pw1-") {
+            let what = format!("work item {} has no key of ours", at.human);
             return Err(self.error(Class::Gone, &what));
         }
         self.standing(&item).await
@@ -706,6 +708,22 @@ mod tests {
             assert_eq!(ended.unwrap_err().class, Class::Gone);
         }
         assert!(server.lines("PATCH").is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_work_item_whose_tag_was_tidied_away_is_still_ours_by_its_text() {
+        let server = Server::start(|asked| {
+            let mut found =
+                item(if asked.line.starts_with("PATCH") { "Done" } else { "To Do" }, "x");
+            found["fields"]["System.Description"] = format!("<code>{KEY} #1</code>").into();
+            answer(200, &if asked.line.contains("/states") { states() } else { found })
+        })
+        .await;
+        let azure = azure(&server.origin, QUICK);
+        assert!(azure.read(&at("7")).await.unwrap().open);
+        azure.comment(&at("7"), &said(MessageKind::Updated, 2)).await.unwrap();
+        azure.close(&at("7"), &said(MessageKind::Closed, 3)).await.unwrap();
+        assert_eq!(server.lines("PATCH").len(), 2);
     }
 
     #[tokio::test]

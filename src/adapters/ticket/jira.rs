@@ -193,12 +193,13 @@ impl Jira {
     }
 
     /// Whether an issue says itself that it is the one of a key. A request may have come about
-    /// without its label; then its text says so, and that it is from us.
+    /// without its label, and any label may be tidied away; then its text says so, and that it is
+    /// from us.
     async fn is_own(&self, issue: &Issue, key: &TicketKey) -> Result<bool, SinkError> {
         if issue.fields.labels.iter().any(|label| label == key.as_str()) {
             return Ok(true);
         }
-        if !self.is_request() || !shows(&issue.fields.description, key.as_str()) {
+        if !shows(&issue.fields.description, key.as_str()) {
             return Ok(false);
         }
         let myself = self.myself().await?;
@@ -210,7 +211,8 @@ impl Jira {
         if self.is_own(&issue, key).await? {
             return Ok(issue);
         }
-        let what = format!("issue {} does not have our key among its labels", at.human);
+        let what =
+            format!("issue {} has our key neither among its labels nor in our own text", at.human);
         Err(self.error(Class::Gone, &what))
     }
 

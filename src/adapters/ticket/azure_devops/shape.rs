@@ -23,6 +23,8 @@ pub(super) struct Fields {
     /// Between semicolons.
     #[serde(default, rename = "System.Tags")]
     pub(super) tags: Option<String>,
+    #[serde(default, rename = "System.Description")]
+    pub(super) description: Option<String>,
     #[serde(default, rename = "Microsoft.VSTS.Common.Priority")]
     pub(super) priority: Option<u64>,
 }
@@ -104,6 +106,11 @@ pub(super) struct Comment {
 impl Item {
     pub(super) fn tags(&self) -> impl Iterator<Item = &str> {
         self.fields.tags.as_deref().unwrap_or_default().split(';').map(str::trim)
+    }
+
+    /// Whether its text has this in it.
+    pub(super) fn shows(&self, what: &str) -> bool {
+        self.fields.description.as_ref().is_some_and(|text| text.contains(what))
     }
 
     pub(super) fn has(&self, key: &TicketKey) -> bool {
