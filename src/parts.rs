@@ -14,7 +14,7 @@ use crate::adapters::key_set::PublishedKeys;
 use crate::adapters::management::Management;
 use crate::adapters::partner_center::{Customers, PublishedCertificates};
 use crate::adapters::recorder::Recorder;
-use crate::adapters::ticket::{Making, teller};
+use crate::adapters::ticket::{Making, SLOW, teller};
 use crate::config::{Config, Settings};
 use crate::domain::id::SinkName;
 use crate::domain::policy::{Mode, Policy};
@@ -400,7 +400,7 @@ pub fn counter(
     sink: &Sink,
 ) -> Result<Counter, String> {
     let secrets = config.secrets.of_sink(name);
-    let making = Making { name, common: &sink.common, secrets, http };
+    let making = Making { name, common: &sink.common, secrets, http, slow: SLOW };
     Ok(Counter { teller: teller(sink, &making)?, common: sink.common.clone() })
 }
 

@@ -15,6 +15,7 @@ mod servicenow;
 mod slack;
 mod splunk_on_call;
 mod teams;
+mod together;
 mod webhook;
 mod zendesk;
 

@@ -443,7 +443,7 @@ impl Reader {
             Some((severity, name?.as_str().to_owned()))
         };
         let fields = raw.fields.0.into_iter();
-        Sink {
+        let sink = Sink {
             common: Common {
                 gate: raw.gate.unwrap_or(false),
                 fallback,
@@ -459,7 +459,11 @@ impl Reader {
                 places,
             },
             settings,
+        };
+        for contradiction in sink.contradictions() {
+            self.wrong(name.at, contradiction);
         }
+        sink
     }
 }
 

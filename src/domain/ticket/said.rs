@@ -10,7 +10,7 @@ use super::template::{Fault, Given, Wording};
 use super::{Message, MessageKind};
 use crate::domain::finding::Severity;
 use crate::domain::markup::{Block, Document, Span, plain};
-use crate::domain::sink::{Common, Texts};
+use crate::domain::sink::{Common, Decides, Texts};
 use crate::domain::text::one_line;
 
 /// What the addresses of Microsoft's pages begin with.
@@ -230,9 +230,67 @@ pub struct Standing {
     pub by: Vec<String>,
 }
 
+/// Something about a ticket that may decide, and who brought it about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ground {
+    /// What a policy may call it.
+    pub states: Vec<String>,
+    /// Who brought it about, by each of the names that a policy may use.
+    pub by: Vec<String>,
+}
+
+impl Standing {
+    /// How a ticket stands in which several things may decide, each brought about by others: `by`
+    /// never holds who brought about something else than what `states` names. What refuses is
+    /// named before what agrees, and what decides before all else.
+    pub fn on(open: bool, grounds: Vec<Ground>, decide: &Decides) -> Self {
+        let same = |one: &String, other: &String| one.to_lowercase() == other.to_lowercase();
+        let names = |ground: &Ground, list: &[String]| {
+            ground.states.iter().any(|state| list.iter().any(|named| same(state, named)))
+        };
+        let lists = [&decide.refuse, &decide.approve];
+        let deciding = lists.into_iter().find(|list| grounds.iter().any(|it| names(it, list)));
+        let mut standing = Self { open, states: Vec::new(), by: Vec::new() };
+        for ground in grounds {
+            if deciding.is_none_or(|list| names(&ground, list)) {
+                standing.states.extend(ground.states);
+                standing.by.extend(ground.by);
+            }
+        }
+        standing
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_taken_for_who_decided_because_of_what_else_they_did() {
+        let owned = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let ground = |states: &[&str], by: &str| Ground { states: owned(states), by: owned(&[by]) };
+        let decide = Decides {
+            approve: owned(&["Go", "approval:approved"]),
+            refuse: owned(&["no go"]),
+            by: Vec::new(),
+        };
+        let (go, no) = (ground(&["7", "go"], "anybody"), ground(&["No Go"], "somebody"));
+        let (approval, other) = (ground(&["approval:approved"], "boss"), ground(&["9"], "idle"));
+        for (grounds, states, by) in [
+            (vec![other.clone(), approval.clone()], vec!["approval:approved"], vec!["boss"]),
+            (
+                vec![go, approval.clone()],
+                vec!["7", "go", "approval:approved"],
+                vec!["anybody", "boss"],
+            ),
+            (vec![approval, no], vec!["No Go"], vec!["somebody"]),
+            (vec![other], vec!["9"], vec!["idle"]),
+            (vec![], vec![], vec![]),
+        ] {
+            let standing = Standing::on(true, grounds, &decide);
+            assert_eq!((standing.states, standing.by), (owned(&states), owned(&by)));
+        }
+    }
 
     #[test]
     fn a_message_is_said_with_its_structure_and_its_mark() {
