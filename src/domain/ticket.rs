@@ -5,6 +5,8 @@ pub mod answer;
 mod deciding;
 pub mod link;
 pub mod said;
+pub mod template;
+pub mod tryout;
 
 use std::fmt::Write as _;
 

@@ -3,6 +3,7 @@
 mod aside;
 mod gate;
 mod ticket;
+pub mod tryout;
 mod wake;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use crate::domain::id::SinkName;
 use crate::domain::sink::Common;
 use crate::domain::ticket::about::About;
 use crate::domain::ticket::link::Link;
-use crate::domain::ticket::said::TicketKey;
+use crate::domain::ticket::said::{TicketKey, faults};
 use crate::ports::ticket::{Class, SinkError, Teller, TicketLinks};
 use crate::ports::{Clock, Delivery, Enqueue, Outbox, PortError, chain};
 use crate::telemetry::metric::{self, End};
@@ -119,6 +120,7 @@ async fn one(desk: &Desk, delivery: Delivery) -> Result<(), PortError> {
     let error = match tell(desk, &delivery, now).await {
         Ok(Told::Known) => {
             info!(sink, webhook.id = delivery.id, "ticket delivered");
+            tell_of_faults(desk, &delivery);
             metric::delivered(End::Accepted);
             aside::follow(desk, &delivery).await?;
             // Before it is said to be delivered: after a crash it is delivered once more, and with it
@@ -167,6 +169,15 @@ async fn one(desk: &Desk, delivery: Delivery) -> Result<(), PortError> {
         error!(sink, webhook.id = delivery.id, "given up: {why}");
     }
     desk.outbox.failed(&delivery, pause.map(|pause| now + pause), &why).await
+}
+
+/// Tells once for each message which templates failed with it, without what is in it.
+fn tell_of_faults(desk: &Desk, delivery: &Delivery) {
+    let Some(Counter { common, .. }) = desk.sinks.get(&delivery.sink) else { return };
+    for fault in faults(&delivery.id, &delivery.body, common).unwrap_or_default() {
+        let sink = delivery.sink.to_string();
+        warn!(sink, webhook.id = delivery.id, "told in the built-in words: tickets.{sink}.{fault}");
+    }
 }
 
 /// What is known of a ticket of which nothing is known yet.

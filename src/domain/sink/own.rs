@@ -18,6 +18,7 @@ impl Settings {
     pub fn has_approvals(&self) -> bool {
         match self {
             Self::Jira(it) => matches!(it.becomes, Becomes::Request { .. }),
+            Self::Servicenow(_) => true,
             Self::Github(_)
             | Self::RequestTracker(_)
             | Self::Redmine(_)
@@ -27,7 +28,11 @@ impl Settings {
             | Self::Webhook(_)
             | Self::PagerDuty(_)
             | Self::JsmOperations(_)
-            | Self::SplunkOnCall(_) => false,
+            | Self::SplunkOnCall(_)
+            | Self::Zendesk(_)
+            | Self::Slack(_)
+            | Self::Teams(_)
+            | Self::Email(_) => false,
         }
     }
 
@@ -53,10 +58,19 @@ impl Settings {
             Self::AzureDevops(it) => named([Some(&it.closed_state), Some(&it.reopened_state)]),
             Self::Halopsa(it) => numbers([it.closed_status, it.reopened_status]),
             Self::Connectwise(it) => numbers([Some(it.closed_status), Some(it.reopened_status)]),
+            Self::Servicenow(it) => {
+                let own = [&it.closed_state, &it.reopened_state];
+                let ended = it.ended_states.iter().chain(&it.final_states);
+                own.into_iter().chain(ended).cloned().collect()
+            }
+            Self::Zendesk(_) => texts(&["new", "open", "solved"]),
             Self::Webhook(_)
             | Self::PagerDuty(_)
             | Self::JsmOperations(_)
-            | Self::SplunkOnCall(_) => Vec::new(),
+            | Self::SplunkOnCall(_)
+            | Self::Slack(_)
+            | Self::Teams(_)
+            | Self::Email(_) => Vec::new(),
         }
     }
 }
