@@ -521,11 +521,11 @@ fn what_is_wrong_is_told_at_the_start_with_its_place_and_the_mend() {
         ("    templates: {body: \"{% for x in findings %}\"}", vec!["7:23: tickets.security.templates.body, line 1, column 22: it cannot be read as a template: unexpected end of input, expected end of block".to_owned()]),
         ("    templates: {body: \"{{ findings }}\"}", vec!["7:23: tickets.security.templates.body, line 1, column 4: it does not work: a list, or a thing with parts, is no text: name one of its parts, or use `join`".to_owned()]),
         ("    templates: {body: \"\u{e02a}\"}", vec!["7:23: tickets.security.templates.body, line 1, column 1: a character of private use cannot stand here".to_owned()]),
-        ("    templates: {body: \"{% for a in findings %}{% for b in findings %}{% for c in findings %}x{% endfor %}{% endfor %}{% endfor %}\"}", vec!["7:23: tickets.security.templates.body, line 1, column 48: it takes too much work; loop over less".to_owned()]),
+        ("    templates: {body: \"{% for a in findings %}{% for b in findings %}{% for c in findings %}x{% endfor %}{% endfor %}{% endfor %}\"}", vec!["7:23: tickets.security.templates.body, line 1, column 1: it takes too much work; loop over less".to_owned()]),
         // Fields, whatever their depth.
         ("    fields: {a: {b: [x, \"{{ y }}\"]}, c: \"https://{{ key }}\", d: \"{{ severity }}\"}", vec![
             format!("7:14: tickets.security.fields.a.b[1], line 1, column 4: there is no such value: `y`; {no_body}"),
-            "7:41: tickets.security.fields.c: no value may be part of the host of an address".to_owned(),
+            "7:38: tickets.security.fields.c: no value may be part of the host of an address".to_owned(),
         ]),
         // What is no code is no value and no filter.
         ("    templates: {body: \"{% raw %}{{ x | y }}{% endraw %}{# {{ x }} #}{{ 'a | b' }} nothing | frob\"}", vec![]),
