@@ -5,6 +5,7 @@ mod alert;
 pub mod azure_devops;
 pub(crate) mod call;
 pub mod connectwise;
+pub mod email;
 pub mod github;
 pub mod halopsa;
 pub mod jira;
@@ -12,16 +13,21 @@ pub mod jsm_operations;
 pub mod pagerduty;
 pub mod redmine;
 pub mod request_tracker;
+pub mod servicenow;
+pub mod slack;
 pub mod splunk_on_call;
+pub mod teams;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod webhook;
+pub mod zendesk;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::azure_devops::AzureDevops;
 use self::connectwise::Connectwise;
+use self::email::Email;
 use self::github::Github;
 use self::halopsa::Halopsa;
 use self::jira::Jira;
@@ -29,8 +35,12 @@ use self::jsm_operations::JsmOperations;
 use self::pagerduty::PagerDuty;
 use self::redmine::Redmine;
 use self::request_tracker::RequestTracker;
+use self::servicenow::Servicenow;
+use self::slack::Slack;
 use self::splunk_on_call::SplunkOnCall;
+use self::teams::Teams;
 use self::webhook::Webhook;
+use self::zendesk::Zendesk;
 use super::http::Http;
 use crate::domain::id::SinkName;
 use crate::domain::secret::Secret;
@@ -89,5 +99,12 @@ pub fn teller(sink: &Sink, making: &Making<'_>) -> Result<Teller, String> {
         Settings::Connectwise(settings) => {
             Teller::Tickets(Arc::new(Connectwise::new(settings, making)?))
         }
+        Settings::Servicenow(settings) => {
+            Teller::Tickets(Arc::new(Servicenow::new(settings, making)?))
+        }
+        Settings::Zendesk(settings) => Teller::Tickets(Arc::new(Zendesk::new(settings, making)?)),
+        Settings::Slack(settings) => Teller::Messages(Arc::new(Slack::new(settings, making)?)),
+        Settings::Teams(settings) => Teller::Messages(Arc::new(Teams::new(settings, making)?)),
+        Settings::Email(settings) => Teller::Messages(Arc::new(Email::new(settings, making)?)),
     })
 }

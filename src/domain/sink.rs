@@ -3,6 +3,7 @@
 
 mod azure_devops;
 mod connectwise;
+mod email;
 mod github;
 mod halopsa;
 mod jira;
@@ -10,8 +11,12 @@ mod jsm_operations;
 mod pagerduty;
 mod redmine;
 mod request_tracker;
+mod servicenow;
+mod slack;
 mod splunk_on_call;
+mod teams;
 mod webhook;
+mod zendesk;
 
 use std::collections::BTreeMap;
 
@@ -24,10 +29,12 @@ use url::Url;
 use super::finding::Severity;
 use super::id::SinkName;
 use super::policy::is_protected;
+use super::secret::Secret;
 use super::text::one_line;
 
 pub use self::azure_devops::AzureDevops;
 pub use self::connectwise::Connectwise;
+pub use self::email::{Email, EmailAddress, MailServer, Tls};
 pub use self::github::{Github, Repository};
 pub use self::halopsa::Halopsa;
 pub use self::jira::{Becomes, Edition, Jira, ProjectKey};
@@ -35,8 +42,12 @@ pub use self::jsm_operations::JsmOperations;
 pub use self::pagerduty::PagerDuty;
 pub use self::redmine::{Formatting, Redmine};
 pub use self::request_tracker::{KeyField, RequestTracker};
+pub use self::servicenow::{Record, Servicenow, SignsIn, Staging};
+pub use self::slack::{Channel, Slack};
 pub use self::splunk_on_call::SplunkOnCall;
+pub use self::teams::Teams;
 pub use self::webhook::Webhook;
+pub use self::zendesk::Zendesk;
 
 /// A sink: what every one has, and what its kind asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -193,6 +204,25 @@ kinds! {
     SplunkOnCall = "splunk-on-call",
     Halopsa = "halopsa",
     Connectwise = "connectwise",
+    Servicenow = "servicenow",
+    Zendesk = "zendesk",
+    Slack = "slack",
+    Teams = "teams",
+    Email = "email",
+}
+
+impl Settings {
+    /// What is wrong with a secret, to stand after its name; nothing where that can only be seen by
+    /// going by it.
+    pub fn fault(&self, name: &str, secret: &Secret) -> Option<String> {
+        if let Self::Slack(it) = self {
+            it.fault(name, secret)
+        } else if let Self::Teams(it) = self {
+            it.fault(name, secret)
+        } else {
+            None
+        }
+    }
 }
 
 /// A web address of a system: https, or http to this machine; without a user, a password or a
@@ -201,6 +231,25 @@ kinds! {
 pub struct Address(Url);
 
 impl Address {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// What is wrong with it, without any of it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|error| format!("not a url: {error}"))?;
+        if !is_protected(&url) {
+            return Err("the url must be https (plain http only to this machine)".to_owned());
+        }
+        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+            return Err(
+                "the url must have no user, password or fragment; secrets belong into the \
+                        secrets document"
+                    .to_owned(),
+            );
+        }
+        Ok(Self(url))
+    }
+
     /// The address.
     pub fn url(&self) -> &Url {
         &self.0
@@ -214,21 +263,7 @@ impl Address {
 
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let url =
-            Url::parse(&text).map_err(|error| de::Error::custom(format!("not a url: {error}")))?;
-        if !is_protected(&url) {
-            return Err(de::Error::custom(
-                "the url must be https (plain http only to this machine)",
-            ));
-        }
-        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-            return Err(de::Error::custom(
-                "the url must have no user, password or fragment; secrets belong into the secrets \
-                 document",
-            ));
-        }
-        Ok(Self(url))
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 

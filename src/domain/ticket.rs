@@ -4,6 +4,7 @@ mod deciding;
 pub mod link;
 pub mod said;
 pub mod template;
+pub mod tryout;
 
 use std::fmt::Write as _;
 

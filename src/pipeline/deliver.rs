@@ -2,6 +2,7 @@
 
 mod aside;
 mod ticket;
+pub mod tryout;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

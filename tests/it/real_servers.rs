@@ -1,5 +1,6 @@
 //! The adapters of ticket systems against the systems themselves, which `make test-tickets` starts.
 
+mod pipeline;
 mod proxy;
 mod redmine;
 mod request_tracker;

@@ -1,6 +1,7 @@
 //! The courier, a store and ticket systems that can be out of order in every way that counts.
 
 mod system;
+mod tryout;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};

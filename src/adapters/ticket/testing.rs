@@ -29,7 +29,7 @@ pub(crate) const KEY: &str = "pw1-0123456789abcdef0123456789";
 pub(crate) const OTHER_KEY: &str = "pw1-ffffffffffffffffffffffffff";
 
 /// Less patience than a server needs that never answers.
-const SHORT: Patience = Patience {
+pub(crate) const SHORT: Patience = Patience {
     connect: Duration::from_secs(5),
     total: Duration::from_millis(400),
     first_pause: Duration::from_millis(1),
@@ -212,9 +212,7 @@ fn fault(name: &str) -> Response {
     match name {
         "429 after 7 s" => with(status(429), "retry-after", "7"),
         "503 after 7 s" => with(status(503), "retry-after", "7"),
-        "time-out" => Response::new(Body::from_stream(futures_util::stream::pending::<
-            Result<bytes::Bytes, std::io::Error>,
-        >())),
+        "time-out" => endless(),
         "200 with HTML" => html(),
         "200 with broken JSON" => {
             with(Response::new(Body::from("{\"id\":")), "content-type", "application/json")
@@ -232,6 +230,13 @@ fn fault(name: &str) -> Response {
             response
         }
     }
+}
+
+/// An answer that never comes to an end.
+pub(crate) fn endless() -> Response {
+    Response::new(Body::from_stream(futures_util::stream::pending::<
+        Result<bytes::Bytes, std::io::Error>,
+    >()))
 }
 
 /// An answer with a JSON body.
