@@ -300,7 +300,13 @@ fn environment() -> Environment<'static> {
         let text = match value.kind() {
             ValueKind::Undefined | ValueKind::None => String::new(),
             ValueKind::String | ValueKind::Number | ValueKind::Bool => value.to_string(),
-            _ => return Err(Error::new(
+            ValueKind::Bytes
+            | ValueKind::Seq
+            | ValueKind::Map
+            | ValueKind::Iterable
+            | ValueKind::Plain
+            | ValueKind::Invalid
+            | _ => return Err(Error::new(
                 ErrorKind::InvalidOperation,
                 "a list, or a thing with parts, is no text: name one of its parts, or use `join`",
             )),

@@ -1,5 +1,7 @@
 //! What templates make of messages, whatever is in them, and what is told of those that fail.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "of other types only some kinds count here")]
+
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -359,6 +361,18 @@ fn each_kind_of_message_has_its_words_and_every_text_ends_with_the_mark() {
     let built_in =
         Said::of(&format!("{KEY}-3"), &message("ticket.opened", "C"), &Common::default(), 9);
     assert_eq!(said.text, built_in.unwrap().text);
+    // What tries a sink stays a test.
+    let tried =
+        message("ticket.opened", "x").replace("Woodgrove: x holds", "TEST by Partner Warden:");
+    for (title, expect) in [
+        ("{{ severity }}", "TEST by Partner Warden: high"),
+        ("{{ title }}", "TEST by Partner Warden: too much"),
+    ] {
+        let mut common = common.clone();
+        common.templates.title = Some(title.to_owned());
+        let said = Said::of(&format!("{KEY}-1"), &tried, &common, 99).unwrap();
+        assert_eq!(said.title, expect);
+    }
     // A template that ends in the mark of another does not hide its own.
     let said = said_with(&with_body("{{ key }} #4"), "ticket.opened", "C");
     assert!(plain(&said.text).ends_with(&format!("\n\n{KEY} #3")));
@@ -476,14 +490,14 @@ fn work_and_length_have_an_end() {
                 .to_owned(),
             "it takes too much work; loop over less",
         ),
-        (format!("{}x{}", "{{ (".repeat(1), ") ".repeat(400)), "it cannot be read as a template"),
+        (format!("{{{{ ({}", ") ".repeat(400)), "it cannot be read as a template"),
         (
             format!("{{{{ {}1{} }}}}", "(".repeat(4000), ")".repeat(4000)),
             "it cannot be read as a template",
         ),
     ] {
         let fault = text(&source, &given).unwrap_err();
-        assert_eq!(fault.what, what, "{:.80}", source);
+        assert_eq!(fault.what, what, "{source:.80}");
     }
 }
 
