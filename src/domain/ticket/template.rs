@@ -1,9 +1,9 @@
 //! The author's own texts in place of the built-in ones: templates over the values of a message.
 //!
 //! A template is [Jinja](https://jinja.palletsprojects.com/en/stable/templates/) as `minijinja`
-//! reads it, without anything that reads, includes or defines: it sees the [`values`] of the message
+//! reads it, without anything that reads, includes or defines: it sees the values of the message
 //! and has the filters of [`FILTERS`]. What the author writes is Markdown. What a value says is
-//! text, whatever it is: [`inserted`] says how that is kept apart. An unknown value is an error, and
+//! text, whatever it is: `inserted.rs` says how that is kept apart. An unknown value is an error, and
 //! so is too much work and too long a text.
 
 pub mod check;
