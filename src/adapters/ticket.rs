@@ -24,6 +24,7 @@ pub mod zendesk;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::azure_devops::AzureDevops;
 use self::connectwise::Connectwise;
@@ -47,6 +48,9 @@ use crate::domain::secret::Secret;
 use crate::domain::sink::{Common, Settings, Sink};
 use crate::ports::ticket::Teller;
 
+/// How long a call may take that changes something, in a system known to be slow.
+pub const SLOW: Duration = Duration::from_mins(1);
+
 /// What an adapter is made of.
 pub struct Making<'a> {
     /// The sink's name in the policy.
@@ -57,6 +61,9 @@ pub struct Making<'a> {
     pub secrets: BTreeMap<String, Secret>,
     /// The one HTTP client.
     pub http: &'a Http,
+    /// How long a call may take that changes something, in a system known to be slow: below
+    /// [`crate::domain::ticket::link::ATTEMPT`] together with what else an opening asks.
+    pub slow: Duration,
 }
 
 impl Making<'_> {
