@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::template::{Fault, Given, Wording};
+use super::tryout::TITLE;
 use super::{Message, MessageKind};
 use crate::domain::finding::Severity;
 use crate::domain::markup::{Block, Document, Span, plain};
@@ -133,7 +134,13 @@ impl Read {
         let number = id.rsplit('-').next().and_then(|number| number.parse().ok()).ok_or(NotSaid)?;
         let built_in = document(&message.data.body, message.data.decision_url.as_deref());
         let given = Given::of(&message, number, common, built_in.clone());
-        let wording = Wording::of(common, message.kind, &given);
+        let mut wording = Wording::of(common, message.kind, &given);
+        // Whoever tried a sink is told to look for this, and nobody is to take it for a case.
+        let is_tryout = message.data.title.starts_with(TITLE);
+        if let Some(title) = wording.title.as_mut().filter(|it| is_tryout && !it.starts_with(TITLE))
+        {
+            title.insert_str(0, &format!("{TITLE}: "));
+        }
         Ok(Self { message, number, built_in, wording })
     }
 }

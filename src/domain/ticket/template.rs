@@ -1,9 +1,9 @@
 //! The author's own texts in place of the built-in ones: templates over the values of a message.
 //!
 //! A template is [Jinja](https://jinja.palletsprojects.com/en/stable/templates/) as `minijinja`
-//! reads it, without anything that reads, includes or defines: it sees the [`values`] of the message
+//! reads it, without anything that reads, includes or defines: it sees the values of the message
 //! and has the filters of [`FILTERS`]. What the author writes is Markdown. What a value says is
-//! text, whatever it is: [`inserted`] says how that is kept apart. An unknown value is an error, and
+//! text, whatever it is: `inserted.rs` says how that is kept apart. An unknown value is an error, and
 //! so is too much work and too long a text.
 
 pub mod check;
@@ -300,7 +300,13 @@ fn environment() -> Environment<'static> {
         let text = match value.kind() {
             ValueKind::Undefined | ValueKind::None => String::new(),
             ValueKind::String | ValueKind::Number | ValueKind::Bool => value.to_string(),
-            _ => return Err(Error::new(
+            ValueKind::Bytes
+            | ValueKind::Seq
+            | ValueKind::Map
+            | ValueKind::Iterable
+            | ValueKind::Plain
+            | ValueKind::Invalid
+            | _ => return Err(Error::new(
                 ErrorKind::InvalidOperation,
                 "a list, or a thing with parts, is no text: name one of its parts, or use `join`",
             )),

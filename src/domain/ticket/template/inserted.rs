@@ -76,7 +76,7 @@ pub(super) fn spans(line: Vec<Span>, decide: Option<&str>) -> Vec<Span> {
     let decide = decide.unwrap_or_default();
     let mut all = Vec::with_capacity(line.len());
     for span in line {
-        let (text, like): (String, fn(String) -> Span) = match span {
+        let (text, marked): (String, fn(String) -> Span) = match span {
             Span::Text(text) => (text, Span::Text),
             Span::Strong(text) => (text, Span::Strong),
             Span::Code(text) => (text, Span::Code),
@@ -93,12 +93,12 @@ pub(super) fn spans(line: Vec<Span>, decide: Option<&str>) -> Vec<Span> {
         let first = pieces.next().unwrap_or_default();
         let mut rest = pieces.peekable();
         if rest.peek().is_none() || !first.is_empty() {
-            all.push(like(first));
+            all.push(marked(first));
         }
         for piece in rest {
             all.push(Span::link(decide));
             if !piece.is_empty() {
-                all.push(like(piece));
+                all.push(marked(piece));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What templates make of messages, whatever is in them, and what is told of those that fail.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "of other types only some kinds count here")]
+
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -359,6 +361,18 @@ fn each_kind_of_message_has_its_words_and_every_text_ends_with_the_mark() {
     let built_in =
         Said::of(&format!("{KEY}-3"), &message("ticket.opened", "C"), &Common::default(), 9);
     assert_eq!(said.text, built_in.unwrap().text);
+    // What tries a sink stays a test.
+    let tried =
+        message("ticket.opened", "x").replace("Woodgrove: x holds", "TEST by Partner Warden:");
+    for (title, expect) in [
+        ("{{ severity }}", "TEST by Partner Warden: high"),
+        ("{{ title }}", "TEST by Partner Warden: too much"),
+    ] {
+        let mut common = common.clone();
+        common.templates.title = Some(title.to_owned());
+        let said = Said::of(&format!("{KEY}-1"), &tried, &common, 99).unwrap();
+        assert_eq!(said.title, expect);
+    }
     // A template that ends in the mark of another does not hide its own.
     let said = said_with(&with_body("{{ key }} #4"), "ticket.opened", "C");
     assert!(plain(&said.text).ends_with(&format!("\n\n{KEY} #3")));
@@ -476,14 +490,14 @@ fn work_and_length_have_an_end() {
                 .to_owned(),
             "it takes too much work; loop over less",
         ),
-        (format!("{}x{}", "{{ (".repeat(1), ") ".repeat(400)), "it cannot be read as a template"),
+        (format!("{{{{ ({}", ") ".repeat(400)), "it cannot be read as a template"),
         (
             format!("{{{{ {}1{} }}}}", "(".repeat(4000), ")".repeat(4000)),
             "it cannot be read as a template",
         ),
     ] {
         let fault = text(&source, &given).unwrap_err();
-        assert_eq!(fault.what, what, "{:.80}", source);
+        assert_eq!(fault.what, what, "{source:.80}");
     }
 }
 
@@ -521,11 +535,11 @@ fn what_is_wrong_is_told_at_the_start_with_its_place_and_the_mend() {
         ("    templates: {body: \"{% for x in findings %}\"}", vec!["7:23: tickets.security.templates.body, line 1, column 22: it cannot be read as a template: unexpected end of input, expected end of block".to_owned()]),
         ("    templates: {body: \"{{ findings }}\"}", vec!["7:23: tickets.security.templates.body, line 1, column 4: it does not work: a list, or a thing with parts, is no text: name one of its parts, or use `join`".to_owned()]),
         ("    templates: {body: \"\u{e02a}\"}", vec!["7:23: tickets.security.templates.body, line 1, column 1: a character of private use cannot stand here".to_owned()]),
-        ("    templates: {body: \"{% for a in findings %}{% for b in findings %}{% for c in findings %}x{% endfor %}{% endfor %}{% endfor %}\"}", vec!["7:23: tickets.security.templates.body, line 1, column 48: it takes too much work; loop over less".to_owned()]),
+        ("    templates: {body: \"{% for a in findings %}{% for b in findings %}{% for c in findings %}x{% endfor %}{% endfor %}{% endfor %}\"}", vec!["7:23: tickets.security.templates.body, line 1, column 1: it takes too much work; loop over less".to_owned()]),
         // Fields, whatever their depth.
         ("    fields: {a: {b: [x, \"{{ y }}\"]}, c: \"https://{{ key }}\", d: \"{{ severity }}\"}", vec![
             format!("7:14: tickets.security.fields.a.b[1], line 1, column 4: there is no such value: `y`; {no_body}"),
-            "7:41: tickets.security.fields.c: no value may be part of the host of an address".to_owned(),
+            "7:38: tickets.security.fields.c: no value may be part of the host of an address".to_owned(),
         ]),
         // What is no code is no value and no filter.
         ("    templates: {body: \"{% raw %}{{ x | y }}{% endraw %}{# {{ x }} #}{{ 'a | b' }} nothing | frob\"}", vec![]),
