@@ -14,11 +14,12 @@ use crate::adapters::key_set::PublishedKeys;
 use crate::adapters::management::Management;
 use crate::adapters::partner_center::{Customers, PublishedCertificates};
 use crate::adapters::recorder::Recorder;
-use crate::adapters::ticket::{Making, teller};
+use crate::adapters::ticket::{Making, SLOW, teller};
 use crate::config::{Config, Settings};
 use crate::domain::id::SinkName;
 use crate::domain::policy::{Mode, Policy};
 use crate::domain::secret::Secret;
+use crate::domain::sink::Sink;
 use crate::http::Front;
 use crate::http::decisions::{Decisions, SignIn};
 use crate::http::replays::Replays;
@@ -381,13 +382,26 @@ pub fn desk<S: Outbox + TicketLinks + 'static>(
 
 /// The sinks of the policy. What is wrong with a secret was told when the configuration was read.
 fn sinks(config: &Config, http: &Http) -> BTreeMap<SinkName, Counter> {
-    let sinks = config.policy.tickets.iter().filter_map(|(name, sink)| {
-        let secrets = config.secrets.of_sink(name);
-        let making = Making { name, common: &sink.common, secrets, http };
-        let teller = teller(sink, &making).ok()?;
-        Some((name.clone(), Counter { teller, common: sink.common.clone() }))
-    });
+    let sinks =
+        config.policy.tickets.iter().filter_map(|(name, sink)| {
+            Some((name.clone(), counter(config, http, name, sink).ok()?))
+        });
     sinks.collect()
+}
+
+/// A sink of the policy, ready to be spoken to.
+///
+/// # Errors
+/// What is missing or wrong among its secrets.
+pub fn counter(
+    config: &Config,
+    http: &Http,
+    name: &SinkName,
+    sink: &Sink,
+) -> Result<Counter, String> {
+    let secrets = config.secrets.of_sink(name);
+    let making = Making { name, common: &sink.common, secrets, http, slow: SLOW };
+    Ok(Counter { teller: teller(sink, &making)?, common: sink.common.clone() })
 }
 
 #[cfg(test)]

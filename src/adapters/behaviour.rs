@@ -112,6 +112,7 @@ macro_rules! behaviours {
             courier::what_people_ended_is_taken_up_again_and_what_they_deleted_opened_anew
             courier::a_policy_may_leave_the_end_to_people
             courier::while_a_sink_takes_nothing_another_one_is_told_and_hears_the_end_too
+            courier::a_template_that_fails_costs_no_ticket_and_is_named_once
             outbox::a_message_given_up_is_buried_and_the_next_one_goes_out
             outbox::messages_and_their_attempts_survive_a_crash
             proposals::a_question_is_read_as_it_was_put

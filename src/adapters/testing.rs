@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use serde_json::Value;
@@ -44,6 +45,12 @@ pub(crate) struct Asked {
     pub(crate) authorization: Option<String>,
     /// The `If-Match` header.
     pub(crate) if_match: Option<String>,
+    /// All headers.
+    pub(crate) headers: HeaderMap,
+    /// The `Content-Type` header.
+    pub(crate) content_type: Option<String>,
+    /// The `Accept-Language` header.
+    pub(crate) language: Option<String>,
     pub(crate) body: Bytes,
     /// The origin it was asked under.
     pub(crate) origin: String,
@@ -68,6 +75,9 @@ impl Server {
                     line: format!("{} {}", parts.method, parts.uri),
                     authorization: header("authorization"),
                     if_match: header("if-match"),
+                    headers: parts.headers.clone(),
+                    content_type: header("content-type"),
+                    language: header("accept-language"),
                     body: to_bytes(body, usize::MAX).await.unwrap(),
                     origin: base.trim_end_matches('/').to_owned(),
                     before: 0,

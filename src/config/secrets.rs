@@ -8,7 +8,7 @@ use super::Part;
 use crate::domain::id::SinkName;
 use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
-use crate::domain::sink::Settings;
+use crate::domain::sink::{Settings, Sink};
 use crate::wire::decision::DECISION_KEY_MIN;
 use crate::wire::graph::CLIENT_STATE_KEY_MIN;
 use crate::wire::standard_webhooks::WebhookSecret;
@@ -143,6 +143,31 @@ impl Secrets {
         own.collect()
     }
 
+    /// What a sink needs and the document does not hold, and what stands there under its name and is
+    /// nothing it goes by; a line each.
+    pub fn missing_for_sink(&self, name: &SinkName, sink: &Sink) -> Vec<String> {
+        let mut problems = Vec::new();
+        let known = sink.settings.secrets();
+        for secret in known.iter().filter(|it| it.needed) {
+            let key = format!("tickets.{name}.{}", secret.name);
+            if self.secret(&key).is_none() {
+                problems.push(format!("{key} is missing; {}", secret.what));
+            }
+        }
+        for key in self.of_sink(name).into_keys() {
+            if !known.iter().any(|secret| secret.name == key) {
+                let names: Vec<&str> = known.iter().map(|secret| secret.name).collect();
+                problems.push(format!(
+                    "tickets.{name}.{} is nothing a {} sink goes by; there is: {}",
+                    crate::domain::text::foreign(&key),
+                    sink.settings.kind(),
+                    names.join(", ")
+                ));
+            }
+        }
+        problems
+    }
+
     /// What a policy needs and the document does not hold, a line each.
     pub(super) fn missing_for(&self, policy: &Policy, part: Part) -> Vec<String> {
         let mut problems = Vec::new();
@@ -161,23 +186,8 @@ impl Secrets {
         let mut webhook =
             vec!["auditWebhookSecret".to_owned(), "auditWebhookSecretPrevious".into()];
         for (name, sink) in &policy.tickets {
-            let known = sink.settings.secrets();
-            for secret in known.iter().filter(|it| whole && it.needed) {
-                let key = format!("tickets.{name}.{}", secret.name);
-                if self.secret(&key).is_none() {
-                    problems.push(format!("{key} is missing; {}", secret.what));
-                }
-            }
-            for key in self.of_sink(name).into_keys().filter(|_| whole) {
-                if !known.iter().any(|secret| secret.name == key) {
-                    let names: Vec<&str> = known.iter().map(|secret| secret.name).collect();
-                    problems.push(format!(
-                        "tickets.{name}.{} is nothing a {} sink goes by; there is: {}",
-                        crate::domain::text::foreign(&key),
-                        sink.settings.kind(),
-                        names.join(", ")
-                    ));
-                }
+            if whole {
+                problems.extend(self.missing_for_sink(name, sink));
             }
             for (own, secret) in self.of_sink(name) {
                 let fault = sink.settings.fault(&own, &secret);

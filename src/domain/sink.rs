@@ -11,10 +11,13 @@ mod jsm_operations;
 mod pagerduty;
 mod redmine;
 mod request_tracker;
+mod servicenow;
 mod slack;
 mod splunk_on_call;
 mod teams;
+mod together;
 mod webhook;
+mod zendesk;
 
 use std::collections::BTreeMap;
 
@@ -40,10 +43,12 @@ pub use self::jsm_operations::JsmOperations;
 pub use self::pagerduty::PagerDuty;
 pub use self::redmine::{Formatting, Redmine};
 pub use self::request_tracker::{KeyField, RequestTracker};
+pub use self::servicenow::{Record, Servicenow, SignsIn, Staging};
 pub use self::slack::{Channel, Slack};
 pub use self::splunk_on_call::SplunkOnCall;
 pub use self::teams::Teams;
 pub use self::webhook::Webhook;
+pub use self::zendesk::Zendesk;
 
 /// A sink: what every one has, and what its kind asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +76,9 @@ pub struct Common {
     pub templates: Texts,
     /// Which states of a ticket decide about what people are asked.
     pub decide: Decides,
+    /// Where its templates stand in the policy, as line and column: by `templates.body` and the
+    /// like, and `fields.NAME`.
+    pub places: BTreeMap<String, (u64, u64)>,
 }
 
 impl Default for Common {
@@ -83,6 +91,7 @@ impl Default for Common {
             fields: IndexMap::new(),
             templates: Texts::default(),
             decide: Decides::default(),
+            places: BTreeMap::new(),
         }
     }
 }
@@ -196,6 +205,8 @@ kinds! {
     SplunkOnCall = "splunk-on-call",
     Halopsa = "halopsa",
     Connectwise = "connectwise",
+    Servicenow = "servicenow",
+    Zendesk = "zendesk",
     Slack = "slack",
     Teams = "teams",
     Email = "email",

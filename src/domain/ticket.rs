@@ -3,6 +3,8 @@
 mod deciding;
 pub mod link;
 pub mod said;
+pub mod template;
+pub mod tryout;
 
 use std::fmt::Write as _;
 

@@ -221,6 +221,7 @@ fn tell_of_concerns(config: &Config) {
 
 fn hire_worker(base: &Base, secrets: &Secrets) -> Result<Worker, StartError> {
     let config = base.start.with(secrets)?;
+    config.try_templates()?;
     tell_of_concerns(&config);
     if config.policy.asks() && parts::decisions(&config).is_none() {
         warn!("the policy asks people, and they cannot be sent a link: set decisionKey");

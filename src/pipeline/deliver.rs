@@ -2,6 +2,7 @@
 
 mod aside;
 mod ticket;
+pub mod tryout;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::domain::id::SinkName;
 use crate::domain::sink::Common;
+use crate::domain::ticket::said::faults;
 use crate::ports::ticket::{Class, SinkError, Teller, TicketLinks};
 use crate::ports::{Clock, Delivery, Outbox, PortError, chain};
 use crate::telemetry::metric::{self, End};
@@ -109,6 +111,7 @@ async fn one(desk: &Desk, delivery: Delivery) -> Result<(), PortError> {
     let error = match tell(desk, &delivery, now).await {
         Ok(Told::Known) => {
             info!(sink, webhook.id = delivery.id, "ticket delivered");
+            tell_of_faults(desk, &delivery);
             metric::delivered(End::Accepted);
             aside::follow(desk, &delivery).await?;
             return desk.outbox.delivered(&delivery).await;
@@ -147,6 +150,15 @@ async fn one(desk: &Desk, delivery: Delivery) -> Result<(), PortError> {
         error!(sink, webhook.id = delivery.id, "given up: {why}");
     }
     desk.outbox.failed(&delivery, pause.map(|pause| now + pause), &why).await
+}
+
+/// Tells once for each message which templates failed with it, without what is in it.
+fn tell_of_faults(desk: &Desk, delivery: &Delivery) {
+    let Some(Counter { common, .. }) = desk.sinks.get(&delivery.sink) else { return };
+    for fault in faults(&delivery.id, &delivery.body, common).unwrap_or_default() {
+        let sink = delivery.sink.to_string();
+        warn!(sink, webhook.id = delivery.id, "told in the built-in words: tickets.{sink}.{fault}");
+    }
 }
 
 impl Desk {

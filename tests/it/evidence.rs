@@ -59,6 +59,7 @@ impl Town {
         };
         let by_millis = i64::try_from(by.as_millis()).unwrap();
         changed("UPDATE looks SET due = due - ?1", &by_millis);
+        changed("UPDATE outbox SET due = due - ?1", &by_millis);
         changed(
             "UPDATE steps SET intended_at = intended_at - ?1, acted_at = acted_at - ?1,
                 verify_due = verify_due - ?1",

@@ -1,6 +1,7 @@
 //! The courier, a store and ticket systems that can be out of order in every way that counts.
 
 mod system;
+mod tryout;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +13,7 @@ use super::{Given, Store};
 use crate::domain::finding::Severity;
 use crate::domain::finding::testing::noon;
 use crate::domain::id::SinkName;
-use crate::domain::sink::Common;
+use crate::domain::sink::{Common, Texts};
 use crate::domain::ticket::said::says;
 use crate::domain::ticket::{Content, Message, MessageKind, Party};
 use crate::pipeline::deliver::{AT_ONCE, Counter, Desk, deliver};
@@ -346,4 +347,52 @@ pub(in crate::adapters) async fn while_a_sink_takes_nothing_another_one_is_told_
     office.put(MessageKind::Closed, 2).await;
     office.pass(60).await;
     assert!(!system.only().open && !other.only().open);
+}
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+pub(in crate::adapters) async fn a_template_that_fails_costs_no_ticket_and_is_named_once<
+    S: Store,
+>() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+    let guard = tracing::subscriber::set_default(subscriber.finish());
+    let templates = Texts {
+        body: Some("{{ partner.name.first }}".to_owned()),
+        close: Some("**{{ tenant.name }}** is over".to_owned()),
+        ..Texts::default()
+    };
+    let system = System::new(UNGUARDED, STRONG);
+    let common = Common { templates, ..Common::default() };
+    let office = Office::<S>::new(&[("security", &system, common)]).await;
+    system.fails("open", &[Fault::Says(Class::Transient)]);
+    office.put(MessageKind::Opened, 1).await;
+    office.put(MessageKind::Closed, 2).await;
+    office.pass(60).await;
+    drop(guard);
+    let ticket = system.only();
+    assert!(!ticket.open);
+    assert!(ticket.said[0].starts_with("What was found\n- number 1"), "{:?}", ticket.said);
+    assert_eq!(ticket.said[1], format!("Woodgrove is over\n\n{KEY} #2"));
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("templates.")).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    let words = "told in the built-in words: tickets.security.templates.body, line 1, column 4: \
+                 there is no such value";
+    assert!(told[0].contains("WARN") && told[0].contains(words), "{}", told[0]);
+    // Nothing of what was to be said is in it.
+    assert!(!told[0].contains("Woodgrove") && !told[0].contains("number 1"), "{}", told[0]);
 }

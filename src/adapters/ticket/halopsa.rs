@@ -1,8 +1,9 @@
-//! HaloPSA and HaloITSM (<https://halopsa.com/apidoc>): one ticket of a client for each of ours.
+//! HaloPSA and `HaloITSM` (<https://halopsa.com/apidoc>): one ticket of a client for each of ours.
 //!
 //! Halo keeps no key of others, so ours stands at the end of the ticket's summary, by which it is
-//! searched for. Everything is written as an array; a ticket with an id in it is a change of that
-//! ticket. Nothing can be said in a ticket without an outcome.
+//! searched for. How Halo searches is not said anywhere, so that it found nothing counts only where
+//! it is seen to find what is there. Everything is written as an array; a ticket with an id in it is
+//! a change of that ticket. Nothing can be said in a ticket without an outcome.
 
 use std::time::Duration;
 
@@ -21,10 +22,16 @@ use crate::domain::sink;
 use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
 use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
 
+/// How many of the newest tickets are looked through where a search found nothing.
+const NEWEST: usize = 50;
+
+/// What our keys begin with.
+const OURS: &str = "pw1-";
+
 /// Tickets of one client.
 pub struct Halopsa {
     caller: Caller,
-    /// The same, where tokens come from.
+    /// The same, where tokens come from: what is said there is not repeated.
     signs_in: Caller,
     tenant: Option<String>,
     id: String,
@@ -36,6 +43,7 @@ pub struct Halopsa {
     closed: u32,
     ended: Vec<u32>,
     reopened: u32,
+    searches: bool,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +65,8 @@ struct Ticket {
 
 #[derive(Deserialize)]
 struct Tickets {
+    #[serde(default)]
+    record_count: Option<usize>,
     tickets: Vec<Ticket>,
 }
 
@@ -114,6 +124,14 @@ impl Ticket {
     fn has(&self, key: &TicketKey) -> bool {
         self.summary.as_deref().is_some_and(|summary| summary.contains(key.as_str()))
     }
+
+    /// The key of ours that stands in it, whichever it is.
+    fn key(&self) -> Option<&str> {
+        let summary = self.summary.as_deref()?;
+        let rest = summary.get(summary.find(OURS)?..)?;
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        Some(end.map_or(rest, |end| &rest[..end]))
+    }
 }
 
 impl Halopsa {
@@ -133,7 +151,7 @@ impl Halopsa {
         };
         Ok(Self {
             caller,
-            signs_in: Caller::new(making.http.clone(), auth, &making.name.0),
+            signs_in: Caller::new(making.http.clone(), auth, &making.name.0).wordless(),
             tenant: settings.tenant.as_ref().map(|tenant| tenant.as_str().to_owned()),
             id: settings.client_id.as_str().to_owned(),
             secret: making.secret("clientSecret")?,
@@ -144,6 +162,7 @@ impl Halopsa {
             closed: number(settings.closed_status, 9),
             ended: settings.ended_statuses.iter().map(|it| it.get()).collect(),
             reopened: number(settings.reopened_status, 1),
+            searches: settings.search.unwrap_or(true),
         })
     }
 
@@ -236,6 +255,55 @@ impl Halopsa {
         Standing { open, states: vec![ticket.status_id.to_string()], by: Vec::new() }
     }
 
+    async fn list(
+        &self,
+        token: &Secret,
+        what: (&str, &str),
+        newest_first: bool,
+        most: usize,
+    ) -> Result<Tickets, SinkError> {
+        let mut url = self.at(&["Tickets"]);
+        url.query_pairs_mut().extend_pairs([
+            what,
+            ("pageinate", "true"),
+            ("page_size", most.to_string().as_str()),
+            ("page_no", "1"),
+            ("order", "id"),
+            ("orderdesc", if newest_first { "true" } else { "false" }),
+        ]);
+        self.read_from(token, Does::Reads, &url).await
+    }
+
+    /// What there is where a search found nothing: the ticket is looked for among the newest, and
+    /// if that is not all there is, the search has to find one that is there.
+    async fn unfound(&self, token: &Secret, key: &TicketKey) -> Result<Vec<Ticket>, SinkError> {
+        let client = self.client.to_string();
+        let newest = self.list(token, ("client_id", &client), true, NEWEST).await?;
+        let seen = newest.tickets.len();
+        let all = seen < NEWEST && newest.record_count.is_none_or(|count| count <= seen);
+        let (own, others): (Vec<_>, Vec<_>) =
+            newest.tickets.into_iter().partition(|ticket| ticket.has(key));
+        if all || !own.is_empty() {
+            return Ok(own);
+        }
+        let others = others.iter().filter(|ticket| !ticket.deleted);
+        let words = |ticket: &Ticket| {
+            let words = ticket.key().or(ticket.summary.as_deref()).unwrap_or_default().trim();
+            (!words.is_empty()).then(|| (ticket.key().is_some(), ticket.id, words.to_owned()))
+        };
+        if self.searches
+            && let Some((_, id, words)) = others.filter_map(words).max()
+        {
+            let found = self.list(token, ("search_summary", &words), true, NEWEST).await?;
+            if found.tickets.iter().any(|ticket| ticket.id == id) {
+                return Ok(own);
+            }
+        }
+        let what = "it cannot be told whether there is a ticket: Halo does not find what is in \
+                    the summaries of tickets. See `search` in the settings";
+        Err(self.error(Class::Config, what))
+    }
+
     async fn bring(&self, token: &Secret, ticket: &Ticket, status: u32) -> Result<(), SinkError> {
         let change = json!({ "id": ticket.id, "status_id": status });
         let now: Ticket = self.write(token, Does::WritesOne, "Tickets", change).await?;
@@ -263,7 +331,7 @@ impl TicketSystem for Halopsa {
         Caps {
             create: Create::Unguarded,
             // Nothing is promised about its search.
-            find: Find::Eventual(Duration::from_mins(1)),
+            find: if self.searches { Find::Eventual(Duration::from_mins(1)) } else { Find::Never },
             comment: true,
             markup: Markup::Html,
             // With the key behind it, less than 255.
@@ -284,24 +352,21 @@ impl TicketSystem for Halopsa {
 
     async fn find(&self, key: &TicketKey) -> Result<Vec<Found>, SinkError> {
         let token = self.token().await?;
-        let mut url = self.at(&["Tickets"]);
-        url.query_pairs_mut().extend_pairs([
-            ("search_summary", key.as_str()),
-            ("pageinate", "true"),
-            ("page_size", "10"),
-            ("page_no", "1"),
-            ("order", "id"),
-            ("orderdesc", "false"),
-        ]);
-        let mut found: Tickets = self.read_from(&token, Does::Reads, &url).await?;
-        if let Some(other) = found.tickets.iter().find(|ticket| !ticket.has(key)) {
+        let mut found = Vec::new();
+        if self.searches {
+            found = self.list(&token, ("search_summary", key.as_str()), false, 10).await?.tickets;
+        }
+        if let Some(other) = found.iter().find(|ticket| !ticket.has(key)) {
             // A search that is not obeyed may hide the ticket behind all others.
             let what = format!("a search for our key brought ticket #{}, without it", other.id);
             return Err(self.error(Class::Config, &what));
         }
-        found.tickets.retain(|ticket| !ticket.deleted);
-        found.tickets.sort_by_key(|ticket| ticket.id);
-        let found = found.tickets.iter();
+        if found.is_empty() {
+            found = self.unfound(&token, key).await?;
+        }
+        found.retain(|ticket| !ticket.deleted);
+        found.sort_by_key(|ticket| ticket.id);
+        let found = found.iter();
         Ok(found.map(|it| Found { at: it.place(), standing: self.standing(it) }).collect())
     }
 
@@ -317,8 +382,9 @@ impl TicketSystem for Halopsa {
         if let Some(site) = self.site {
             body.insert("site_id".to_owned(), site.into());
         }
+        let summary = format!("{} [{}]", said.title, said.key);
         for (name, value) in [
-            ("summary", json!(format!("{} [{}]", said.title, said.key))),
+            ("summary", json!(summary)),
             ("details_html", json!(html(&said.text))),
             ("client_id", json!(self.client)),
             ("tickettype_id", json!(self.kind)),
@@ -330,15 +396,38 @@ impl TicketSystem for Halopsa {
         }
         let token = self.token().await?;
         let ticket: Ticket = self.write(&token, Does::Writes, "Tickets", body.into()).await?;
-        if !ticket.has(&said.key) {
+        if ticket.has(&said.key) {
+            return Ok(ticket.place());
+        }
+        if ticket.key().is_some() {
             return Err(self.caller.strange(Does::Writes, "answered with a ticket of another key"));
         }
-        Ok(ticket.place())
+        // Something of Halo's own has written the summary anew.
+        let change = json!({ "id": ticket.id, "summary": summary });
+        match self.write::<Ticket>(&token, Does::WritesOne, "Tickets", change).await {
+            Ok(now) if now.id == ticket.id && now.has(&said.key) => Ok(now.place()),
+            Err(error) if error.class == Class::Ambiguous => Err(error),
+            Ok(_) | Err(_) => {
+                // It is there for good: one more would be no better.
+                let what = format!(
+                    "ticket #{} was opened and does not show our key: nothing of the ticket type \
+                     may write the summary. Write {} there, then have the message sent again with \
+                     redrive",
+                    ticket.id, said.key
+                );
+                Err(self.error(Class::Gone, &what))
+            }
+        }
     }
 
     async fn read(&self, at: &TicketRef) -> Result<Standing, SinkError> {
         let token = self.token().await?;
-        Ok(self.standing(&self.ticket(&token, at).await?))
+        let ticket = self.ticket(&token, at).await?;
+        if ticket.key().is_none() {
+            let what = format!("ticket {} has no key of ours in its summary", at.human);
+            return Err(self.error(Class::Gone, &what));
+        }
+        Ok(self.standing(&ticket))
     }
 
     async fn comment(&self, at: &TicketRef, said: &Said) -> Result<(), SinkError> {
@@ -462,6 +551,117 @@ mod tests {
 
     async fn answering(code: u16, body: Value) -> Server {
         Server::start(move |asked| token(asked).unwrap_or_else(|| answer(code, &body))).await
+    }
+
+    fn named(id: u64, summary: &str) -> Value {
+        json!({ "id": id, "summary": summary, "status_id": 1 })
+    }
+
+    /// A Halo with more tickets than are listed at once, which finds what `finds` says it does.
+    async fn searched(
+        newest: Value,
+        finds: impl Fn(&str) -> Value + Send + Sync + 'static,
+    ) -> Server {
+        Server::start(move |asked| {
+            if let Some(token) = token(asked) {
+                return token;
+            }
+            let query = asked.line.split_once('?').map_or("", |it| it.1);
+            let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
+            let first = pairs.first().expect("a list is asked for by something");
+            let found = match first.0.as_ref() {
+                "search_summary" => finds(&first.1),
+                "client_id" if first.1 == "4" => newest.clone(),
+                other => panic!("asked for by {other}"),
+            };
+            answer(200, &json!({ "record_count": 5000, "tickets": found }))
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn that_nothing_is_found_counts_only_where_something_would_be() {
+        let newest = || json!([named(9, "Printer"), named(8, &format!("So [{OTHER_KEY}]"))]);
+        let class =
+            |ended: Result<Vec<Found>, SinkError>| ended.map(|it| it.len()).map_err(|it| it.class);
+        // It finds by key, and so it would have found ours.
+        let finds = |words: &str| {
+            if words == OTHER_KEY {
+                json!([named(8, &format!("So [{OTHER_KEY}]"))])
+            } else {
+                json!([])
+            }
+        };
+        let server = searched(newest(), finds).await;
+        assert_eq!(class(halo(&server.origin, QUICK).find(&key()).await), Ok(0));
+        // It finds nothing at all, or no words such as keys.
+        let server = searched(newest(), |_| json!([])).await;
+        let error = halo(&server.origin, QUICK).find(&key()).await.unwrap_err();
+        assert_eq!(error.class, Class::Config);
+        assert!(error.said.contains("`search`"), "{error}");
+        // None of ours is there to be looked for.
+        let printer =
+            |words: &str| if words == "Printer" { json!([named(9, "Printer")]) } else { json!([]) };
+        let server = searched(json!([named(9, "Printer")]), printer).await;
+        assert_eq!(class(halo(&server.origin, QUICK).find(&key()).await), Ok(0));
+        let server = searched(json!([named(9, "Printer")]), |_| json!([])).await;
+        assert_eq!(class(halo(&server.origin, QUICK).find(&key()).await), Err(Class::Config));
+        // The ticket is among the newest, whatever is searched.
+        let own = json!([named(9, "Printer"), ticket(1, KEY)]);
+        let server = searched(own, |_| json!([])).await;
+        assert_eq!(class(halo(&server.origin, QUICK).find(&key()).await), Ok(1));
+        // There is no other ticket than those that are seen.
+        let server = Server::start(|asked| {
+            token(asked).unwrap_or_else(|| {
+                let found = json!([named(9, "Printer")]);
+                let found = if asked.line.contains("search_summary") { json!([]) } else { found };
+                answer(200, &json!({ "record_count": 1, "tickets": found }))
+            })
+        })
+        .await;
+        assert_eq!(class(halo(&server.origin, QUICK).find(&key()).await), Ok(0));
+    }
+
+    #[test]
+    fn where_nothing_can_be_searched_nothing_is() {
+        let settings = json!({
+            "url": "https://halo.example", "clientId": "c", "client": 4, "ticketType": 3,
+            "search": false,
+        });
+        let settings = serde_json::from_value(settings).unwrap();
+        let halo = made(&Common::default(), &[("clientSecret", "s3cret")], QUICK, |making| {
+            Halopsa::new(&settings, making)
+        });
+        assert_eq!(halo.caps().find, Find::Never);
+        assert_eq!(halo.caps().guard().found_after, None);
+    }
+
+    #[tokio::test]
+    async fn a_summary_that_was_written_anew_gets_the_key_once_and_no_other_ticket_is_opened() {
+        for (rule_yields, expected) in [(true, Ok("#7".to_owned())), (false, Err(Class::Gone))] {
+            let server = Server::start(move |asked| {
+                token(asked).unwrap_or_else(|| {
+                    let body: Value = serde_json::from_slice(&asked.body).unwrap();
+                    let keeps = rule_yields && body[0]["id"] == 7;
+                    let summary =
+                        if keeps { body[0]["summary"].as_str().unwrap() } else { "Alert" };
+                    answer(201, &json!({ "id": 7, "summary": summary, "status_id": 1 }))
+                })
+            })
+            .await;
+            let opened = halo(&server.origin, QUICK).open(&said(MessageKind::Opened, 1)).await;
+            assert_eq!(opened.map(|it| it.human).map_err(|it| it.class), expected);
+            assert_eq!(server.lines("POST /api/Tickets").len(), 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_said_where_tokens_come_from_is_not_repeated() {
+        let echo = json!({ "error": "invalid_client", "message": "not so: client_secret=s3cret" });
+        let server = Server::start(move |_| answer(401, &echo)).await;
+        let error = halo(&server.origin, QUICK).preflight().await.unwrap_err();
+        assert_eq!(error.class, Class::Auth);
+        assert!(!error.said.contains("s3cret"), "{error}");
     }
 
     #[tokio::test]

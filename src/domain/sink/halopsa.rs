@@ -1,4 +1,4 @@
-//! `halopsa`: tickets of a client in HaloPSA or HaloITSM.
+//! `halopsa`: tickets of a client in HaloPSA or `HaloITSM`.
 
 use std::num::NonZeroU32;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{Address, Name, SecretName, Takes};
 
-/// Tickets of one client in HaloPSA or HaloITSM.
+/// Tickets of one client in HaloPSA or `HaloITSM`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Halopsa {
@@ -35,6 +35,10 @@ pub struct Halopsa {
     pub ended_statuses: Vec<NonZeroU32>,
     /// The number of the status of a ticket that is taken up again. Default: 1, the built-in "New".
     pub reopened_status: Option<NonZeroU32>,
+    /// Whether this Halo finds tickets by words in their summaries. Default: yes, which is tried
+    /// before it is relied on. With no, a ticket of which it is not known whether it was opened is
+    /// left to people.
+    pub search: Option<bool>,
 }
 
 impl Halopsa {

@@ -6,10 +6,11 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Content, Message, MessageKind};
+use super::template::{Fault, Given, Wording};
+use super::{Message, MessageKind};
 use crate::domain::finding::Severity;
-use crate::domain::markup::{Block, Document, Span};
-use crate::domain::sink::Common;
+use crate::domain::markup::{Block, Document, Span, plain};
+use crate::domain::sink::{Common, Decides, Texts};
 use crate::domain::text::one_line;
 
 /// What the addresses of Microsoft's pages begin with.
@@ -64,27 +65,71 @@ impl Said {
 }
 
 impl Said {
-    /// What a message says, in a system that takes titles of `title_max` characters.
+    /// What a message says, in a system that takes titles of `title_max` characters: in the words of
+    /// the policy's templates where it has any and they do not fail, else in the built-in ones.
     ///
     /// # Errors
     /// Where the message is none of this program's, or of a version that is not known.
     pub fn of(id: &str, body: &str, common: &Common, title_max: usize) -> Result<Self, NotSaid> {
-        let message: Message = serde_json::from_str(body).map_err(|_| NotSaid)?;
-        let number = id.rsplit('-').next().and_then(|number| number.parse().ok()).ok_or(NotSaid)?;
-        let Content { key, title, body, severity, decision_url, .. } = message.data;
-        let key = TicketKey(key);
-        let mut text = document(&body, decision_url.as_deref());
+        let Read { message, number, built_in, wording } = Read::new(id, body, common)?;
+        let (key, severity) = (TicketKey(message.data.key), message.data.severity);
+        let title = wording.title.unwrap_or_else(|| one_line(&message.data.title));
+        let mut text = wording.text.unwrap_or(built_in);
         text.blocks.push(Block::Paragraph(vec![Span::Code(mark(&key, number))]));
         Ok(Self {
             number,
             kind: message.kind,
-            title: cut(&one_line(&title), title_max),
+            title: cut(&title, title_max),
             text,
             severity,
             priority: common.priority.get(&severity).cloned(),
-            fields: common.fields.clone(),
+            fields: wording.fields,
             key,
         })
+    }
+}
+
+/// The templates of a sink that fail with a message, which is therefore said in the built-in words.
+///
+/// # Errors
+/// As with [`Said::of`].
+pub fn faults(id: &str, body: &str, common: &Common) -> Result<Vec<Fault>, NotSaid> {
+    Ok(Read::new(id, body, common)?.wording.faults)
+}
+
+/// The body of a message for the generic webhook, in which `data.title` and `data.body` are what
+/// the templates of the sink make of it. Nothing where they make nothing, and it stays as it is.
+pub fn worded(id: &str, body: &str, common: &Common) -> Option<String> {
+    if common.templates == Texts::default() {
+        return None;
+    }
+    let Wording { title, text, .. } = Read::new(id, body, common).ok()?.wording;
+    if title.is_none() && text.is_none() {
+        return None;
+    }
+    let mut message: Value = serde_json::from_str(body).ok()?;
+    let data = message.get_mut("data")?.as_object_mut()?;
+    data.extend(title.map(|title| ("title".to_owned(), title.into())));
+    data.extend(text.map(|text| ("body".to_owned(), plain(&text).into())));
+    Some(message.to_string())
+}
+
+/// A message, and what the policy makes of it.
+struct Read {
+    message: Message,
+    number: u32,
+    built_in: Document,
+    wording: Wording,
+}
+
+impl Read {
+    fn new(id: &str, body: &str, common: &Common) -> Result<Self, NotSaid> {
+        let message: Message = serde_json::from_str(body).map_err(|_| NotSaid)?;
+        let number = id.rsplit('-').next().and_then(|number| number.parse().ok()).ok_or(NotSaid)?;
+        let built_in = document(&message.data.body, message.data.decision_url.as_deref());
+        let given = Given::of(&message, number, common, built_in.clone());
+        let wording = Wording::of(common, message.kind, &given);
+        Ok(Self { message, number, built_in, wording })
     }
 }
 
@@ -103,7 +148,7 @@ fn cut(text: &str, most: usize) -> String {
 /// The text of a ticket, of which each part begins with its heading. `decide` is where people
 /// decide, which is the only address in it that becomes a link beside those of Microsoft's pages
 /// at the end of a part: all else that looks like one may be a stranger's.
-fn document(body: &str, decide: Option<&str>) -> Document {
+pub(super) fn document(body: &str, decide: Option<&str>) -> Document {
     let mut blocks = Vec::new();
     for part in body.split("\n\n") {
         let mut lines = part.lines().filter(|line| !line.trim().is_empty());
@@ -185,9 +230,67 @@ pub struct Standing {
     pub by: Vec<String>,
 }
 
+/// Something about a ticket that may decide, and who brought it about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ground {
+    /// What a policy may call it.
+    pub states: Vec<String>,
+    /// Who brought it about, by each of the names that a policy may use.
+    pub by: Vec<String>,
+}
+
+impl Standing {
+    /// How a ticket stands in which several things may decide, each brought about by others: `by`
+    /// never holds who brought about something else than what `states` names. What refuses is
+    /// named before what agrees, and what decides before all else.
+    pub fn on(open: bool, grounds: Vec<Ground>, decide: &Decides) -> Self {
+        let same = |one: &String, other: &String| one.to_lowercase() == other.to_lowercase();
+        let names = |ground: &Ground, list: &[String]| {
+            ground.states.iter().any(|state| list.iter().any(|named| same(state, named)))
+        };
+        let lists = [&decide.refuse, &decide.approve];
+        let deciding = lists.into_iter().find(|list| grounds.iter().any(|it| names(it, list)));
+        let mut standing = Self { open, states: Vec::new(), by: Vec::new() };
+        for ground in grounds {
+            if deciding.is_none_or(|list| names(&ground, list)) {
+                standing.states.extend(ground.states);
+                standing.by.extend(ground.by);
+            }
+        }
+        standing
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_taken_for_who_decided_because_of_what_else_they_did() {
+        let owned = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let ground = |states: &[&str], by: &str| Ground { states: owned(states), by: owned(&[by]) };
+        let decide = Decides {
+            approve: owned(&["Go", "approval:approved"]),
+            refuse: owned(&["no go"]),
+            by: Vec::new(),
+        };
+        let (go, no) = (ground(&["7", "go"], "anybody"), ground(&["No Go"], "somebody"));
+        let (approval, other) = (ground(&["approval:approved"], "boss"), ground(&["9"], "idle"));
+        for (grounds, states, by) in [
+            (vec![other.clone(), approval.clone()], vec!["approval:approved"], vec!["boss"]),
+            (
+                vec![go, approval.clone()],
+                vec!["7", "go", "approval:approved"],
+                vec!["anybody", "boss"],
+            ),
+            (vec![approval, no], vec!["No Go"], vec!["somebody"]),
+            (vec![other], vec!["9"], vec!["idle"]),
+            (vec![], vec![], vec![]),
+        ] {
+            let standing = Standing::on(true, grounds, &decide);
+            assert_eq!((standing.states, standing.by), (owned(&states), owned(&by)));
+        }
+    }
 
     #[test]
     fn a_message_is_said_with_its_structure_and_its_mark() {
