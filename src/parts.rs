@@ -19,14 +19,14 @@ use crate::config::{Config, Settings};
 use crate::domain::id::SinkName;
 use crate::domain::policy::{Mode, Policy};
 use crate::domain::secret::Secret;
-use crate::domain::sink::Sink;
+use crate::domain::sink::{CALLBACK_SECRET, Sink};
 use crate::http::Front;
 use crate::http::decisions::{Decisions, SignIn};
 use crate::http::replays::Replays;
 use crate::pipeline::deliver::{Counter, Desk};
 use crate::pipeline::observe::Readers;
-use crate::pipeline::{READ_AGAIN, World, Writers};
-use crate::ports::ticket::TicketLinks;
+use crate::pipeline::{READ_AGAIN, Tickets, World, Writers};
+use crate::ports::ticket::{TicketLinks, WhoseTicket};
 use crate::ports::{
     Decide, Enqueue, Ledger, Marks, Outbox, PruneRecords, ReadDelegatedAccess, ReadHeard,
     SenderCertificates, SigningKeys, StopSwitch,
@@ -146,13 +146,16 @@ fn hurried() -> Patience {
     }
 }
 
-/// What the router needs, with signals going to `enqueue`, and `decide` to know what people are
-/// asked, and `stop` whether all writing is stopped.
+/// What a door knows: what people are asked, and whose tickets are.
+pub type Known = (Arc<dyn Decide>, Arc<dyn WhoseTicket>);
+
+/// What the router needs, with signals going to `enqueue`, and `stop` to know whether all writing is
+/// stopped.
 pub fn front(
     config: &Config,
     lasting: &Lasting,
     enqueue: Arc<dyn Enqueue>,
-    decide: Arc<dyn Decide>,
+    (decide, whose_ticket): Known,
     stop: Arc<dyn StopSwitch>,
 ) -> Front {
     let audit = config.secrets.rotated("auditWebhookSecret");
@@ -183,9 +186,17 @@ pub fn front(
                 .clone()
                 .map(|roles| SignIn { client_id: settings.client_id.clone(), roles }),
         },
+        callback_secrets: callback_secrets(config),
+        whose_ticket,
         stop,
         replays: Arc::clone(&lasting.replays),
     }
+}
+
+fn callback_secrets(config: &Config) -> BTreeMap<SinkName, Vec<Secret>> {
+    let names = config.policy.tickets.keys();
+    let of = |name: &SinkName| config.secrets.rotated(&format!("tickets.{name}.{CALLBACK_SECRET}"));
+    names.map(|name| (name.clone(), of(name))).collect()
 }
 
 fn reader(config: &Config) -> Result<Credential, PartsError> {
@@ -285,7 +296,7 @@ pub struct Memory {
 }
 
 /// The world of the pipeline, with a memory. In `observe` the writer that reaches
-/// Graph is not made.
+/// Graph is not made. Without `tickets` nothing is written where a ticket has to be there first.
 ///
 /// # Errors
 /// [`PartsError::NoCredential`].
@@ -294,6 +305,7 @@ pub fn world(
     http: &Http,
     graph: Graph,
     memory: Memory,
+    tickets: Option<Tickets>,
     timing: &Timing,
 ) -> Result<World, PartsError> {
     let graph = Arc::new(graph);
@@ -318,6 +330,7 @@ pub fn world(
         own_apps: config.settings.own_apps(),
         read_again: timing.read_again.clone(),
         decisions: decisions(config),
+        tickets,
     })
 }
 
@@ -363,11 +376,13 @@ pub fn readers(graph: Arc<Graph>) -> Readers {
     }
 }
 
-/// The desk of the courier: from `store` to the sinks of the policy.
+/// The desk of the courier: from `store` to the sinks of the policy, with reasons to look going to
+/// `enqueue`.
 pub fn desk<S: Outbox + TicketLinks + 'static>(
     config: &Config,
     http: &Http,
     store: Arc<S>,
+    enqueue: Arc<dyn Enqueue>,
     timing: Timing,
 ) -> Desk {
     Desk {
@@ -377,6 +392,7 @@ pub fn desk<S: Outbox + TicketLinks + 'static>(
         sinks: sinks(config, http),
         clock: Arc::new(SystemClock),
         again: timing.deliver_again,
+        enqueue,
     }
 }
 
@@ -412,9 +428,10 @@ mod tests {
     use super::*;
     use crate::config::{Part, Secrets};
     use crate::domain::approval::{Proposal, ProposalId};
-    use crate::domain::id::Sha256Hex;
+    use crate::domain::id::{Sha256Hex, TenantId};
     use crate::domain::signal::Signal;
     use crate::domain::stop::Stop;
+    use crate::domain::ticket::said::TicketKey;
     use crate::ports::PortError;
     use crate::wire::Verified;
 
@@ -443,6 +460,21 @@ mod tests {
         async fn stopped(&self) -> Result<Option<Stop>, PortError> {
             Ok(None)
         }
+    }
+
+    #[async_trait]
+    impl WhoseTicket for Nowhere {
+        async fn whose_ticket(
+            &self,
+            _: &SinkName,
+            _: &str,
+        ) -> Result<Option<(TicketKey, TenantId)>, PortError> {
+            Ok(None)
+        }
+    }
+
+    fn nowhere() -> Known {
+        (Arc::new(Nowhere), Arc::new(Nowhere))
     }
 
     #[test]
@@ -486,8 +518,7 @@ mod tests {
     fn a_door_made_anew_knows_what_was_fetched_and_taken_in_before() {
         let before = config(&json!({"o365AuthId": "the former"}));
         let lasting = Lasting::new(&before.settings).unwrap();
-        let first =
-            front(&before, &lasting, Arc::new(Nowhere), Arc::new(Nowhere), Arc::new(Nowhere));
+        let first = front(&before, &lasting, Arc::new(Nowhere), nowhere(), Arc::new(Nowhere));
         let (message, now) = (Sha256Hex::of(b"message"), first.clock.now());
         first.replays.lock().unwrap().remember(message.clone(), now);
 
@@ -495,7 +526,7 @@ mod tests {
             &config(&json!({"o365AuthId": "new"})),
             &lasting,
             Arc::new(Nowhere),
-            Arc::new(Nowhere),
+            nowhere(),
             Arc::new(Nowhere),
         );
         assert_ne!(first.o365_auth_ids, second.o365_auth_ids);
@@ -507,13 +538,8 @@ mod tests {
         let vectors = include_str!("../tests/data/partner-center-openssl.json");
         let vectors: Value = serde_json::from_str(vectors).unwrap();
         let roots = json!({"partnerCenterRootsPem": vectors["rootPem"]});
-        let third = front(
-            &config(&roots),
-            &lasting,
-            Arc::new(Nowhere),
-            Arc::new(Nowhere),
-            Arc::new(Nowhere),
-        );
+        let third =
+            front(&config(&roots), &lasting, Arc::new(Nowhere), nowhere(), Arc::new(Nowhere));
         assert!(!Arc::ptr_eq(&first.certificates, &third.certificates));
     }
 

@@ -8,7 +8,7 @@ use super::Part;
 use crate::domain::id::SinkName;
 use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
-use crate::domain::sink::{Settings, Sink};
+use crate::domain::sink::{CALLBACK_SECRET, Settings, Sink};
 use crate::wire::decision::DECISION_KEY_MIN;
 use crate::wire::graph::CLIENT_STATE_KEY_MIN;
 use crate::wire::standard_webhooks::WebhookSecret;
@@ -118,6 +118,12 @@ impl Secrets {
                 if let Some(old) = before.secret(key) {
                     self.0.insert(previous(key), old.clone());
                 }
+            }
+        }
+        let of_sinks = |key: &str| key.starts_with("tickets.") && key.ends_with(CALLBACK_SECRET);
+        for (key, old) in before.0.iter().filter(|(key, _)| of_sinks(key)) {
+            if self.secret(key) != Some(old) {
+                self.0.entry(previous(key)).or_insert_with(|| old.clone());
             }
         }
         self
@@ -269,6 +275,23 @@ mod tests {
         assert_eq!(accepted, [Secret::new("new"), Secret::new("old")]);
         assert_eq!(now.rotated("auditWebhookSecret").len(), 1);
         assert_eq!(value(&now, "graphClientSecretPrevious"), None, "what we show is not rotated");
+    }
+
+    #[test]
+    fn so_is_the_secret_before_of_a_sink_that_calls_back() {
+        let of = |secret: &str, more: &str| {
+            document(&format!(
+                r#"{{"tickets": {{"s": {{"callbackSecret": "{secret}", "token": "{secret}"{more}}}}}}}"#
+            ))
+        };
+        let key = "tickets.s.callbackSecret";
+        let now = of("new", "").with_previous(&of("old", ""));
+        assert_eq!(now.rotated(key), [Secret::new("new"), Secret::new("old")]);
+        assert_eq!(value(&now, "tickets.s.tokenPrevious"), None, "what we show is not rotated");
+        assert_eq!(of("same", "").with_previous(&of("same", "")).rotated(key).len(), 1);
+        let named = of("new", r#", "callbackSecretPrevious": "named""#);
+        let named = named.with_previous(&of("old", ""));
+        assert_eq!(value(&named, "tickets.s.callbackSecretPrevious"), Some("named"));
     }
 
     #[test]

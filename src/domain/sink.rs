@@ -8,6 +8,7 @@ mod github;
 mod halopsa;
 mod jira;
 mod jsm_operations;
+mod own;
 mod pagerduty;
 mod redmine;
 mod request_tracker;
@@ -148,6 +149,24 @@ pub struct SecretName {
     pub what: &'static str,
 }
 
+/// The secret by which what a ticket system calls back with is proven.
+pub const CALLBACK_SECRET: &str = "callbackSecret";
+
+/// The secrets by which what a ticket system calls back with is proven: the current one, and the
+/// previous one while they are rotated.
+const CALLBACK: [SecretName; 2] = [
+    SecretName {
+        name: CALLBACK_SECRET,
+        needed: false,
+        what: "what the system calls back with is proven by it",
+    },
+    SecretName {
+        name: "callbackSecretPrevious",
+        needed: false,
+        what: "what the system calls back with may still be proven by it",
+    },
+];
+
 /// The list of kinds: the word in the policy, and the file with what it asks for.
 macro_rules! kinds {
     ($($kind:ident = $word:literal,)*) => {
@@ -175,9 +194,16 @@ macro_rules! kinds {
                 match self { $(Self::$kind(_) => $kind::TAKES,)* }
             }
 
-            /// The secrets it goes by.
+            /// The secrets it goes by. Each that keeps tickets may call back when one changes.
             pub fn secrets(&self) -> Vec<SecretName> {
-                match self { $(Self::$kind(it) => it.secrets(),)* }
+                let mut secrets = match self { $(Self::$kind(it) => it.secrets(),)* };
+                if self.takes() == Takes::Tickets {
+                    let more = CALLBACK.into_iter().filter(|it| {
+                        !secrets.iter().any(|own| own.name == it.name)
+                    });
+                    secrets.extend(more.collect::<Vec<_>>());
+                }
+                secrets
             }
 
             /// Where it is, fit to show: without what is a secret.

@@ -33,4 +33,5 @@ mod sweep;
 mod templates;
 mod tickets_command;
 mod tidy;
+mod tracker;
 mod ways;

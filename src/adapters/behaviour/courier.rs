@@ -1,24 +1,29 @@
 //! The courier, a store and ticket systems that can be out of order in every way that counts.
 
+mod gate;
 mod system;
 mod tryout;
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
+pub(in crate::adapters) use self::gate::*;
 use self::system::{Fault, System};
 use super::{Given, Store};
 use crate::domain::finding::Severity;
 use crate::domain::finding::testing::noon;
 use crate::domain::id::SinkName;
+use crate::domain::signal::Signal;
 use crate::domain::sink::{Common, Texts};
 use crate::domain::ticket::said::says;
 use crate::domain::ticket::{Content, Message, MessageKind, Party};
 use crate::pipeline::deliver::{AT_ONCE, Counter, Desk, deliver};
 use crate::ports::ticket::{Class, Create, Find, Teller};
-use crate::ports::{Clock, Delivery, Outbox as _};
+use crate::ports::{Clock, Delivery, Enqueue, Failure, Outbox as _, PortError};
+use crate::wire::Verified;
 
 const KEY: &str = "pw1-0123456789abcdef0123456789";
 
@@ -30,8 +35,27 @@ impl Clock for Hands {
     }
 }
 
+/// What was asked for, or a queue that takes nothing until it is mended.
+#[derive(Default)]
+struct Woken {
+    signals: Mutex<Vec<Signal>>,
+    down: AtomicBool,
+}
+
+#[async_trait]
+impl Enqueue for Woken {
+    async fn enqueue(&self, signals: Vec<Verified<Signal>>) -> Result<(), PortError> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(PortError::new(Failure::Transient, "the process dies here"));
+        }
+        self.signals.lock().unwrap().extend(signals.into_iter().map(Verified::into_inner));
+        Ok(())
+    }
+}
+
 struct Office<S: Store> {
     desk: Arc<Desk>,
+    woken: Arc<Woken>,
     clock: Arc<Hands>,
     given: Given<S>,
 }
@@ -50,6 +74,7 @@ impl<S: Store> Office<S> {
         };
         let sinks = systems.iter();
         let sinks = sinks.map(|(name, system, common)| (sink(name), counter(system, common)));
+        let woken = Arc::<Woken>::default();
         let desk = Arc::new(Desk {
             outbox: given.store.clone(),
             links: given.store.clone(),
@@ -57,8 +82,9 @@ impl<S: Store> Office<S> {
             clock: clock.clone(),
             again: [5, 300, 1800, 7200].map(SignedDuration::from_secs).to_vec(),
             alone: Mutex::default(),
+            enqueue: woken.clone(),
         });
-        Self { desk, clock, given }
+        Self { desk, woken, clock, given }
     }
 
     async fn one(system: &Arc<System>) -> Self {

@@ -434,6 +434,9 @@ impl TicketSystem for Jira {
         // A status that nobody gave it is the one it began with, or of a time that is not shown.
         let mut grounds: Vec<Ground> = issue.given_status().into_iter().collect();
         if self.is_request() {
+            // These words are for what those say who were asked.
+            let taken = |it: &String| it.to_ascii_lowercase().starts_with("approval:");
+            grounds.retain(|ground| !ground.states.iter().any(taken));
             grounds.extend(self.approvals(at).await?);
         }
         Ok(Standing::on(issue.is_open(), grounds, &self.decide))

@@ -425,6 +425,16 @@ impl Reader {
                 let message = format!("`{}` cannot both agree and refuse", twice.as_str());
                 self.wrong(decide.at, message);
             }
+            if let Some(end) =
+                decide.value.approve.iter().find(|it| settings.is_no_word(it.as_str()))
+            {
+                let message = format!(
+                    "`{}` ends a ticket, or is where this program itself brings one: nobody agrees to \
+                     anything by it; name a status that is for agreeing alone",
+                    end.as_str()
+                );
+                self.wrong(decide.at, message);
+            }
             if settings.takes() == Takes::Messages {
                 let message = format!("nothing in a {} sink can decide", settings.kind());
                 self.wrong(decide.at, message);

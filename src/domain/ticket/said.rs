@@ -10,6 +10,7 @@ use super::template::{Fault, Given, Wording};
 use super::{Message, MessageKind};
 use crate::domain::finding::Severity;
 use crate::domain::markup::{Block, Document, Span, plain};
+use crate::domain::plan::StepState;
 use crate::domain::sink::{Common, Decides, Texts};
 use crate::domain::text::one_line;
 
@@ -72,9 +73,13 @@ impl Said {
     /// Where the message is none of this program's, or of a version that is not known.
     pub fn of(id: &str, body: &str, common: &Common, title_max: usize) -> Result<Self, NotSaid> {
         let Read { message, number, built_in, wording } = Read::new(id, body, common)?;
+        let asks = message.data.steps.iter().any(|step| step.state == StepState::AwaitingApproval);
         let (key, severity) = (TicketKey(message.data.key), message.data.severity);
         let title = wording.title.unwrap_or_else(|| one_line(&message.data.title));
         let mut text = wording.text.unwrap_or(built_in);
+        if asks && common.decide.any() {
+            text.blocks.extend(how_to_decide(&common.decide));
+        }
         text.blocks.push(Block::Paragraph(vec![Span::Code(mark(&key, number))]));
         Ok(Self {
             number,
@@ -131,6 +136,29 @@ impl Read {
         let wording = Wording::of(common, message.kind, &given);
         Ok(Self { message, number, built_in, wording })
     }
+}
+
+/// How people decide in the ticket itself.
+fn how_to_decide(decides: &Decides) -> [Block; 2] {
+    let names = |names: &[String]| names.join(", ");
+    let mut items = Vec::new();
+    let mut say = |what: &str, states: &[String]| {
+        if !states.is_empty() {
+            items
+                .push(vec![Span::text(&format!("{what}: bring this ticket to {}", names(states)))]);
+        }
+    };
+    say("To agree", &decides.approve);
+    say("To refuse", &decides.refuse);
+    let text = |text: &str| vec![Span::text(text)];
+    items.push(text(
+        "What it stood in before this was said counts for nothing: bring it out of that first, and \
+         back. A ticket that is ended agrees to nothing.",
+    ));
+    if !decides.by.is_empty() {
+        items.push(text(&format!("Only these count: {}", names(&decides.by))));
+    }
+    [Block::Heading(text("How to decide in this ticket")), Block::List(items)]
 }
 
 /// A message that says nothing to this version.
@@ -340,6 +368,51 @@ mod tests {
         );
         for (id, body) in [("pw1-0-3", "{}"), ("pw1-0-x", &message.to_string())] {
             assert_eq!(Said::of(id, body, &common, 2), Err(NotSaid));
+        }
+    }
+
+    #[test]
+    fn a_ticket_says_how_it_decides_as_long_as_it_asks() {
+        let message = |state: &str| {
+            serde_json::json!({
+                "type": "ticket.opened",
+                "timestamp": "2026-11-23T12:00:00Z",
+                "data": {
+                    "key": "pw1-0", "title": "a", "body": "What was found\n- it\n",
+                    "severity": "high",
+                    "tenant": { "id": null, "name": "Woodgrove" },
+                    "partner": { "id": null, "name": "Contoso" },
+                    "findings": [], "record": "rec-1",
+                    "steps": [{ "id": "s", "summary": "s", "state": state, "byHand": "h" }],
+                },
+            })
+        };
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let decide = Decides {
+            approve: names(&["Go", "17"]),
+            refuse: names(&["Stop"]),
+            by: names(&["megan"]),
+        };
+        let said = |state: &str, decide: &Decides| {
+            let common = Common { decide: decide.clone(), ..Common::default() };
+            let said = Said::of("pw1-0-1", &message(state).to_string(), &common, 9).unwrap();
+            plain(&said.text)
+        };
+        let asks = said("awaiting-approval", &decide);
+        for line in [
+            "How to decide in this ticket",
+            "To agree: bring this ticket to Go, 17",
+            "To refuse: bring this ticket to Stop",
+            "What it stood in before this was said counts for nothing",
+            "Only these count: megan",
+        ] {
+            assert!(asks.contains(line), "{asks}");
+        }
+        assert!(asks.trim_end().ends_with("pw1-0 #1"), "{asks}");
+        let refuse_only = Decides { refuse: names(&["Stop"]), ..Decides::default() };
+        assert!(!said("awaiting-approval", &refuse_only).contains("To agree"));
+        for (state, decide) in [("held", &decide), ("awaiting-approval", &Decides::default())] {
+            assert!(!said(state, decide).contains("How to decide"), "{state}");
         }
     }
 

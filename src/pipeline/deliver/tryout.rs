@@ -173,7 +173,8 @@ pub async fn try_sink(
     let memory = Arc::new(Memory::default());
     let desk = Desk {
         outbox: memory.clone(),
-        links: memory,
+        links: memory.clone(),
+        enqueue: memory,
         sinks: BTreeMap::from([(tried.name.clone(), counter)]),
         clock,
         again: Vec::new(),
