@@ -36,7 +36,7 @@ test-aws: $(NEXTEST) .tools/emulator/done ## Run the tests of the AWS adapters, 
 	tests/emulator/with-ministack .tools/emulator $(NEXTEST) nextest run --locked --features aws \
 	  -E 'test(/^adapters::aws/)'
 
-test-tickets: $(NEXTEST) .tools/tickets/done ## Run the ticket adapters against a Request Tracker and a Redmine on this machine
+test-tickets: $(NEXTEST) .tools/tickets/done ## Run the ticket adapters, and a whole serve, against a Request Tracker and a Redmine on this machine
 	tests/tickets/with-servers .tools/tickets $(NEXTEST) nextest run --locked \
 	  --ignore-default-filter -E 'test(/\breal_servers::/)'
 

@@ -1,5 +1,6 @@
 //! The commands of the command line, one file each; the program `partner-warden` is the list of them.
 
+pub mod doctor;
 pub mod facts;
 mod file;
 pub mod policy;
@@ -12,6 +13,7 @@ pub mod scan;
 pub mod sim;
 pub mod stop;
 pub mod subscriptions;
+pub mod tickets;
 
 use std::process::ExitCode;
 

@@ -28,6 +28,7 @@ pub use self::secrets::Secrets;
 use crate::adapters::graph::{Credential, Identity};
 use crate::domain::policy::{Checked, Mode, Policy, Problem};
 use crate::domain::secret::Secret;
+use crate::domain::ticket::template;
 use crate::ports::{PortError, chain};
 use crate::wire::graph::NotificationKey;
 
@@ -230,7 +231,21 @@ impl Config {
             source: settings.secrets.clone(),
             problems,
         })?;
-        Self::of(settings, &policy, secrets, part)
+        let config = Self::of(settings, &policy, secrets, part)?;
+        // Whoever puts back, or only looks, says nothing in tickets.
+        if part == Part::Whole {
+            config.try_templates()?;
+        }
+        Ok(config)
+    }
+
+    /// Tries the templates of the policy: whoever tells tickets is not to begin with one that fails.
+    /// It is apart from the reading of the policy, since the router does without.
+    ///
+    /// # Errors
+    /// [`ConfigError::Policy`].
+    pub fn try_templates(&self) -> Result<(), ConfigError> {
+        try_templates(&self.policy, &self.settings.policy)
     }
 
     /// Checks what was read, for what of the program is to run.
@@ -356,9 +371,18 @@ pub fn policy(
 /// # Errors
 /// [`ConfigError::File`] or [`ConfigError::Policy`].
 pub fn checked(path: &Path, variable: Option<&'static str>) -> Result<Checked, ConfigError> {
-    let text = read(path, variable)?;
-    Policy::parse(&text)
-        .map_err(|problems| ConfigError::Policy { source: Source::File(path.to_owned()), problems })
+    let (text, source) = (read(path, variable)?, Source::File(path.to_owned()));
+    match Policy::parse(&text) {
+        Ok(checked) => try_templates(&checked.policy, &source).map(|()| checked),
+        Err(problems) => Err(ConfigError::Policy { source, problems }),
+    }
+}
+
+fn try_templates(policy: &Policy, source: &Source) -> Result<(), ConfigError> {
+    match template::check::problems(policy) {
+        none if none.is_empty() => Ok(()),
+        problems => Err(ConfigError::Policy { source: source.clone(), problems }),
+    }
 }
 
 pub(crate) fn read(path: &Path, variable: Option<&'static str>) -> Result<String, ConfigError> {

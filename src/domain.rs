@@ -30,3 +30,4 @@ pub mod restore;
 pub mod replay;
 pub mod phase;
 pub mod subscription;
+pub mod permission;

@@ -11,6 +11,7 @@ pub mod renewing;
 pub mod replays;
 #[cfg(test)]
 mod tests;
+mod tickets;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,11 +31,13 @@ use url::Url;
 use self::answer::{busy, echo, json_response, refused, status_only};
 use self::decisions::Decisions;
 use self::replays::Replays;
+use crate::domain::id::SinkName;
 use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
 use crate::domain::signal::Sender;
 use crate::domain::stop::Stop;
 use crate::domain::text::count;
+use crate::ports::ticket::WhoseTicket;
 use crate::ports::{Clock, Enqueue, PortError, SenderCertificates, SigningKeys, StopSwitch, chain};
 use crate::telemetry::metric::{self, Lack};
 use crate::wire::audit::Whose;
@@ -84,6 +87,10 @@ pub struct Front {
     pub enqueue: Arc<dyn Enqueue>,
     /// What people are asked, and how they are known.
     pub decisions: Decisions,
+    /// The secrets by which what the sinks call back with is proven, likewise.
+    pub callback_secrets: BTreeMap<SinkName, Vec<Secret>>,
+    /// Whose a ticket is.
+    pub whose_ticket: Arc<dyn WhoseTicket>,
     /// The messages that were taken in of late.
     pub replays: Arc<Mutex<Replays>>,
 }
@@ -98,6 +105,7 @@ pub fn router(front: Front) -> Router {
         .route("/hooks/o365", post(hooks_o365))
         .route("/hooks/event-grid", post(hooks_event_grid).options(event_grid_handshake))
         .route("/hooks/partner-center", post(partner_center::receive))
+        .route("/hooks/tickets/{sink}", post(tickets::receive))
         .route(decisions::SIGNED_IN, post(decisions::signed_in))
         .route("/decisions/{token}", get(decisions::show).post(decisions::decide))
         .route("/health", get(health))

@@ -34,4 +34,6 @@ pub mod demo;
 #[cfg(feature = "sqlite")]
 pub mod scan;
 #[cfg(feature = "sqlite")]
+pub mod doctor;
+#[cfg(feature = "sqlite")]
 pub mod cli;

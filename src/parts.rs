@@ -14,18 +14,19 @@ use crate::adapters::key_set::PublishedKeys;
 use crate::adapters::management::Management;
 use crate::adapters::partner_center::{Customers, PublishedCertificates};
 use crate::adapters::recorder::Recorder;
-use crate::adapters::ticket::{Making, teller};
+use crate::adapters::ticket::{Making, SLOW, teller};
 use crate::config::{Config, Settings};
 use crate::domain::id::SinkName;
 use crate::domain::policy::{Mode, Policy};
 use crate::domain::secret::Secret;
+use crate::domain::sink::{CALLBACK_SECRET, Sink};
 use crate::http::Front;
 use crate::http::decisions::{Decisions, SignIn};
 use crate::http::replays::Replays;
 use crate::pipeline::deliver::{Counter, Desk};
 use crate::pipeline::observe::Readers;
-use crate::pipeline::{READ_AGAIN, World, Writers};
-use crate::ports::ticket::TicketLinks;
+use crate::pipeline::{READ_AGAIN, Tickets, World, Writers};
+use crate::ports::ticket::{TicketLinks, WhoseTicket};
 use crate::ports::{
     Decide, Enqueue, Ledger, Marks, Outbox, PruneRecords, ReadDelegatedAccess, ReadHeard,
     SenderCertificates, SigningKeys, StopSwitch,
@@ -145,13 +146,16 @@ fn hurried() -> Patience {
     }
 }
 
-/// What the router needs, with signals going to `enqueue`, and `decide` to know what people are
-/// asked, and `stop` whether all writing is stopped.
+/// What a door knows: what people are asked, and whose tickets are.
+pub type Known = (Arc<dyn Decide>, Arc<dyn WhoseTicket>);
+
+/// What the router needs, with signals going to `enqueue`, and `stop` to know whether all writing is
+/// stopped.
 pub fn front(
     config: &Config,
     lasting: &Lasting,
     enqueue: Arc<dyn Enqueue>,
-    decide: Arc<dyn Decide>,
+    (decide, whose_ticket): Known,
     stop: Arc<dyn StopSwitch>,
 ) -> Front {
     let audit = config.secrets.rotated("auditWebhookSecret");
@@ -182,9 +186,17 @@ pub fn front(
                 .clone()
                 .map(|roles| SignIn { client_id: settings.client_id.clone(), roles }),
         },
+        callback_secrets: callback_secrets(config),
+        whose_ticket,
         stop,
         replays: Arc::clone(&lasting.replays),
     }
+}
+
+fn callback_secrets(config: &Config) -> BTreeMap<SinkName, Vec<Secret>> {
+    let names = config.policy.tickets.keys();
+    let of = |name: &SinkName| config.secrets.rotated(&format!("tickets.{name}.{CALLBACK_SECRET}"));
+    names.map(|name| (name.clone(), of(name))).collect()
 }
 
 fn reader(config: &Config) -> Result<Credential, PartsError> {
@@ -284,7 +296,7 @@ pub struct Memory {
 }
 
 /// The world of the pipeline, with a memory. In `observe` the writer that reaches
-/// Graph is not made.
+/// Graph is not made. Without `tickets` nothing is written where a ticket has to be there first.
 ///
 /// # Errors
 /// [`PartsError::NoCredential`].
@@ -293,6 +305,7 @@ pub fn world(
     http: &Http,
     graph: Graph,
     memory: Memory,
+    tickets: Option<Tickets>,
     timing: &Timing,
 ) -> Result<World, PartsError> {
     let graph = Arc::new(graph);
@@ -317,6 +330,7 @@ pub fn world(
         own_apps: config.settings.own_apps(),
         read_again: timing.read_again.clone(),
         decisions: decisions(config),
+        tickets,
     })
 }
 
@@ -362,11 +376,13 @@ pub fn readers(graph: Arc<Graph>) -> Readers {
     }
 }
 
-/// The desk of the courier: from `store` to the sinks of the policy.
+/// The desk of the courier: from `store` to the sinks of the policy, with reasons to look going to
+/// `enqueue`.
 pub fn desk<S: Outbox + TicketLinks + 'static>(
     config: &Config,
     http: &Http,
     store: Arc<S>,
+    enqueue: Arc<dyn Enqueue>,
     timing: Timing,
 ) -> Desk {
     Desk {
@@ -376,18 +392,32 @@ pub fn desk<S: Outbox + TicketLinks + 'static>(
         sinks: sinks(config, http),
         clock: Arc::new(SystemClock),
         again: timing.deliver_again,
+        enqueue,
     }
 }
 
 /// The sinks of the policy. What is wrong with a secret was told when the configuration was read.
 fn sinks(config: &Config, http: &Http) -> BTreeMap<SinkName, Counter> {
-    let sinks = config.policy.tickets.iter().filter_map(|(name, sink)| {
-        let secrets = config.secrets.of_sink(name);
-        let making = Making { name, common: &sink.common, secrets, http };
-        let teller = teller(sink, &making).ok()?;
-        Some((name.clone(), Counter { teller, common: sink.common.clone() }))
-    });
+    let sinks =
+        config.policy.tickets.iter().filter_map(|(name, sink)| {
+            Some((name.clone(), counter(config, http, name, sink).ok()?))
+        });
     sinks.collect()
+}
+
+/// A sink of the policy, ready to be spoken to.
+///
+/// # Errors
+/// What is missing or wrong among its secrets.
+pub fn counter(
+    config: &Config,
+    http: &Http,
+    name: &SinkName,
+    sink: &Sink,
+) -> Result<Counter, String> {
+    let secrets = config.secrets.of_sink(name);
+    let making = Making { name, common: &sink.common, secrets, http, slow: SLOW };
+    Ok(Counter { teller: teller(sink, &making)?, common: sink.common.clone() })
 }
 
 #[cfg(test)]
@@ -398,9 +428,10 @@ mod tests {
     use super::*;
     use crate::config::{Part, Secrets};
     use crate::domain::approval::{Proposal, ProposalId};
-    use crate::domain::id::Sha256Hex;
+    use crate::domain::id::{Sha256Hex, TenantId};
     use crate::domain::signal::Signal;
     use crate::domain::stop::Stop;
+    use crate::domain::ticket::said::TicketKey;
     use crate::ports::PortError;
     use crate::wire::Verified;
 
@@ -429,6 +460,21 @@ mod tests {
         async fn stopped(&self) -> Result<Option<Stop>, PortError> {
             Ok(None)
         }
+    }
+
+    #[async_trait]
+    impl WhoseTicket for Nowhere {
+        async fn whose_ticket(
+            &self,
+            _: &SinkName,
+            _: &str,
+        ) -> Result<Option<(TicketKey, TenantId)>, PortError> {
+            Ok(None)
+        }
+    }
+
+    fn nowhere() -> Known {
+        (Arc::new(Nowhere), Arc::new(Nowhere))
     }
 
     #[test]
@@ -472,8 +518,7 @@ mod tests {
     fn a_door_made_anew_knows_what_was_fetched_and_taken_in_before() {
         let before = config(&json!({"o365AuthId": "the former"}));
         let lasting = Lasting::new(&before.settings).unwrap();
-        let first =
-            front(&before, &lasting, Arc::new(Nowhere), Arc::new(Nowhere), Arc::new(Nowhere));
+        let first = front(&before, &lasting, Arc::new(Nowhere), nowhere(), Arc::new(Nowhere));
         let (message, now) = (Sha256Hex::of(b"message"), first.clock.now());
         first.replays.lock().unwrap().remember(message.clone(), now);
 
@@ -481,7 +526,7 @@ mod tests {
             &config(&json!({"o365AuthId": "new"})),
             &lasting,
             Arc::new(Nowhere),
-            Arc::new(Nowhere),
+            nowhere(),
             Arc::new(Nowhere),
         );
         assert_ne!(first.o365_auth_ids, second.o365_auth_ids);
@@ -493,13 +538,8 @@ mod tests {
         let vectors = include_str!("../tests/data/partner-center-openssl.json");
         let vectors: Value = serde_json::from_str(vectors).unwrap();
         let roots = json!({"partnerCenterRootsPem": vectors["rootPem"]});
-        let third = front(
-            &config(&roots),
-            &lasting,
-            Arc::new(Nowhere),
-            Arc::new(Nowhere),
-            Arc::new(Nowhere),
-        );
+        let third =
+            front(&config(&roots), &lasting, Arc::new(Nowhere), nowhere(), Arc::new(Nowhere));
         assert!(!Arc::ptr_eq(&first.certificates, &third.certificates));
     }
 

@@ -9,11 +9,12 @@ mod reason;
 pub mod restore;
 mod record;
 mod stop;
+mod tickets;
 mod verify;
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 use url::Url;
 
@@ -36,6 +37,7 @@ use crate::ports::{
 use crate::wire::decision::Link;
 
 pub use self::act::Writers;
+pub use self::tickets::Tickets;
 pub use self::verify::verify;
 
 /// When the effect of a step is read again, counted from the step.
@@ -77,6 +79,8 @@ pub struct World {
     /// Where people decide, and the key by which they are known to be asked; nothing where they
     /// cannot be sent a link.
     pub decisions: Option<(Url, Secret)>,
+    /// Where tickets are; nothing where none is opened or read. Before one has to be there, none is.
+    pub tickets: Option<Tickets>,
 }
 
 impl World {
@@ -95,6 +99,12 @@ pub enum Looked {
     Settled,
     /// The same, and steps wait for what passes: they are to be taken up then.
     Held(Passes),
+    /// The same, and a ticket may say what they wait for, so that tickets are read every minute. At
+    /// this time the tenant is to be looked at all the same.
+    Asking(Timestamp),
+    /// Tickets were read again and say nothing new, and the tenant was not read. They are to be read
+    /// again at this time.
+    Polled(Timestamp),
     /// Looking again may tell or do more.
     LookAgain,
     /// Nothing that waits is a reason to read the tenant; it was not read.
@@ -116,8 +126,11 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
     if reason::is_what_was_held(look) && stop::asked(world.stop.as_ref()).await.is_some() {
         return Ok(Looked::Stopped);
     }
-    if !reason::is_any(world, tenant, look).await {
-        return Ok(Looked::NoReason);
+    let tickets::Heed { rest, news, poll } = tickets::heed(world, tenant, look).await?;
+    let rest = Look { tenant: look.tenant, waiting: rest };
+    let only_tickets = rest.waiting.is_empty() && !look.waiting.is_empty();
+    if !news && (only_tickets || !reason::is_any(world, tenant, &rest).await) {
+        return Ok(poll.map_or(Looked::NoReason, Looked::Polled));
     }
     reason::tell_of_ourselves(world, tenant, look).await;
     // What was refused may lead to a quarantine, which is decided by a snapshot of its own: the
@@ -146,6 +159,7 @@ async fn look_once(
     let before = world.ledger.cases(tenant.id).await?;
     let mut history = world.ledger.history(tenant.id, window).await?;
     history.unfinished = unfinished(&before);
+    history.tickets = tickets::gates(world, &before).await?;
     facts.taken_away = history.taken_away();
     observe::protected(&world.readers, tenant, &world.policy.guardrails, &mut facts).await;
     let (policy, own_apps) = (&world.policy, world.own_apps.as_slice());
@@ -168,6 +182,7 @@ async fn look_once(
     let acted = act(world, &plan, &mut cases, &mut told).await?;
     let quarantine = leads_to_quarantine(&plan, policy, |step| was_refused(&cases, step));
 
+    let asks = tickets::are_asked(world, &cases);
     let record = |case: &Case| told.record(world, case);
     let mut conclusion = conclusion(world, &before, cases, record);
     let changes = plan.cases.iter().flat_map(|case| &case.changes).chain(&plan.left_over);
@@ -176,10 +191,18 @@ async fn look_once(
     reason::tell_of_misuse(world, tenant, look, &facts.gaps).await;
     let readable_later = facts.gaps.iter().any(crate::domain::facts::Gap::may_pass);
     let held = if acted.stopped { Some(Passes::OnceResumed) } else { plan.passes };
-    let looked = if acted.settled && !readable_later {
-        held.map_or(Looked::Settled, Looked::Held)
-    } else {
-        Looked::LookAgain
+    let by = held.and_then(|passes| match passes {
+        Passes::At(at) => Some(at).filter(|_| asks),
+        Passes::OnceResumed => None,
+    });
+    if policy.decides_in_tickets() {
+        tickets::look_by(world, tenant.id, by).await?;
+    }
+    let looked = match (acted.settled && !readable_later, held, by) {
+        (false, ..) => Looked::LookAgain,
+        (true, _, Some(by)) => Looked::Asking(by),
+        (true, Some(passes), None) => Looked::Held(passes),
+        (true, None, None) => Looked::Settled,
     };
     Ok((looked, quarantine))
 }

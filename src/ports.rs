@@ -240,10 +240,11 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Whether a settling look is to follow. The schedule comes round again anyway.
+    /// Whether a settling look is to follow. The schedule comes round again anyway, and no ticket
+    /// tells of what Graph has not replicated.
     pub fn wants_to_settle(&self) -> bool {
         let Some(Envelope::V1 { signal }) = &self.first else { return true };
-        signal.sender != Sender::Schedule
+        !matches!(signal.sender, Sender::Schedule | Sender::Tickets)
     }
 }
 

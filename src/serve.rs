@@ -30,6 +30,7 @@ use crate::domain::signal::Signal;
 use crate::http::router;
 pub use crate::parts::Timing;
 use crate::parts::{self, Lasting, Memory, PartsError};
+use crate::pipeline::Tickets;
 use crate::ports::{Clock as _, Enqueue, PortError, Queue, StopSwitch};
 use crate::sweep::Sweep;
 use crate::telemetry::prometheus;
@@ -103,10 +104,10 @@ pub async fn serve(
     let door_queue = Arc::new(Waking { queue: queue.clone(), arrived: arrived.clone() });
     let stop_switch = stop_switch(&config.settings.store)?;
     let lasting = Lasting::new(&config.settings)?;
-    let decide = Arc::new(store.clone());
-    let front = parts::front(config, &lasting, door_queue.clone(), decide, stop_switch.clone());
+    let known: parts::Known = (Arc::new(store.clone()), Arc::new(store.clone()));
+    let front = parts::front(config, &lasting, door_queue.clone(), known, stop_switch.clone());
     let graph = parts::graph(config, &http)?;
-    let sweep = Arc::new(sweep(config, &graph, &store, &queue, door_queue, &timing));
+    let sweep = Arc::new(sweep(config, &graph, &store, &queue, door_queue.clone(), &timing));
     let schedule =
         schedule::Schedule { sweep: Arc::clone(&sweep), retry_pause: timing.retry_pause };
     let memory = Memory {
@@ -114,17 +115,20 @@ pub async fn serve(
         marks: Arc::new(store.clone()),
         stop: stop_switch,
     };
+    let (sink_store, retry_pause) = (Arc::new(store.clone()), timing.retry_pause);
+    let desk = parts::desk(config, &http, sink_store, door_queue, timing.clone());
+    let desk = Arc::new(desk);
+    let tickets = Some(Tickets { desk: desk.clone(), decide: Arc::new(store) });
     let worker = work::Worker {
-        world: Arc::new(parts::world(config, &http, graph, memory, &timing)?),
+        world: Arc::new(parts::world(config, &http, graph, memory, tickets, &timing)?),
         queue: Arc::new(queue),
         sweep,
         settle_after: config.settings.settle_after,
-        retry_pause: timing.retry_pause,
+        retry_pause,
         arrived,
         written: written.clone(),
     };
-    let courier =
-        deliver::Courier { desk: parts::desk(config, &http, Arc::new(store), timing), written };
+    let courier = deliver::Courier { desk, written };
     let door = door::open(listener, router(front), Limits::default(), &stopping);
     let scrape = async {
         if let Some((listener, numbers)) = numbers {

@@ -100,6 +100,13 @@ macro_rules! behaviours {
             outbox::what_is_passed_on_is_a_message_of_its_own
             links::of_two_who_reserve_a_ticket_one_does
             links::a_ticket_is_found_by_the_systems_own_id
+            links::a_door_is_told_whose_a_ticket_is
+            courier::what_waits_for_a_ticket_is_taken_up_once_it_is_there
+            courier::a_ticket_that_nothing_waits_for_wakes_nobody
+            courier::a_ticket_in_which_people_are_asked_is_read_once_that_is_said
+            courier::a_gate_is_knocked_at_every_five_minutes_for_as_long_as_it_takes
+            courier::after_a_crash_between_the_link_and_the_news_of_it_the_news_is_told
+            courier::who_keeps_no_tickets_opens_a_gate_by_taking_the_message
             courier::a_ticket_is_opened_told_and_ended
             courier::after_an_hour_out_of_order_there_is_one_ticket_and_nothing_is_lost
             courier::a_lost_answer_opens_no_second_ticket
@@ -112,6 +119,7 @@ macro_rules! behaviours {
             courier::what_people_ended_is_taken_up_again_and_what_they_deleted_opened_anew
             courier::a_policy_may_leave_the_end_to_people
             courier::while_a_sink_takes_nothing_another_one_is_told_and_hears_the_end_too
+            courier::a_template_that_fails_costs_no_ticket_and_is_named_once
             outbox::a_message_given_up_is_buried_and_the_next_one_goes_out
             outbox::messages_and_their_attempts_survive_a_crash
             proposals::a_question_is_read_as_it_was_put

@@ -47,6 +47,10 @@ pub(crate) struct Asked {
     pub(crate) if_match: Option<String>,
     /// All headers.
     pub(crate) headers: HeaderMap,
+    /// The `Content-Type` header.
+    pub(crate) content_type: Option<String>,
+    /// The `Accept-Language` header.
+    pub(crate) language: Option<String>,
     pub(crate) body: Bytes,
     /// The origin it was asked under.
     pub(crate) origin: String,
@@ -72,6 +76,8 @@ impl Server {
                     authorization: header("authorization"),
                     if_match: header("if-match"),
                     headers: parts.headers.clone(),
+                    content_type: header("content-type"),
+                    language: header("accept-language"),
                     body: to_bytes(body, usize::MAX).await.unwrap(),
                     origin: base.trim_end_matches('/').to_owned(),
                     before: 0,

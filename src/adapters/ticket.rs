@@ -5,6 +5,7 @@ mod alert;
 pub mod azure_devops;
 pub(crate) mod call;
 pub mod connectwise;
+pub mod email;
 pub mod github;
 pub mod halopsa;
 pub mod jira;
@@ -13,7 +14,9 @@ pub mod pagerduty;
 pub mod redmine;
 pub mod request_tracker;
 pub mod servicenow;
+pub mod slack;
 pub mod splunk_on_call;
+pub mod teams;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod webhook;
@@ -21,9 +24,11 @@ pub mod zendesk;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::azure_devops::AzureDevops;
 use self::connectwise::Connectwise;
+use self::email::Email;
 use self::github::Github;
 use self::halopsa::Halopsa;
 use self::jira::Jira;
@@ -32,7 +37,9 @@ use self::pagerduty::PagerDuty;
 use self::redmine::Redmine;
 use self::request_tracker::RequestTracker;
 use self::servicenow::Servicenow;
+use self::slack::Slack;
 use self::splunk_on_call::SplunkOnCall;
+use self::teams::Teams;
 use self::webhook::Webhook;
 use self::zendesk::Zendesk;
 use super::http::Http;
@@ -40,6 +47,9 @@ use crate::domain::id::SinkName;
 use crate::domain::secret::Secret;
 use crate::domain::sink::{Common, Settings, Sink};
 use crate::ports::ticket::Teller;
+
+/// How long a call may take that changes something, in a system known to be slow.
+pub const SLOW: Duration = Duration::from_mins(1);
 
 /// What an adapter is made of.
 pub struct Making<'a> {
@@ -51,6 +61,9 @@ pub struct Making<'a> {
     pub secrets: BTreeMap<String, Secret>,
     /// The one HTTP client.
     pub http: &'a Http,
+    /// How long a call may take that changes something, in a system known to be slow: below
+    /// [`crate::domain::ticket::link::ATTEMPT`] together with what else an opening asks.
+    pub slow: Duration,
 }
 
 impl Making<'_> {
@@ -97,5 +110,8 @@ pub fn teller(sink: &Sink, making: &Making<'_>) -> Result<Teller, String> {
             Teller::Tickets(Arc::new(Servicenow::new(settings, making)?))
         }
         Settings::Zendesk(settings) => Teller::Tickets(Arc::new(Zendesk::new(settings, making)?)),
+        Settings::Slack(settings) => Teller::Messages(Arc::new(Slack::new(settings, making)?)),
+        Settings::Teams(settings) => Teller::Messages(Arc::new(Teams::new(settings, making)?)),
+        Settings::Email(settings) => Teller::Messages(Arc::new(Email::new(settings, making)?)),
     })
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use partner_warden::adapters::clock::SystemClock;
+use partner_warden::cli::doctor::Doctor;
 use partner_warden::cli::facts::FactsCommand;
 use partner_warden::cli::policy::PolicyCommand;
 use partner_warden::cli::records::RecordsCommand;
@@ -16,9 +17,10 @@ use partner_warden::cli::scan::Scan;
 use partner_warden::cli::sim::Simulate;
 use partner_warden::cli::stop::{Resume, StopAll};
 use partner_warden::cli::subscriptions::Subscriptions;
+use partner_warden::cli::tickets::TicketsCommand;
 use partner_warden::cli::{
-    WrongInput, exit_code, facts, policy, records, redrive, replay, restore, scan, sim, stop,
-    stopped, subscriptions,
+    WrongInput, doctor, exit_code, facts, policy, records, redrive, replay, restore, scan, sim,
+    stop, stopped, subscriptions, tickets,
 };
 use partner_warden::config::{Config, environment};
 use partner_warden::demo::demo;
@@ -55,6 +57,9 @@ enum Command {
 
 SIGTERM or Ctrl-C finishes what is under way and stops.")]
     Serve,
+    /// Says what is missing to guard the tenants, and how to mend it. Changes nothing.
+    #[command(after_help = doctor::HELP)]
+    Doctor(Doctor),
     /// Shows what every partner holds now and what breaks the policy. Changes nothing.
     #[command(after_help = scan::HELP)]
     Scan(Scan),
@@ -75,6 +80,9 @@ SIGTERM or Ctrl-C finishes what is under way and stops.")]
     /// Sees to what Microsoft Graph notifies us of. `serve` does so by itself.
     #[command(subcommand)]
     Subscriptions(Subscriptions),
+    /// Tries the systems that tickets are opened in.
+    #[command(subcommand)]
+    Tickets(TicketsCommand),
     /// Shows, proves and hands out what is kept of cases. Changes nothing.
     #[command(subcommand)]
     Records(RecordsCommand),
@@ -107,6 +115,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let filter = match command {
         // It is a part of the story that things go wrong.
         Command::Demo => filter.or_else(|| Some("off".to_owned())),
+        // It says itself what goes wrong, and how to mend it.
+        Command::Tickets(_) | Command::Doctor(_) => filter.or_else(|| Some("off".to_owned())),
         // What they say is on standard output; only what goes wrong is added to it.
         Command::Scan(_)
         | Command::Facts(_)
@@ -133,12 +143,14 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             serve(&config, listener, Timing::default(), stopped).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Doctor(command) => doctor::run(command).await,
         Command::Scan(command) => Ok(scan::run(command).await),
         Command::Replay(command) => Ok(replay::run(&command)),
         Command::Facts(command) => Ok(facts::run(command).await),
         Command::Sim(command) => sim::run(command).await,
         Command::Policy(command) => policy::run(command, SystemClock.now()),
         Command::Subscriptions(command) => subscriptions::run(command).await,
+        Command::Tickets(command) => tickets::run(command).await,
         Command::Records(command) => Ok(records::run(command).await),
         Command::Stop(command) => stop::stop(command, SystemClock.now()).await,
         Command::Resume(command) => stop::resume(command).await,

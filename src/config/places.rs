@@ -44,4 +44,7 @@ pub enum Part {
     /// The command that puts back what was taken away, which writes whatever the mode is, and may
     /// hold no sink's key.
     Restore,
+    /// The command that tries a ticket sink, which holds no credential. It sees to the key of that
+    /// one sink itself.
+    Tickets,
 }

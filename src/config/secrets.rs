@@ -8,7 +8,7 @@ use super::Part;
 use crate::domain::id::SinkName;
 use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
-use crate::domain::sink::Settings;
+use crate::domain::sink::{CALLBACK_SECRET, Settings, Sink};
 use crate::wire::decision::DECISION_KEY_MIN;
 use crate::wire::graph::CLIENT_STATE_KEY_MIN;
 use crate::wire::standard_webhooks::WebhookSecret;
@@ -120,6 +120,12 @@ impl Secrets {
                 }
             }
         }
+        let of_sinks = |key: &str| key.starts_with("tickets.") && key.ends_with(CALLBACK_SECRET);
+        for (key, old) in before.0.iter().filter(|(key, _)| of_sinks(key)) {
+            if self.secret(key) != Some(old) {
+                self.0.entry(previous(key)).or_insert_with(|| old.clone());
+            }
+        }
         self
     }
 
@@ -143,6 +149,31 @@ impl Secrets {
         own.collect()
     }
 
+    /// What a sink needs and the document does not hold, and what stands there under its name and is
+    /// nothing it goes by; a line each.
+    pub fn missing_for_sink(&self, name: &SinkName, sink: &Sink) -> Vec<String> {
+        let mut problems = Vec::new();
+        let known = sink.settings.secrets();
+        for secret in known.iter().filter(|it| it.needed) {
+            let key = format!("tickets.{name}.{}", secret.name);
+            if self.secret(&key).is_none() {
+                problems.push(format!("{key} is missing; {}", secret.what));
+            }
+        }
+        for key in self.of_sink(name).into_keys() {
+            if !known.iter().any(|secret| secret.name == key) {
+                let names: Vec<&str> = known.iter().map(|secret| secret.name).collect();
+                problems.push(format!(
+                    "tickets.{name}.{} is nothing a {} sink goes by; there is: {}",
+                    crate::domain::text::foreign(&key),
+                    sink.settings.kind(),
+                    names.join(", ")
+                ));
+            }
+        }
+        problems
+    }
+
     /// What a policy needs and the document does not hold, a line each.
     pub(super) fn missing_for(&self, policy: &Policy, part: Part) -> Vec<String> {
         let mut problems = Vec::new();
@@ -161,23 +192,12 @@ impl Secrets {
         let mut webhook =
             vec!["auditWebhookSecret".to_owned(), "auditWebhookSecretPrevious".into()];
         for (name, sink) in &policy.tickets {
-            let known = sink.settings.secrets();
-            for secret in known.iter().filter(|it| whole && it.needed) {
-                let key = format!("tickets.{name}.{}", secret.name);
-                if self.secret(&key).is_none() {
-                    problems.push(format!("{key} is missing; {}", secret.what));
-                }
+            if whole {
+                problems.extend(self.missing_for_sink(name, sink));
             }
-            for key in self.of_sink(name).into_keys().filter(|_| whole) {
-                if !known.iter().any(|secret| secret.name == key) {
-                    let names: Vec<&str> = known.iter().map(|secret| secret.name).collect();
-                    problems.push(format!(
-                        "tickets.{name}.{} is nothing a {} sink goes by; there is: {}",
-                        crate::domain::text::foreign(&key),
-                        sink.settings.kind(),
-                        names.join(", ")
-                    ));
-                }
+            for (own, secret) in self.of_sink(name) {
+                let fault = sink.settings.fault(&own, &secret);
+                problems.extend(fault.map(|fault| format!("tickets.{name}.{own} {fault}")));
             }
             if matches!(sink.settings, Settings::Webhook(_)) {
                 webhook.push(format!("tickets.{name}.secret"));
@@ -255,6 +275,23 @@ mod tests {
         assert_eq!(accepted, [Secret::new("new"), Secret::new("old")]);
         assert_eq!(now.rotated("auditWebhookSecret").len(), 1);
         assert_eq!(value(&now, "graphClientSecretPrevious"), None, "what we show is not rotated");
+    }
+
+    #[test]
+    fn so_is_the_secret_before_of_a_sink_that_calls_back() {
+        let of = |secret: &str, more: &str| {
+            document(&format!(
+                r#"{{"tickets": {{"s": {{"callbackSecret": "{secret}", "token": "{secret}"{more}}}}}}}"#
+            ))
+        };
+        let key = "tickets.s.callbackSecret";
+        let now = of("new", "").with_previous(&of("old", ""));
+        assert_eq!(now.rotated(key), [Secret::new("new"), Secret::new("old")]);
+        assert_eq!(value(&now, "tickets.s.tokenPrevious"), None, "what we show is not rotated");
+        assert_eq!(of("same", "").with_previous(&of("same", "")).rotated(key).len(), 1);
+        let named = of("new", r#", "callbackSecretPrevious": "named""#);
+        let named = named.with_previous(&of("old", ""));
+        assert_eq!(value(&named, "tickets.s.callbackSecretPrevious"), Some("named"));
     }
 
     #[test]

@@ -457,6 +457,26 @@ fn secrets_that_the_policy_needs_are_asked_for() {
     );
 }
 
+#[test]
+fn a_secret_address_is_refused_without_being_shown() {
+    let policy = POLICY.replace("}}", "}, chat: {kind: teams}, talk: {kind: slack}}");
+    let of = |chat: &str, talk: &str| {
+        let mut secrets: Value = serde_json::from_str(SECRETS).unwrap();
+        secrets["tickets"]["chat"] = json!({ "url": chat });
+        secrets["tickets"]["talk"] = json!({ "webhookUrl": talk });
+        given().write("policy.yaml", &policy).write("secrets.json", &secrets.to_string())
+    };
+    let well = of("https://x.logic.azure.com/?sig=s", "https://hooks.slack.com/services/x");
+    assert!(well.load().is_ok());
+    of("https://a.webhook.office.com/hunter2", "http://hooks.slack.com/hunter2").fails(
+        "the secrets in …/secrets.json are not complete:
+  tickets.chat.url is the address of a connector, which Microsoft has retired; make a workflow with \
+         the trigger \"When a Teams webhook request is received\"
+  tickets.talk.webhookUrl is no address of an incoming webhook: the url must be https (plain http \
+         only to this machine)",
+    );
+}
+
 const PAIRS: &str = include_str!("../../tests/data/client-certificate-openssl.json");
 
 fn pem(pair: &str, part: &str) -> Value {

@@ -69,6 +69,11 @@ pub fn by_id(id: Uuid) -> Option<&'static AppRole> {
     BY_ID.get(&id)
 }
 
+/// The permission of Microsoft Graph with this name.
+pub fn of_graph(name: &str) -> Option<&'static AppRole> {
+    BY_ID.values().find(|role| role.api == MICROSOFT_GRAPH && role.name == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -67,7 +67,7 @@ impl ProposalId {
 }
 
 /// What a person can say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// Do it.
@@ -110,17 +110,58 @@ pub struct Decision {
     pub identity: Option<String>,
     /// When.
     pub at: Timestamp,
+    /// The ticket in which they said it, where it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<InTicket>,
+}
+
+/// The ticket in which somebody decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InTicket {
+    /// The system's kind, and what people call the ticket there: `jira SEC-17`.
+    pub place: String,
+    /// Every name that the system has for who it was; none where it does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
 }
 
 impl Decision {
     /// The decision of somebody who gave a name. Nothing where nothing of it can be shown.
     pub fn by_name(decision: Answer, name: &str, at: Timestamp) -> Option<Self> {
         let by = text::foreign(name);
-        (!by.is_empty()).then_some(Self { decision, by, proven: false, identity: None, at })
+        (!by.is_empty()).then_some(Self {
+            decision,
+            by,
+            proven: false,
+            identity: None,
+            at,
+            ticket: None,
+        })
     }
 
-    /// `megan@woodgrove.example (signed in)`, `Megan Bowen (name as given, not proven)`.
+    /// The decision that a ticket of a system shows, by whoever the system says, under each of the
+    /// names it has for them.
+    pub fn in_ticket(
+        decision: Answer,
+        (system, ticket): (&str, &str),
+        names: &[String],
+        at: Timestamp,
+    ) -> Self {
+        let names: Vec<String> =
+            names.iter().map(|name| text::foreign(name)).filter(|name| !name.is_empty()).collect();
+        let by = names.first().cloned().unwrap_or_else(|| "somebody".to_owned());
+        let place = format!("{system} {}", text::foreign(ticket));
+        let ticket = Some(InTicket { place, names });
+        Self { decision, by, proven: false, identity: None, at, ticket }
+    }
+
+    /// `megan@woodgrove.example (signed in)`, `Megan Bowen (name as given, not proven)`, `megan (said
+    /// by ticket jira SEC-17)`.
     pub fn who(&self) -> String {
+        if let Some(ticket) = &self.ticket {
+            return format!("{} (said by ticket {})", self.by, ticket.place);
+        }
         let proof = if self.proven { "signed in" } else { "name as given, not proven" };
         format!("{} ({proof})", self.by)
     }
@@ -129,8 +170,18 @@ impl Decision {
     fn is_of(&self, other: &Self) -> bool {
         match (&self.identity, &other.identity) {
             (Some(one), Some(two)) => one == two,
-            _ => plain(&self.by) == plain(&other.by),
+            _ => self.names().any(|one| other.names().any(|two| plain(one) == plain(two))),
         }
+    }
+
+    /// Whether it is known who it was.
+    fn is_somebodys(&self) -> bool {
+        self.ticket.as_ref().is_none_or(|ticket| !ticket.names.is_empty())
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let more = self.ticket.iter().flat_map(|ticket| &ticket.names);
+        std::iter::once(self.by.as_str()).chain(more.map(String::as_str))
     }
 }
 
@@ -189,6 +240,8 @@ pub enum NotDecided {
     Over(Standing),
     /// The same person has agreed already.
     SamePerson,
+    /// Two people have to agree, and it is not known who this one is.
+    Nobody,
 }
 
 impl Proposal {
@@ -229,6 +282,9 @@ impl Proposal {
             }
         }
         let approves = decision.decision == Answer::Approve;
+        if approves && self.question.people > 1 && !decision.is_somebodys() {
+            return Err(NotDecided::Nobody);
+        }
         if approves && self.decisions.iter().any(|before| before.is_of(&decision)) {
             return Err(NotDecided::SamePerson);
         }
@@ -424,6 +480,34 @@ mod tests {
         let refused = one.decide(says(Refuse, "Megan Bowen", 2), after(2)).unwrap();
         assert_eq!(refused.standing(after(2)), Standing::Refused, "whoever agreed may refuse yet");
         assert_eq!(refused.refusal().unwrap().by, "Megan Bowen");
+    }
+
+    #[test]
+    fn what_a_ticket_says_is_said_by_whoever_the_system_says() {
+        let said = |answer, names: &[&str]| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            Decision::in_ticket(answer, ("jira", "SEC-17"), &names, after(1))
+        };
+        let megan = said(Approve, &["5b10", "megan@woodgrove.example"]);
+        assert_eq!(megan.who(), "5b10 (said by ticket jira SEC-17)");
+        assert_eq!(said(Refuse, &[]).who(), "somebody (said by ticket jira SEC-17)");
+        let kept = serde_json::to_string(&megan).unwrap();
+        assert_eq!(serde_json::from_str::<Decision>(&kept).unwrap(), megan);
+        // One is enough, whoever it is.
+        let one = proposal(1).decide(said(Approve, &[]), after(1)).unwrap();
+        assert_eq!(one.standing(after(1)), Standing::Approved);
+        // Of two, both have to be known, and by none of their names to be one.
+        assert_eq!(proposal(2).decide(said(Approve, &[]), after(1)), Err(NotDecided::Nobody));
+        let one = proposal(2).decide(megan, after(1)).unwrap();
+        assert_eq!(one.standing(after(1)), Standing::SecondWanted);
+        let same = Err(NotDecided::SamePerson);
+        assert_eq!(one.decide(says(Approve, "Megan@Woodgrove.example", 1), after(1)), same);
+        assert_eq!(one.decide(said(Approve, &["Megan", "5B10"]), after(1)), same);
+        assert_eq!(one.decide(said(Approve, &[]), after(1)), Err(NotDecided::Nobody));
+        let two = one.decide(said(Approve, &["adele"]), after(1)).unwrap();
+        assert_eq!(two.standing(after(1)), Standing::Approved);
+        let refused = one.decide(said(Refuse, &[]), after(1)).unwrap();
+        assert_eq!(refused.standing(after(1)), Standing::Refused, "anybody may refuse");
     }
 
     #[test]

@@ -110,7 +110,8 @@ pub struct StepRow {
     /// refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stuck: bool,
-    /// Whether nothing holds it back but the stop switch or how much was done already.
+    /// Whether nothing holds it back but the stop switch, a ticket that is not there yet, or how much
+    /// was done already.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waits: bool,
     /// When what it was to take away was seen to be gone, though its call was never answered.
@@ -170,6 +171,13 @@ impl Case {
         self.rows.iter().any(|row| row.open && !row.quiet)
     }
 
+    /// Whether what is found next belongs to it and is told in its tickets. Else another episode
+    /// begins, with tickets of its own.
+    pub fn goes_on(&self) -> bool {
+        // One whose end was not told, since a crash came in between, goes on.
+        self.is_open() || self.tickets.iter().any(|ticket| ticket.open)
+    }
+
     /// Whether anything at all in it still stands, or is under way.
     pub fn stands(&self) -> bool {
         self.begun || self.rows.iter().any(|row| row.open)
@@ -212,9 +220,7 @@ impl Case {
     ) {
         let found: BTreeSet<FindingName> = planned.findings.iter().map(|it| it.finding).collect();
         let seen = rows(planned.findings, &planned.steps, &planned.recorded, outcome);
-        // One whose end was not told, since a crash came in between, goes on.
-        let is_told = !self.tickets.iter().any(|ticket| ticket.open);
-        if !self.is_open() && is_told && seen.values().any(|row| !row.quiet) {
+        if !self.goes_on() && seen.values().any(|row| !row.quiet) {
             self.begin_again();
         }
         // What was not found again may only be unread, and is left to people still.

@@ -101,6 +101,12 @@ impl Markup {
     }
 }
 
+/// A stranger's text as every rendering shows it: one line, in which nothing moves the reader's
+/// cursor and nothing is taken for an address.
+pub fn harmless(text: &str) -> String {
+    inert::shown(text)
+}
+
 impl Span {
     /// A span of text.
     pub fn text(text: impl Into<String>) -> Self {
@@ -120,7 +126,16 @@ impl Document {
     /// Reads a small Markdown subset: headings, paragraphs, lists, strong, code, line ends, and
     /// links to https. Everything else is text.
     pub fn parse(markdown: &str) -> Self {
-        parse::parse(markdown)
+        let https = |url: &Url| url.scheme() == "https";
+        Self::parse_leading(markdown, &mut |address| Url::parse(address).ok().filter(https))
+    }
+
+    /// The same, where `leads` says to where an address leads; a link that leads nowhere is text.
+    pub(super) fn parse_leading(
+        markdown: &str,
+        leads: &mut dyn FnMut(&str) -> Option<Url>,
+    ) -> Self {
+        parse::parse(markdown, leads)
     }
 
     /// A document of one paragraph of text.
@@ -286,7 +301,7 @@ fn tidy(document: &Document) -> Vec<Block> {
 
 /// Where every renderer's property tests take their texts from.
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! Findings to a Plan: what will be done, what will not, and why. Execution makes no choices.
 
 mod asked;
+mod gate;
 mod guard;
 mod passing;
 mod remediation;
@@ -71,6 +72,8 @@ pub struct PlannedCase {
     /// The findings that the policy answers with more than a ticket, and for which this version has
     /// no step.
     pub left: BTreeSet<FindingName>,
+    /// The sink whose ticket has to be there before anything is written, and is not.
+    pub gate: Option<SinkName>,
     /// The last that people were asked about it.
     pub asked: Option<Asked>,
     /// Whether any of its steps hangs on that.
@@ -89,6 +92,7 @@ impl PlannedCase {
             sinks: BTreeSet::new(),
             recorded: BTreeSet::new(),
             left: BTreeSet::new(),
+            gate: None,
             asked: None,
             asks: false,
             changes: Vec::new(),
@@ -128,7 +132,8 @@ pub struct Step {
     /// The approval by which it is carried out, where a person was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<String>,
-    /// Whether nothing holds it back but the stop switch or how much was done already.
+    /// Whether nothing holds it back but the stop switch, a ticket that is not there yet, or how much
+    /// was done already.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waits: bool,
 }
@@ -205,6 +210,9 @@ pub struct History {
     /// What accompanied steps that are done, and was begun and is not known to be done, or had to
     /// wait: the grants that asked for it may be gone.
     pub unfinished: Vec<Unfinished>,
+    /// Whether the tickets are there that have to be, by [`AffectedPartner::key`] and sink: of cases
+    /// that go on, and of sinks that gate.
+    pub tickets: BTreeMap<String, BTreeMap<SinkName, bool>>,
 }
 
 /// A step about a principal whose call had no answer, or that still waits for its call.
@@ -274,15 +282,17 @@ pub fn plan(facts: &Facts, about: Circumstances<'_>) -> Plan {
     }
     let mut guard = Guard::new(facts, about);
     let cases = partners.into_iter().map(|(partner, findings)| {
+        let sinks = sinks(policy, &findings);
+        let gate = gate::shut(about, &partner.key(), &sinks);
+        guard.behind(gate.clone());
         let wanted = wanted(&partner, &findings, facts, about);
         let steps: Vec<Step> = wanted.into_iter().map(|it| guard.step(it)).collect();
-        let sinks = sinks(policy, &findings);
         let act = |finding: &&Finding| policy.response(finding.finding, finding.severity).act;
         let recorded = findings.iter().filter(|finding| act(finding) < Do::Ticket);
         let recorded = recorded.map(Finding::key).collect();
         let left = left(policy, &findings, &steps);
         let asks_nothing = PlannedCase::nothing(partner);
-        let mut case = PlannedCase { findings, steps, sinks, recorded, left, ..asks_nothing };
+        let mut case = PlannedCase { findings, steps, sinks, recorded, left, gate, ..asks_nothing };
         asked::settle(&mut case, facts, about, &mut guard);
         case
     });

@@ -354,6 +354,11 @@ impl Policy {
         self.respond.contains_key(&finding)
     }
 
+    /// Whether anything is decided in tickets.
+    pub fn decides_in_tickets(&self) -> bool {
+        self.tickets.values().any(|sink| sink.common.decide.any())
+    }
+
     /// Whether a person is asked about anything.
     pub fn asks(&self) -> bool {
         let asks = |response: &Response| response.act == Do::Approve;

@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::approval::ProposalId;
 use super::id::{PrincipalId, Sha256Hex, TenantId};
+use super::ticket::said::TicketKey;
+
+/// What the subject of a ticket begins with.
+const TICKET: &str = "ticket-";
 
 /// Who told us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,6 +30,8 @@ pub enum Sender {
     Schedule,
     /// A person who decided about what they were asked.
     Decision,
+    /// A ticket system, or whoever brings tickets there.
+    Tickets,
 }
 
 impl Sender {
@@ -40,6 +46,7 @@ impl Sender {
             Self::AuditLog => "audit-log",
             Self::Schedule => "schedule",
             Self::Decision => "decision",
+            Self::Tickets => "tickets",
         }
     }
 }
@@ -99,6 +106,16 @@ impl Subject {
     /// What a person decided about. Each has a subject of its own, so that nothing is waited for.
     pub fn decision(id: &ProposalId) -> Self {
         Self(format!("decision-{}", Sha256Hex::of(id.as_str().as_bytes()).short()))
+    }
+
+    /// A ticket, by its key: it is there, or may have changed.
+    pub fn ticket(key: &TicketKey) -> Self {
+        Self(format!("{TICKET}{}", Sha256Hex::of(key.as_str().as_bytes()).short()))
+    }
+
+    /// Whether it is a ticket: whether there is a reason to look at the tenant, the ticket says.
+    pub fn is_a_ticket(&self) -> bool {
+        self.0.starts_with(TICKET)
     }
 
     /// The text stored with the queue entry.
@@ -234,6 +251,7 @@ mod tests {
             Sender::PartnerCenter,
             Sender::Schedule,
             Sender::Decision,
+            Sender::Tickets,
         ] {
             let stored = serde_json::to_string(&sender).unwrap();
             assert_eq!(stored, format!("\"{}\"", sender.name()));

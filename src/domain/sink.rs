@@ -3,15 +3,20 @@
 
 mod azure_devops;
 mod connectwise;
+mod email;
 mod github;
 mod halopsa;
 mod jira;
 mod jsm_operations;
+mod own;
 mod pagerduty;
 mod redmine;
 mod request_tracker;
 mod servicenow;
+mod slack;
 mod splunk_on_call;
+mod teams;
+mod together;
 mod webhook;
 mod zendesk;
 
@@ -26,10 +31,12 @@ use url::Url;
 use super::finding::Severity;
 use super::id::SinkName;
 use super::policy::is_protected;
+use super::secret::Secret;
 use super::text::one_line;
 
 pub use self::azure_devops::AzureDevops;
 pub use self::connectwise::Connectwise;
+pub use self::email::{Email, EmailAddress, MailServer, Tls};
 pub use self::github::{Github, Repository};
 pub use self::halopsa::Halopsa;
 pub use self::jira::{Becomes, Edition, Jira, ProjectKey};
@@ -38,7 +45,9 @@ pub use self::pagerduty::PagerDuty;
 pub use self::redmine::{Formatting, Redmine};
 pub use self::request_tracker::{KeyField, RequestTracker};
 pub use self::servicenow::{Record, Servicenow, SignsIn, Staging};
+pub use self::slack::{Channel, Slack};
 pub use self::splunk_on_call::SplunkOnCall;
+pub use self::teams::Teams;
 pub use self::webhook::Webhook;
 pub use self::zendesk::Zendesk;
 
@@ -68,6 +77,9 @@ pub struct Common {
     pub templates: Texts,
     /// Which states of a ticket decide about what people are asked.
     pub decide: Decides,
+    /// Where its templates stand in the policy, as line and column: by `templates.body` and the
+    /// like, and `fields.NAME`.
+    pub places: BTreeMap<String, (u64, u64)>,
 }
 
 impl Default for Common {
@@ -80,6 +92,7 @@ impl Default for Common {
             fields: IndexMap::new(),
             templates: Texts::default(),
             decide: Decides::default(),
+            places: BTreeMap::new(),
         }
     }
 }
@@ -136,6 +149,24 @@ pub struct SecretName {
     pub what: &'static str,
 }
 
+/// The secret by which what a ticket system calls back with is proven.
+pub const CALLBACK_SECRET: &str = "callbackSecret";
+
+/// The secrets by which what a ticket system calls back with is proven: the current one, and the
+/// previous one while they are rotated.
+const CALLBACK: [SecretName; 2] = [
+    SecretName {
+        name: CALLBACK_SECRET,
+        needed: false,
+        what: "what the system calls back with is proven by it",
+    },
+    SecretName {
+        name: "callbackSecretPrevious",
+        needed: false,
+        what: "what the system calls back with may still be proven by it",
+    },
+];
+
 /// The list of kinds: the word in the policy, and the file with what it asks for.
 macro_rules! kinds {
     ($($kind:ident = $word:literal,)*) => {
@@ -163,9 +194,16 @@ macro_rules! kinds {
                 match self { $(Self::$kind(_) => $kind::TAKES,)* }
             }
 
-            /// The secrets it goes by.
+            /// The secrets it goes by. Each that keeps tickets may call back when one changes.
             pub fn secrets(&self) -> Vec<SecretName> {
-                match self { $(Self::$kind(it) => it.secrets(),)* }
+                let mut secrets = match self { $(Self::$kind(it) => it.secrets(),)* };
+                if self.takes() == Takes::Tickets {
+                    let more = CALLBACK.into_iter().filter(|it| {
+                        !secrets.iter().any(|own| own.name == it.name)
+                    });
+                    secrets.extend(more.collect::<Vec<_>>());
+                }
+                secrets
             }
 
             /// Where it is, fit to show: without what is a secret.
@@ -195,6 +233,23 @@ kinds! {
     Connectwise = "connectwise",
     Servicenow = "servicenow",
     Zendesk = "zendesk",
+    Slack = "slack",
+    Teams = "teams",
+    Email = "email",
+}
+
+impl Settings {
+    /// What is wrong with a secret, to stand after its name; nothing where that can only be seen by
+    /// going by it.
+    pub fn fault(&self, name: &str, secret: &Secret) -> Option<String> {
+        if let Self::Slack(it) = self {
+            it.fault(name, secret)
+        } else if let Self::Teams(it) = self {
+            it.fault(name, secret)
+        } else {
+            None
+        }
+    }
 }
 
 /// A web address of a system: https, or http to this machine; without a user, a password or a
@@ -203,6 +258,25 @@ kinds! {
 pub struct Address(Url);
 
 impl Address {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// What is wrong with it, without any of it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|error| format!("not a url: {error}"))?;
+        if !is_protected(&url) {
+            return Err("the url must be https (plain http only to this machine)".to_owned());
+        }
+        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+            return Err(
+                "the url must have no user, password or fragment; secrets belong into the \
+                        secrets document"
+                    .to_owned(),
+            );
+        }
+        Ok(Self(url))
+    }
+
     /// The address.
     pub fn url(&self) -> &Url {
         &self.0
@@ -216,21 +290,7 @@ impl Address {
 
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let url =
-            Url::parse(&text).map_err(|error| de::Error::custom(format!("not a url: {error}")))?;
-        if !is_protected(&url) {
-            return Err(de::Error::custom(
-                "the url must be https (plain http only to this machine)",
-            ));
-        }
-        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-            return Err(de::Error::custom(
-                "the url must have no user, password or fragment; secrets belong into the secrets \
-                 document",
-            ));
-        }
-        Ok(Self(url))
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 

@@ -1,15 +1,20 @@
 //! A case as a ticket: what to say, when to say it, and when to be silent.
 
+pub mod about;
+pub mod answer;
 mod deciding;
 pub mod link;
 pub mod said;
+pub mod template;
+pub mod tryout;
 
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use self::deciding::{deciding, open_question};
+use self::deciding::deciding;
+pub use self::deciding::open_question;
 use super::case::{Case, Row, StepRow};
 use super::finding::{Finding, FindingName, Rule, Severity};
 use super::id::{Sha256Hex, SinkName};

@@ -170,7 +170,8 @@ pub(super) async fn signed_in(
         Err(reject) => return forbidden(&front, &reject, Some(&back)),
     };
     let identity = Some(identity);
-    let decision = Decision { decision: errand.decision, by, proven: true, identity, at: now };
+    let (decision, ticket) = (errand.decision, None);
+    let decision = Decision { decision, by, proven: true, identity, at: now, ticket };
     take(&front, &errand.link, decision, now).await
 }
 
@@ -251,6 +252,8 @@ async fn take(front: &Front, token: &str, decision: Decision, now: Timestamp) ->
                 let text = page::form_again(&proposal, now, &front.wanted(), said, &text);
                 return answered(StatusCode::CONFLICT, text, &front.wanted());
             }
+            // Whoever decides here has given a name.
+            Err(NotDecided::Nobody) => return told(front, &proposal),
         };
         match front.decisions.decide.decided(&new).await {
             Ok(true) => {

@@ -9,7 +9,9 @@ use tower_service::Service as _;
 use super::*;
 use crate::domain::approval::{Proposal, ProposalId};
 use crate::domain::finding::testing::{Case, WOODGROVE, noon};
+use crate::domain::id::{SinkName, TenantId};
 use crate::domain::signal::Signal;
+use crate::domain::ticket::said::TicketKey;
 use crate::ports::{Decide, Failure};
 use crate::wire::Verified;
 use crate::wire::partner_center::certificates::Published;
@@ -82,6 +84,22 @@ impl Decide for World {
     }
 }
 
+#[async_trait]
+impl WhoseTicket for World {
+    async fn whose_ticket(
+        &self,
+        sink: &SinkName,
+        id: &str,
+    ) -> Result<Option<(TicketKey, TenantId)>, PortError> {
+        if self.refuses.load(Ordering::SeqCst) {
+            return Err(PortError::new(Failure::Transient, "down"));
+        }
+        let tenant = WOODGROVE.parse().unwrap();
+        let key = TicketKey("pw1-0123456789abcdef0123456789".to_owned());
+        Ok((sink.0 == "security" && id == "7").then_some((key, tenant)))
+    }
+}
+
 /// What the stop switch says in a test.
 #[derive(Default)]
 enum Switch {
@@ -141,6 +159,8 @@ impl Town {
                 public_url: None,
                 sign_in: None,
             },
+            callback_secrets: BTreeMap::default(),
+            whose_ticket: world.clone(),
             replays: Arc::default(),
         };
         Self { world, front }
@@ -252,4 +272,87 @@ async fn health_says_since_when_all_writing_is_stopped_and_not_why() {
     assert_eq!(asked(Switch::Stopped(by_hand)).await, (json!(true), nothing.clone()));
     assert_eq!(asked(Switch::Unreadable).await, (json!(true), nothing.clone()), "in doubt it is");
     assert_eq!(asked(Switch::Free).await, (nothing.clone(), nothing));
+}
+
+/// Sinks of each kind of answer: one that is called back for, one that nobody calls back for, and one
+/// without a secret.
+const SINKS: &str = "
+tickets:
+  security: {kind: request-tracker, url: https://rt.example, queue: Security}
+  signed: {kind: github, repository: woodgrove/security}
+  bare: {kind: redmine, url: https://redmine.example, project: s, keyField: 7, formatting: none}
+  told: {kind: webhook, url: https://told.example}
+";
+
+/// A door with sinks, and what is behind it.
+fn with_sinks() -> (Arc<World>, Router) {
+    let Town { world, mut front } = Town::new();
+    front.policy = Arc::new(Case::new().with_policy(SINKS).policy());
+    let secret = |name: &str| {
+        let secrets = ["the secret of callbacks", "the one before"].map(Secret::new);
+        (SinkName(name.to_owned()), secrets.to_vec())
+    };
+    front.callback_secrets = [secret("security"), secret("signed")].into();
+    (world, router(front))
+}
+
+/// What calling back comes to, and how many tickets are read again for it.
+async fn called(
+    (world, router): &(Arc<World>, Router),
+    sink: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (u16, usize) {
+    let before = world.taken.load(Ordering::SeqCst);
+    let request = Request::post(format!("/hooks/tickets/{sink}"));
+    let request =
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request = request.body(Body::from(body.to_owned())).unwrap();
+    let answer = router.clone().call(request).await.unwrap();
+    (answer.status().as_u16(), world.taken.load(Ordering::SeqCst) - before)
+}
+
+#[tokio::test]
+async fn a_ticket_is_read_again_for_whoever_proves_who_they_are() {
+    let door = with_sinks();
+    let ours = r#"{"id": 7}"#;
+    for secret in ["the secret of callbacks", "the one before"] {
+        let bearer = format!("Bearer {secret}");
+        let bearer: &[(&str, &str)] = &[("authorization", &bearer)];
+        assert_eq!(called(&door, "security", bearer, ours).await, (202, 1));
+        // What is none of ours is nothing to be told of.
+        assert_eq!(called(&door, "security", bearer, r#"{"id": 8}"#).await, (202, 0));
+        assert_eq!(called(&door, "security", bearer, "{}").await, (202, 0));
+        assert_eq!(called(&door, "security", bearer, "[").await, (400, 0));
+        assert_eq!(called(&door, "security", bearer, &" ".repeat(1_048_577)).await, (413, 0));
+        // Nor does the secret of one sink open another.
+        assert_eq!(called(&door, "bare", bearer, ours).await, (401, 0));
+    }
+    let wrong: &[(&str, &str)] = &[("authorization", "Bearer the secret of nobody")];
+    for headers in [&[][..], wrong] {
+        assert_eq!(called(&door, "security", headers, ours).await, (401, 0));
+        assert_eq!(called(&door, "signed", headers, ours).await, (401, 0));
+        assert_eq!(called(&door, "told", headers, ours).await, (401, 0));
+        assert_eq!(called(&door, "nobodys", headers, ours).await, (404, 0));
+    }
+    let (_, router) = &door;
+    let request = Request::get("/hooks/tickets/security").body(Body::empty()).unwrap();
+    assert_eq!(router.clone().call(request).await.unwrap().status(), 405);
+}
+
+#[tokio::test]
+async fn a_callback_is_taken_in_once_and_only_when_it_is_durable() {
+    let door = with_sinks();
+    let bearer: &[(&str, &str)] = &[("authorization", "Bearer the one before")];
+    let first = r#"{"id": 7, "delivery": "d-1"}"#;
+    door.0.refuses.store(true, Ordering::SeqCst);
+    assert_eq!(called(&door, "security", bearer, first).await, (503, 0));
+    door.0.refuses.store(false, Ordering::SeqCst);
+    assert_eq!(called(&door, "security", bearer, first).await, (202, 1));
+    assert_eq!(called(&door, "security", bearer, first).await, (202, 0), "a replay");
+    assert_eq!(called(&door, "security", bearer, r#"{"id": 7, "delivery": "d-2"}"#).await.1, 1);
+    // Whoever says nothing by which deliveries can be told apart is heard each time.
+    for _ in 0..2 {
+        assert_eq!(called(&door, "security", bearer, r#"{"id": 7}"#).await, (202, 1));
+    }
 }

@@ -28,6 +28,7 @@ use crate::config::{Config, ConfigError, Part, Place, Secrets, environment};
 use crate::http::renewing::Renewing;
 use crate::http::router;
 use crate::parts::{self, Lasting, Memory, PartsError, Timing};
+use crate::pipeline::Tickets;
 use crate::ports::{Clock as _, Failure, Marks, PortError, PruneRecords, chain};
 use crate::sweep::{self as duties, Gates};
 use crate::telemetry::{self, embedded};
@@ -161,7 +162,8 @@ async fn run_ingest() -> Result<(), StartError> {
         if let Some(concern) = parts::concerns_about_deciding(&config.policy, sign_in) {
             warn!("{concern}");
         }
-        let front = parts::front(&config, &lasting, queue.clone(), table.clone(), table.clone());
+        let known: parts::Known = (table.clone(), table.clone());
+        let front = parts::front(&config, &lasting, queue.clone(), known, table.clone());
         Ok(router(front))
     });
     info!("the door is open");
@@ -221,6 +223,7 @@ fn tell_of_concerns(config: &Config) {
 
 fn hire_worker(base: &Base, secrets: &Secrets) -> Result<Worker, StartError> {
     let config = base.start.with(secrets)?;
+    config.try_templates()?;
     tell_of_concerns(&config);
     if config.policy.asks() && parts::decisions(&config).is_none() {
         warn!("the policy asks people, and they cannot be sent a link: set decisionKey");
@@ -233,12 +236,15 @@ fn hire_worker(base: &Base, secrets: &Secrets) -> Result<Worker, StartError> {
     let kept = (table.clone() as Arc<dyn Marks>, table.clone() as Arc<dyn PruneRecords>);
     let sweep = parts::sweep(&config, &graph, kept, table.clone(), queue.clone(), &timing);
     let memory = Memory { ledger: table.clone(), marks: table.clone(), stop: table.clone() };
+    let desk = parts::desk(&config, &http, table.clone(), queue.clone(), timing.clone());
+    let desk = Arc::new(desk);
+    let tickets = Some(Tickets { desk: desk.clone(), decide: table.clone() });
     Ok(Worker {
         sweep: duties::Sweep { gates: Gates::for_several_processes(), ..sweep },
-        world: parts::world(&config, &http, graph, memory, &timing)?,
+        world: parts::world(&config, &http, graph, memory, tickets, &timing)?,
         settle_after: config.settings.settle_after,
         retry_pause: timing.retry_pause,
-        desk: parts::desk(&config, &http, table.clone(), timing),
+        desk,
         heard: table.clone(),
         lease: table.clone(),
         looks: table.clone(),

@@ -38,7 +38,7 @@ pub struct Worker {
     /// The world of the pipeline.
     pub world: World,
     /// The courier's desk.
-    pub desk: Desk,
+    pub desk: Arc<Desk>,
     /// Sees to subscriptions where a notification asks for it.
     pub sweep: Sweep,
     /// What senders have brought.

@@ -1,7 +1,10 @@
 //! Messages on their way from the outbox to their sinks.
 
 mod aside;
+mod gate;
 mod ticket;
+pub mod tryout;
+mod wake;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,8 +15,11 @@ use tracing::{error, info, warn};
 
 use crate::domain::id::SinkName;
 use crate::domain::sink::Common;
+use crate::domain::ticket::about::About;
+use crate::domain::ticket::link::Link;
+use crate::domain::ticket::said::{TicketKey, faults};
 use crate::ports::ticket::{Class, SinkError, Teller, TicketLinks};
-use crate::ports::{Clock, Delivery, Outbox, PortError, chain};
+use crate::ports::{Clock, Delivery, Enqueue, Outbox, PortError, chain};
 use crate::telemetry::metric::{self, End};
 
 /// Most messages under way at once.
@@ -21,10 +27,10 @@ pub(crate) const AT_ONCE: usize = 8;
 
 /// How long a sink is left alone that says for itself that a person has to mend something: its
 /// credential, its settings. Whatever else waits for it would be told the same.
-const LEFT_ALONE: SignedDuration = SignedDuration::from_mins(5);
+pub(super) const LEFT_ALONE: SignedDuration = SignedDuration::from_mins(5);
 
 /// How long one is left alone that wants to be, and does not say for how long.
-const BUSY: SignedDuration = SignedDuration::from_mins(1);
+pub(super) const BUSY: SignedDuration = SignedDuration::from_mins(1);
 
 /// A sink, and what the policy says of it.
 pub struct Counter {
@@ -48,6 +54,8 @@ pub struct Desk {
     pub again: Vec<SignedDuration>,
     /// Until when sinks are left alone.
     pub alone: Mutex<BTreeMap<SinkName, Timestamp>>,
+    /// Where reasons to look go: a ticket that is there may be all that was waited for.
+    pub enqueue: Arc<dyn Enqueue>,
 }
 
 /// How an attempt to tell a sink ended, where it did not fail.
@@ -93,6 +101,9 @@ async fn tell(desk: &Desk, delivery: &Delivery, now: Timestamp) -> Result<Told, 
         return Err(SinkError::new(Class::Config, said).into());
     };
     match &counter.teller {
+        Teller::Messages(notify) if counter.common.gate => {
+            return gate::tell(desk, notify.as_ref(), delivery, now).await;
+        }
         Teller::Messages(notify) => notify.tell(delivery, now).await?,
         Teller::Tickets(system) => {
             return ticket::tell(desk, system.as_ref(), &counter.common, delivery).await;
@@ -109,8 +120,12 @@ async fn one(desk: &Desk, delivery: Delivery) -> Result<(), PortError> {
     let error = match tell(desk, &delivery, now).await {
         Ok(Told::Known) => {
             info!(sink, webhook.id = delivery.id, "ticket delivered");
+            tell_of_faults(desk, &delivery);
             metric::delivered(End::Accepted);
             aside::follow(desk, &delivery).await?;
+            // Before it is said to be delivered: after a crash it is delivered once more, and with it
+            // this.
+            wake::tell(desk, &delivery).await?;
             return desk.outbox.delivered(&delivery).await;
         }
         Ok(Told::NotYet(due)) => return desk.outbox.put_off(&delivery, due).await,
@@ -133,10 +148,17 @@ async fn one(desk: &Desk, delivery: Delivery) -> Result<(), PortError> {
         Class::Transient | Class::Ambiguous | Class::Conflict | Class::TooLarge | Class::Gone => {}
     }
     aside::tell(desk, &delivery, error.class, now).await?;
+    let shut = gate::is_shut(desk, &delivery).await?;
+    if shut {
+        gate::alarm(&delivery, &why);
+    }
     let pause = desk.again.get(usize::try_from(delivery.attempts).unwrap_or(usize::MAX));
     let pause = match (error.class, pause) {
         // Whoever is gone takes nothing any more.
-        (Class::Gone, _) | (_, None) => None,
+        (Class::Gone, _) => None,
+        // What a gate waits for is asked for again and again.
+        (_, pause) if shut => Some(pause.map_or(gate::PAUSE, |pause| (*pause).min(gate::PAUSE))),
+        (_, None) => None,
         (Class::Auth | Class::Config, Some(pause)) => Some((*pause).max(LEFT_ALONE)),
         (_, Some(pause)) => Some(*pause),
     };
@@ -149,12 +171,27 @@ async fn one(desk: &Desk, delivery: Delivery) -> Result<(), PortError> {
     desk.outbox.failed(&delivery, pause.map(|pause| now + pause), &why).await
 }
 
+/// Tells once for each message which templates failed with it, without what is in it.
+fn tell_of_faults(desk: &Desk, delivery: &Delivery) {
+    let Some(Counter { common, .. }) = desk.sinks.get(&delivery.sink) else { return };
+    for fault in faults(&delivery.id, &delivery.body, common).unwrap_or_default() {
+        let sink = delivery.sink.to_string();
+        warn!(sink, webhook.id = delivery.id, "told in the built-in words: tickets.{sink}.{fault}");
+    }
+}
+
+/// What is known of a ticket of which nothing is known yet.
+fn unknown(delivery: &Delivery) -> Link {
+    let tenant = About::of(&delivery.body).map(|about| about.tenant);
+    Link::new(TicketKey(delivery.ticket.clone()), delivery.sink.clone(), tenant)
+}
+
 impl Desk {
-    fn left_alone(&self, sink: &SinkName) -> Option<Timestamp> {
+    pub(super) fn left_alone(&self, sink: &SinkName) -> Option<Timestamp> {
         self.alone.lock().unwrap_or_else(PoisonError::into_inner).get(sink).copied()
     }
 
-    fn leave_alone(&self, sink: &SinkName, until: Timestamp) {
+    pub(super) fn leave_alone(&self, sink: &SinkName, until: Timestamp) {
         let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
         let now = alone.entry(sink.clone()).or_insert(until);
         *now = until.max(*now);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tracing::{error, warn};
 
-use super::{Looked, World, respond};
+use super::{Looked, World, respond, tickets};
 use crate::domain::plan::Passes;
 use crate::ports::{EndLook, Look, PortError, Retried, Settle};
 use crate::telemetry::metric::{self, End};
@@ -40,8 +40,8 @@ pub async fn look_at(
 ) -> Result<(), PortError> {
     let looked = tokio::time::timeout(patient.limit, respond(world, look)).await;
     metric::looked(match &looked {
-        Ok(Ok(Looked::Settled | Looked::Held(_))) => End::Settled,
-        Ok(Ok(Looked::NoReason | Looked::Stopped)) => End::NoReason,
+        Ok(Ok(Looked::Settled | Looked::Held(_) | Looked::Asking(_))) => End::Settled,
+        Ok(Ok(Looked::NoReason | Looked::Stopped | Looked::Polled(_))) => End::NoReason,
         Ok(Ok(Looked::LookAgain)) => End::Again,
         Ok(Err(_)) | Err(_) => End::Failed,
     });
@@ -60,14 +60,24 @@ pub async fn look_at(
             };
             queue.complete(look, now, settle, Some(at)).await
         }
+        Ok(Ok(Looked::Asking(by))) if !again => {
+            let settle = patient.settle_after.map_or(Settle::No, Settle::After);
+            let at = tickets::next_poll(now, by).max(soonest);
+            queue.complete(look, now, settle, Some(at)).await
+        }
         // Nothing was read that Graph might not have replicated yet.
         Ok(Ok(Looked::NoReason)) if !again => queue.complete(look, now, Settle::Unread, None).await,
         Ok(Ok(Looked::Stopped)) if !again => {
             queue.complete(look, now, Settle::Unread, Some(soonest)).await
         }
+        Ok(Ok(Looked::Polled(at))) if !again => {
+            queue.complete(look, now, Settle::Unread, Some(at.max(soonest))).await
+        }
         Ok(Ok(
             Looked::Settled
             | Looked::Held(_)
+            | Looked::Asking(_)
+            | Looked::Polled(_)
             | Looked::NoReason
             | Looked::Stopped
             | Looked::LookAgain,

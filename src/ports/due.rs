@@ -103,9 +103,10 @@ impl Looks {
         let mut look = Vec::new();
         let mut joined = false;
         for waiting in arrived {
-            // A snapshot of who may do what says nothing about subscriptions.
+            // A snapshot of who may do what says nothing about subscriptions, nor about tickets.
             if let Some(received) = self.satisfied(&waiting)
                 && !waiting.subject.is_about_subscriptions()
+                && !waiting.subject.is_a_ticket()
             {
                 joined |= looks.settle_late(waiting, received, settle_after);
                 continue;
@@ -276,6 +277,7 @@ mod tests {
     use crate::domain::finding::testing::{WOODGROVE, noon};
     use crate::domain::id::Sha256Hex;
     use crate::domain::signal::{Sender, Signal};
+    use crate::domain::ticket::said::TicketKey;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(noon().as_second() + seconds).unwrap()
@@ -439,6 +441,16 @@ mod tests {
             let kept = crowded.settling.iter().map(|it| &it.subject);
             assert!(kept.eq(&[subject, Subject::tenant()]), "{:?}", crowded.settling);
         }
+    }
+
+    #[test]
+    fn no_snapshot_satisfies_what_is_said_of_a_ticket_which_does_not_settle() {
+        let looks = Looks { read_at: Some(at(100)), settling: vec![] };
+        let subject = Subject::ticket(&TicketKey("pw1-0".to_owned()));
+        let said = Waiting { subject: subject.clone(), ..signals(Sender::Tickets, "a", 5) };
+        let sorted = looks.sort(vec![said.clone()], at(101), SETTLE);
+        assert_eq!(about(&sorted.look), [(subject, 1, false)]);
+        assert_eq!(looks.after(&[said], at(101), Some(at(221))).settling, []);
     }
 
     #[test]

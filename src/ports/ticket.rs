@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Delivery, PortError};
-use crate::domain::id::SinkName;
+use crate::domain::id::{SinkName, TenantId};
 use crate::domain::markup::Markup;
 use crate::domain::ticket::link::{Guard, Link, Native};
 use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef};
@@ -174,6 +174,33 @@ pub trait TicketLinks: Send + Sync {
 
     /// The key of the ticket that a system knows by this id.
     async fn key_of(&self, sink: &SinkName, id: &str) -> Result<Option<TicketKey>, PortError>;
+}
+
+/// The memory of whose ticket is which, as far as the door may know of it.
+#[async_trait]
+pub trait WhoseTicket: Send + Sync {
+    /// The key and the tenant of the ticket that a system knows by this id. Nothing where it is none
+    /// of ours.
+    async fn whose_ticket(
+        &self,
+        sink: &SinkName,
+        id: &str,
+    ) -> Result<Option<(TicketKey, TenantId)>, PortError>;
+}
+
+#[async_trait]
+impl<T: TicketLinks> WhoseTicket for T {
+    async fn whose_ticket(
+        &self,
+        sink: &SinkName,
+        id: &str,
+    ) -> Result<Option<(TicketKey, TenantId)>, PortError> {
+        let Some(key) = self.key_of(sink, id).await? else { return Ok(None) };
+        let link = self.link(&key).await?;
+        // A link of another sink leads nowhere, whatever the way to it says.
+        let tenant = link.filter(|link| link.sink == *sink).and_then(|link| link.tenant);
+        Ok(tenant.map(|tenant| (key, tenant)))
+    }
 }
 
 impl Caps {

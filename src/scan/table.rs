@@ -35,11 +35,11 @@ pub(super) const SEVERITIES: [Severity; 5] =
 /// Codes of "Select Graphic Rendition" (ECMA-48, section 8.3.117).
 pub(crate) mod sgr {
     pub(crate) const BOLD: &str = "1";
-    pub(super) const DIM: &str = "2";
+    pub(crate) const DIM: &str = "2";
     pub(super) const RED: &str = "31";
-    pub(super) const GREEN: &str = "32";
-    pub(super) const YELLOW: &str = "33";
-    pub(super) const LOUD: &str = "1;31";
+    pub(crate) const GREEN: &str = "32";
+    pub(crate) const YELLOW: &str = "33";
+    pub(crate) const LOUD: &str = "1;31";
 }
 
 impl Paper {
@@ -50,7 +50,8 @@ impl Paper {
         lines(&mut table, &[]).iter().map(|line| self.paint(line, code)).collect()
     }
 
-    fn paint(self, text: &str, code: &str) -> String {
+    /// A text in a colour.
+    pub(crate) fn paint(self, text: &str, code: &str) -> String {
         if self.colours && !text.is_empty() {
             format!("\u{1b}[{code}m{text}\u{1b}[0m")
         } else {

@@ -23,7 +23,7 @@ async fn long_after(stopping: &CancellationToken) {
 }
 
 pub(super) struct Courier {
-    pub(super) desk: Desk,
+    pub(super) desk: Arc<Desk>,
     /// Told when there is something new in the outbox.
     pub(super) written: Arc<Notify>,
 }
@@ -59,7 +59,7 @@ impl Courier {
 
     /// Delivers what is due and says how long there is nothing more to do.
     async fn round(&self) -> Result<Option<Duration>, PortError> {
-        let desk = &self.desk;
+        let desk = self.desk.as_ref();
         loop {
             let due = desk.outbox.due(desk.clock.now()).await?;
             if due.is_empty() {

@@ -45,7 +45,7 @@ impl Restore {
         };
         let graph = parts::graph(config, &http).map_err(ServeError::Parts)?;
         let put_back = Arc::new(graph.restorer(config.write_credential.clone()));
-        let world = parts::world(config, &http, graph, memory, &timing);
+        let world = parts::world(config, &http, graph, memory, None, &timing);
         Ok(Self { world: world.map_err(ServeError::Parts)?, put_back })
     }
 

@@ -15,7 +15,7 @@ use crate::domain::roster::Tenant;
 use crate::domain::subscription::{Subscription, resources};
 use crate::http::router;
 use crate::parts::{self, Lasting};
-use crate::ports::{Decide, Enqueue, PortError, ReadSubscriptions as _, chain};
+use crate::ports::{Enqueue, PortError, ReadSubscriptions as _, chain};
 use crate::sweep::{Sweep, Tended};
 
 /// How it stands with one tenant.
@@ -95,11 +95,11 @@ pub async fn ensure(
     listener: TcpListener,
     timing: &Timing,
 ) -> Result<Vec<OfTenant>, ServeError> {
-    let (sweep, enqueue, decide) = open(config, timing)?;
+    let (sweep, enqueue, known) = open(config, timing)?;
     let done = CancellationToken::new();
     let (lasting, stop) =
         (Lasting::new(&config.settings)?, super::stop_switch(&config.settings.store)?);
-    let front = parts::front(config, &lasting, enqueue, decide, stop);
+    let front = parts::front(config, &lasting, enqueue, known, stop);
     let door = door::open(listener, router(front), Limits::default(), &done);
     let work = async {
         let mut all = Vec::new();
@@ -169,7 +169,7 @@ pub async fn delete(config: &Config, timing: &Timing) -> Result<Vec<OfTenant>, S
     Ok(all)
 }
 
-type Opened = (Sweep, Arc<dyn Enqueue>, Arc<dyn Decide>);
+type Opened = (Sweep, Arc<dyn Enqueue>, parts::Known);
 
 fn open(config: &Config, timing: &Timing) -> Result<Opened, ServeError> {
     if config.settings.public_url.is_none() {
@@ -187,7 +187,7 @@ fn open(config: &Config, timing: &Timing) -> Result<Opened, ServeError> {
     let enqueue = Arc::new(Waking { queue: queue.clone(), arrived: Arc::default() });
     let graph = parts::graph(config, &http)?;
     let sweep = sweep(config, &graph, &store, &queue, enqueue.clone(), timing);
-    Ok((sweep, enqueue, Arc::new(store)))
+    Ok((sweep, enqueue, (Arc::new(store.clone()), Arc::new(store))))
 }
 
 /// How it stands, for people: a line for each subscription, with the tenant's name.

@@ -10,7 +10,7 @@ use metrics::{
 };
 
 use crate::domain::case::StepRow;
-use crate::domain::id::TenantId;
+use crate::domain::id::{SinkName, TenantId};
 use crate::domain::plan::StepState;
 use crate::domain::record::Cause;
 use crate::domain::roster::AffectedPartner;
@@ -65,6 +65,8 @@ pub enum Metric {
     Denied,
     /// Windows in which `guardrails.maxRevocations` held steps back, by `tenant`.
     RevocationLimits,
+    /// Attempts to open a ticket that failed while nothing is written before it is there, by `sink`.
+    GatesShut,
     /// Whether the stop switch was engaged when it was last read: 1, else 0.
     StopSwitch,
 }
@@ -110,7 +112,7 @@ pub enum Lack {
 
 impl Metric {
     /// Every metric there is.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Signals,
         Self::Irrelevant,
         Self::Rejects,
@@ -131,6 +133,7 @@ impl Metric {
         Self::SubscriptionHours,
         Self::Denied,
         Self::RevocationLimits,
+        Self::GatesShut,
         Self::StopSwitch,
     ];
 
@@ -157,6 +160,7 @@ impl Metric {
             Self::SubscriptionHours => "warden_subscription_hours",
             Self::Denied => "warden_denied_total",
             Self::RevocationLimits => "warden_revocation_limits_total",
+            Self::GatesShut => "warden_gates_shut_total",
             Self::StopSwitch => "warden_stopped",
         }
     }
@@ -184,6 +188,7 @@ impl Metric {
             Self::SubscriptionHours => "Hours until a subscription ends",
             Self::Denied => "What this program was not let do",
             Self::RevocationLimits => "Windows in which maxRevocations held steps back",
+            Self::GatesShut => "Tickets that did not open and hold writes back",
             Self::StopSwitch => "Whether the stop switch is engaged",
         }
     }
@@ -211,6 +216,7 @@ impl Metric {
             | Self::SubscriptionHours
             | Self::Denied
             | Self::RevocationLimits
+            | Self::GatesShut
             | Self::StopSwitch => None,
         }
     }
@@ -363,6 +369,11 @@ pub fn denied(tenant: TenantId, what: Denied, times: usize) {
 /// A window began in which no more is taken away in a tenant.
 pub fn limited(tenant: TenantId) {
     counter!(Metric::RevocationLimits.name(), "tenant" => tenant.to_string()).increment(1);
+}
+
+/// A ticket did not open, and nothing is written before it is there.
+pub fn gate_shut(sink: &SinkName) {
+    counter!(Metric::GatesShut.name(), "sink" => sink.to_string()).increment(1);
 }
 
 impl Denied {

@@ -26,8 +26,11 @@ use url::form_urlencoded;
 
 use super::standard_webhooks::TOLERANCE;
 use super::{Reject, Verified, not_json};
-use crate::domain::id::Sha256Hex;
+use crate::domain::id::{Sha256Hex, SinkName, TenantId};
 use crate::domain::secret::Secret;
+use crate::domain::signal::{Sender, Signal, Subject};
+use crate::domain::sink::Settings;
+use crate::domain::ticket::said::TicketKey;
 
 /// Bytes of an HMAC-SHA256.
 const MAC_BYTES: usize = 32;
@@ -99,6 +102,25 @@ impl Scheme {
         Self::Zendesk,
     ];
 
+    /// How the system of a sink proves what it calls back with; nothing where it calls back with
+    /// nothing that could decide.
+    pub fn of(settings: &Settings) -> Option<Self> {
+        match settings {
+            Settings::Github(_) => Some(Self::Github),
+            Settings::Jira(_) => Some(Self::Jira),
+            Settings::Redmine(_) => Some(Self::Redmine),
+            Settings::Connectwise(_) => Some(Self::ConnectWise),
+            // They sign nothing, and can send a secret of ours.
+            Settings::RequestTracker(_) | Settings::AzureDevops(_) | Settings::Halopsa(_) => {
+                Some(Self::Bearer)
+            }
+            Settings::Webhook(_)
+            | Settings::PagerDuty(_)
+            | Settings::JsmOperations(_)
+            | Settings::SplunkOnCall(_) => None,
+        }
+    }
+
     /// Verifies a callback against each of the secrets, one, or two while they are rotated, and
     /// reads which tickets it is about.
     ///
@@ -123,6 +145,40 @@ impl Scheme {
             Self::Zendesk => zendesk::receive(incoming, secrets),
         }
     }
+}
+
+impl Callback {
+    /// A digest that a repeated delivery to the same sink has, and no other.
+    pub fn message(&self, sink: &SinkName) -> Option<Sha256Hex> {
+        let delivery = self.delivery.as_deref()?;
+        Some(Sha256Hex::of_fields(&["ticket-callback/v1", &sink.0, delivery]))
+    }
+}
+
+/// What turns away whoever calls back on behalf of a sink that nothing can call back for.
+pub fn nobody_calls() -> Reject {
+    Reject::NoKey(SECRET)
+}
+
+/// The reason to look that a ticket is, once it is there or may have changed. Whoever tells of it
+/// was verified, or is this program itself.
+pub fn changed(tenant: TenantId, key: &TicketKey, now: Timestamp) -> Verified<Signal> {
+    let at = now.as_nanosecond().to_string();
+    Verified::new(Signal {
+        tenant,
+        sender: Sender::Tickets,
+        what: "a ticket may have changed".to_owned(),
+        subject: Subject::ticket(key),
+        event_id: None,
+        event_at: None,
+        received_at: now,
+        // What changed twice is to be read twice.
+        digest: Sha256Hex::of_fields(&["ticket/v1", key.as_str(), &at]),
+        initiator: None,
+        removal: false,
+        about: Vec::new(),
+        content_uri: None,
+    })
 }
 
 impl<'a> Incoming<'a> {
@@ -266,6 +322,48 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_sink_is_called_back_for_in_the_way_of_its_system() {
+        let of = |kind: &str, settings: Value| {
+            Scheme::of(&serde_json::from_value(json!({ kind: settings })).unwrap())
+        };
+        assert_eq!(of("github", json!({ "repository": "a/b" })), Some(Scheme::Github));
+        let rt = json!({ "url": "https://rt.example", "queue": "S" });
+        assert_eq!(of("request-tracker", rt), Some(Scheme::Bearer));
+        assert_eq!(of("webhook", json!({ "url": "https://told.example" })), None);
+    }
+
+    #[test]
+    fn a_delivery_is_known_by_its_sink_and_its_name() {
+        let sink = |name: &str| SinkName(name.to_owned());
+        let message = |name: &str, delivery: Option<&str>| {
+            let delivery = delivery.map(str::to_owned);
+            Callback { ids: vec!["7".to_owned()], delivery }.message(&sink(name))
+        };
+        assert_eq!(message("a", None), None);
+        assert_eq!(message("a", Some("d")), message("a", Some("d")));
+        assert_ne!(message("a", Some("d")), message("b", Some("d")));
+        assert_ne!(message("a", Some("d")), message("a", Some("e")));
+    }
+
+    #[test]
+    fn a_ticket_that_changed_twice_is_read_twice() {
+        let now = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
+        let tenant: TenantId = "11111111-1111-1111-1111-111111111111".parse().unwrap();
+        let of = |key: &str, seconds| {
+            changed(tenant, &TicketKey(key.to_owned()), now(seconds)).into_inner()
+        };
+        let first = of("pw1-0", 0);
+        assert!(first.subject.is_a_ticket());
+        assert!(!Subject::object("pw1-0").is_a_ticket() && !Subject::held().is_a_ticket());
+        assert_eq!(
+            (first.subject.clone(), first.sender),
+            (of("pw1-0", 1).subject, Sender::Tickets)
+        );
+        assert_ne!(first.subject, of("pw1-1", 0).subject);
+        assert_ne!(first.digest, of("pw1-0", 1).digest);
+    }
 
     fn found(value: &Value) -> Result<Option<String>, Reject> {
         id(&json!({"at": value}), "/at")

@@ -59,11 +59,21 @@ impl Town {
         };
         let by_millis = i64::try_from(by.as_millis()).unwrap();
         changed("UPDATE looks SET due = due - ?1", &by_millis);
+        changed("UPDATE outbox SET due = due - ?1", &by_millis);
         changed(
             "UPDATE steps SET intended_at = intended_at - ?1, acted_at = acted_at - ?1,
                 verify_due = verify_due - ?1",
             &by_millis,
         );
+        for moment in ["$.state.since", "$.state.until"] {
+            let seconds = format!("-{} seconds", by.as_secs());
+            let earlier = format!(
+                "UPDATE links SET link = json_set(link, '{moment}', strftime('%Y-%m-%dT%H:%M:%fZ', \
+                 json_extract(link, '{moment}'), ?1))
+                 WHERE json_extract(link, '{moment}') IS NOT NULL"
+            );
+            db.execute(&earlier, [&seconds]).unwrap();
+        }
         let all = |query: &str| -> Vec<(String, String)> {
             let mut statement = db.prepare(query).unwrap();
             let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();

@@ -124,6 +124,7 @@ async fn what_happens_is_counted_by_sender_and_reason() {
         let rare = [
             Metric::ConnectionsCut,
             Metric::Denied,
+            Metric::GatesShut,
             Metric::RevocationLimits,
             Metric::SubscriptionFailures,
             Metric::SubscriptionHours,

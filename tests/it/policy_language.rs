@@ -86,6 +86,32 @@ fn the_schema_refuses_what_the_program_refuses_by_its_shape() {
 }
 
 #[test]
+fn the_schema_and_the_program_agree_about_sinks_that_ask_for_little_or_much() {
+    let mail = "kind: email, server: 'smtp.woodgrove.example:587', from: a@woodgrove.example";
+    for (sink, well) in [
+        ("kind: teams".to_owned(), true),
+        ("kind: teams, gate: false, close: true".to_owned(), true),
+        ("kind: teams, channel: general".to_owned(), false),
+        ("kind: slack".to_owned(), true),
+        ("kind: slack, channel: C0123456789".to_owned(), true),
+        ("kind: slack, channel: '#security'".to_owned(), false),
+        (format!("{mail}, to: [b@woodgrove.example]"), true),
+        (format!("{mail}, tls: implicit, user: a, to: [b@woodgrove.example]"), true),
+        (format!("{mail}, to: []"), false),
+        (format!("{mail}, tls: maybe, to: [b@woodgrove.example]"), false),
+    ] {
+        let text = format!(
+            "version: 1\ntenants: [{{id: 11111111-1111-1111-1111-111111111111, name: Woodgrove}}]\n\
+             tickets: {{chat: {{{sink}}}}}\n"
+        );
+        assert_eq!(against(&text).is_none(), well, "{sink}: {:?}", against(&text));
+        let (_folder, path) = file("policy.yaml", &text);
+        let checked = run(&mut warden(&["policy", "check", &path]), None);
+        assert_eq!(checked.code == Some(0), well, "{sink}: {}", checked.err);
+    }
+}
+
+#[test]
 fn the_examples_hold_together_and_pass_their_tests() {
     for example in examples() {
         let path = example.to_str().unwrap();

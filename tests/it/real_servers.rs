@@ -1,5 +1,6 @@
 //! The adapters of ticket systems against the systems themselves, which `make test-tickets` starts.
 
+mod pipeline;
 mod proxy;
 mod redmine;
 mod request_tracker;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use partner_warden::adapters::http::{Http, Patience};
-use partner_warden::adapters::ticket::{Making, teller};
+use partner_warden::adapters::ticket::{Making, SLOW, teller};
 use partner_warden::config::environment;
 use partner_warden::domain::finding::Severity;
 use partner_warden::domain::id::SinkName;
@@ -37,7 +38,7 @@ fn system(settings: Settings, common: Common, secret: (&str, &str)) -> Arc<dyn T
     let name = SinkName("security".to_owned());
     let http = Http::new(Patience::default()).unwrap();
     let secrets = [(secret.0.to_owned(), Secret::new(secret.1))].into();
-    let making = Making { name: &name, common: &sink.common, secrets, http: &http };
+    let making = Making { name: &name, common: &sink.common, secrets, http: &http, slow: SLOW };
     match teller(&sink, &making).unwrap() {
         Teller::Tickets(system) => system,
         Teller::Messages(_) => panic!("this keeps no tickets"),

@@ -11,6 +11,8 @@ mod approve;
 mod sign_in;
 mod content;
 mod door;
+mod gate;
+mod in_ticket;
 mod own;
 mod partner_side;
 mod passing;

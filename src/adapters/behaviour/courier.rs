@@ -1,23 +1,29 @@
 //! The courier, a store and ticket systems that can be out of order in every way that counts.
 
+mod gate;
 mod system;
+mod tryout;
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
+pub(in crate::adapters) use self::gate::*;
 use self::system::{Fault, System};
 use super::{Given, Store};
 use crate::domain::finding::Severity;
 use crate::domain::finding::testing::noon;
 use crate::domain::id::SinkName;
-use crate::domain::sink::Common;
+use crate::domain::signal::Signal;
+use crate::domain::sink::{Common, Texts};
 use crate::domain::ticket::said::says;
 use crate::domain::ticket::{Content, Message, MessageKind, Party};
 use crate::pipeline::deliver::{AT_ONCE, Counter, Desk, deliver};
 use crate::ports::ticket::{Class, Create, Find, Teller};
-use crate::ports::{Clock, Delivery, Outbox as _};
+use crate::ports::{Clock, Delivery, Enqueue, Failure, Outbox as _, PortError};
+use crate::wire::Verified;
 
 const KEY: &str = "pw1-0123456789abcdef0123456789";
 
@@ -29,8 +35,27 @@ impl Clock for Hands {
     }
 }
 
+/// What was asked for, or a queue that takes nothing until it is mended.
+#[derive(Default)]
+struct Woken {
+    signals: Mutex<Vec<Signal>>,
+    down: AtomicBool,
+}
+
+#[async_trait]
+impl Enqueue for Woken {
+    async fn enqueue(&self, signals: Vec<Verified<Signal>>) -> Result<(), PortError> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(PortError::new(Failure::Transient, "the process dies here"));
+        }
+        self.signals.lock().unwrap().extend(signals.into_iter().map(Verified::into_inner));
+        Ok(())
+    }
+}
+
 struct Office<S: Store> {
     desk: Arc<Desk>,
+    woken: Arc<Woken>,
     clock: Arc<Hands>,
     given: Given<S>,
 }
@@ -49,6 +74,7 @@ impl<S: Store> Office<S> {
         };
         let sinks = systems.iter();
         let sinks = sinks.map(|(name, system, common)| (sink(name), counter(system, common)));
+        let woken = Arc::<Woken>::default();
         let desk = Arc::new(Desk {
             outbox: given.store.clone(),
             links: given.store.clone(),
@@ -56,8 +82,9 @@ impl<S: Store> Office<S> {
             clock: clock.clone(),
             again: [5, 300, 1800, 7200].map(SignedDuration::from_secs).to_vec(),
             alone: Mutex::default(),
+            enqueue: woken.clone(),
         });
-        Self { desk, clock, given }
+        Self { desk, woken, clock, given }
     }
 
     async fn one(system: &Arc<System>) -> Self {
@@ -346,4 +373,52 @@ pub(in crate::adapters) async fn while_a_sink_takes_nothing_another_one_is_told_
     office.put(MessageKind::Closed, 2).await;
     office.pass(60).await;
     assert!(!system.only().open && !other.only().open);
+}
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+pub(in crate::adapters) async fn a_template_that_fails_costs_no_ticket_and_is_named_once<
+    S: Store,
+>() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+    let guard = tracing::subscriber::set_default(subscriber.finish());
+    let templates = Texts {
+        body: Some("{{ partner.name.first }}".to_owned()),
+        close: Some("**{{ tenant.name }}** is over".to_owned()),
+        ..Texts::default()
+    };
+    let system = System::new(UNGUARDED, STRONG);
+    let common = Common { templates, ..Common::default() };
+    let office = Office::<S>::new(&[("security", &system, common)]).await;
+    system.fails("open", &[Fault::Says(Class::Transient)]);
+    office.put(MessageKind::Opened, 1).await;
+    office.put(MessageKind::Closed, 2).await;
+    office.pass(60).await;
+    drop(guard);
+    let ticket = system.only();
+    assert!(!ticket.open);
+    assert!(ticket.said[0].starts_with("What was found\n- number 1"), "{:?}", ticket.said);
+    assert_eq!(ticket.said[1], format!("Woodgrove is over\n\n{KEY} #2"));
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("templates.")).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    let words = "told in the built-in words: tickets.security.templates.body, line 1, column 4: \
+                 there is no such value";
+    assert!(told[0].contains("WARN") && told[0].contains(words), "{}", told[0]);
+    // Nothing of what was to be said is in it.
+    assert!(!told[0].contains("Woodgrove") && !told[0].contains("number 1"), "{}", told[0]);
 }

@@ -5,7 +5,7 @@ use crate::domain::finding::testing::WOODGROVE;
 use crate::domain::id::SinkName;
 use crate::domain::ticket::link::{Link, LinkState};
 use crate::domain::ticket::said::{TicketKey, TicketRef};
-use crate::ports::ticket::TicketLinks as _;
+use crate::ports::ticket::{TicketLinks as _, WhoseTicket as _};
 
 fn sink(name: &str) -> SinkName {
     SinkName(name.to_owned())
@@ -47,4 +47,24 @@ pub(in crate::adapters) async fn a_ticket_is_found_by_the_systems_own_id<S: Stor
     assert_eq!(key_of("security", "7").await, Some(link().key));
     assert_eq!(key_of("security", "8").await, None);
     assert_eq!(key_of("helpdesk", "7").await, None, "each system has ids of its own");
+}
+
+pub(in crate::adapters) async fn a_door_is_told_whose_a_ticket_is<S: Store>() {
+    let given = Given::<S>::new().await;
+    let linked = Link { state: LinkState::Linked, at: Some(there("7")), ..link() };
+    given.store.put_link(&linked).await.unwrap().unwrap();
+    let nobodys = Link {
+        key: TicketKey("pw1-4567".to_owned()),
+        tenant: None,
+        state: LinkState::Linked,
+        at: Some(there("8")),
+        ..link()
+    };
+    given.store.put_link(&nobodys).await.unwrap().unwrap();
+    let whose =
+        async |name: &str, id: &str| given.store.whose_ticket(&sink(name), id).await.unwrap();
+    assert_eq!(whose("security", "7").await, Some((link().key, tenant(WOODGROVE))));
+    for (name, id) in [("security", "8"), ("security", "9"), ("helpdesk", "7")] {
+        assert_eq!(whose(name, id).await, None, "{name} {id}");
+    }
 }

@@ -20,13 +20,13 @@ pub(in crate::adapters) fn roots() -> &'static [CertificateDer<'static>] {
     ROOTS.get_or_init(|| rustls_native_certs::load_native_certs().certs)
 }
 
-/// TLS as clients speak it that believe these roots; nothing where there are none.
-pub(super) fn tls() -> Option<ClientConfig> {
+/// TLS as clients of HTTP speak it that believe these roots; nothing where there are none.
+pub(in crate::adapters) fn tls() -> Option<ClientConfig> {
     static TLS: OnceLock<Option<ClientConfig>> = OnceLock::new();
     TLS.get_or_init(|| believing(roots())).clone()
 }
 
-fn believing(roots: &[CertificateDer<'static>]) -> Option<ClientConfig> {
+pub(in crate::adapters) fn believing(roots: &[CertificateDer<'static>]) -> Option<ClientConfig> {
     let mut store = RootCertStore::empty();
     // A system may hold some that cannot be read; what they sign is not believed.
     let (readable, _) = store.add_parsable_certificates(roots.iter().cloned());

@@ -61,7 +61,7 @@ pub(super) fn note(db: &Connection, signal: &Signal) -> rusqlite::Result<()> {
         | Sender::O365
         | Sender::EventGrid
         | Sender::PartnerCenter => {}
-        Sender::AuditLog | Sender::Schedule | Sender::Decision => return Ok(()),
+        Sender::AuditLog | Sender::Schedule | Sender::Decision | Sender::Tickets => return Ok(()),
     }
     let mut statement = db.prepare_cached(
         "INSERT INTO heard VALUES (?1, ?2, ?3, ?4)

@@ -30,8 +30,8 @@ fn insert(db: &Connection, signal: Signal) -> rusqlite::Result<()> {
     let tenant = signal.tenant.to_string();
     let subject = signal.subject.as_str().to_owned();
     let due = millis(signal.received_at);
-    // The schedule comes round again anyway.
-    let settles = signal.sender != Sender::Schedule;
+    // The schedule comes round again anyway, and no ticket tells of what Graph has not replicated.
+    let settles = !matches!(signal.sender, Sender::Schedule | Sender::Tickets);
     let envelope = json(&Envelope::V1 { signal })?;
     db.prepare_cached(
         "INSERT INTO looks VALUES (?1, ?2, ?3, 1, 1, 0, ?4, 0, ?5, NULL, NULL)

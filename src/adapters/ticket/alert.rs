@@ -14,6 +14,9 @@ pub(super) struct Alert {
     pub(super) said: Said,
     /// Whether the alert ends with it.
     pub(super) ends: bool,
+    /// Whether it is the last word about an alert that is left to people: that everything is over
+    /// must not raise an alert again that they have ended.
+    pub(super) last: bool,
 }
 
 impl Alert {
@@ -30,27 +33,13 @@ impl Alert {
         let mut said = Said::of(&delivery.id, &delivery.body, common, title_max)
             .map_err(|error| SinkError::new(Class::Config, format!("{whom}: {error}")))?;
         let closed = said.kind == MessageKind::Closed;
-        if closed && !common.close {
-            // The alert is left to people, but nobody is woken by the last word.
+        let last = closed && !common.close;
+        if last {
+            // Nobody is woken by it.
             said.severity = Severity::Info;
-            said.priority = common.priority.get(&Severity::Info).cloned();
+            said.priority = None;
         }
-        Ok(Self { ends: closed && common.close, said })
-    }
-}
-
-/// Sees that a policy's words for severities are among those that a system knows.
-///
-/// # Errors
-/// Which is not.
-pub(super) fn known(common: &Common, words: &[&str], sink: &str) -> Result<(), String> {
-    match common.priority.iter().find(|(_, word)| !words.contains(&word.as_str())) {
-        None => Ok(()),
-        Some((severity, _)) => Err(format!(
-            "tickets.{sink}.priority.{} has to be one of {}",
-            severity.as_str(),
-            words.join(", ")
-        )),
+        Ok(Self { ends: closed && common.close, last, said })
     }
 }
 
@@ -60,25 +49,32 @@ pub(super) mod testing {
 
     use axum::body::Body;
     use axum::response::Response;
+    use bytes::Bytes;
     use jiff::Timestamp;
     use serde_json::json;
     use url::Url;
 
     use super::*;
-    use crate::adapters::testing::{Server, status, with};
-    use crate::adapters::ticket::testing::{KEY, answer};
+    use crate::adapters::http::Patience;
+    use crate::adapters::testing::{QUICK, Server, status, with};
+    use crate::adapters::ticket::testing::{KEY, SHORT, answer};
     use crate::domain::id::SinkName;
     use crate::ports::ticket::Notify;
 
     /// A message of a ticket, as the outbox holds it.
     pub(crate) fn delivery(kind: &str, number: u32) -> Delivery {
+        severe(kind, number, Severity::High)
+    }
+
+    /// The same, of a severity.
+    pub(crate) fn severe(kind: &str, number: u32, severity: Severity) -> Delivery {
         let body = json!({
             "type": kind,
             "timestamp": "2026-11-23T12:00:00Z",
             "data": {
                 "key": KEY, "title": "Woodgrove: a partner holds too much",
                 "body": "What was found\n- Agents <b>hold</b> Global Administrator\n",
-                "severity": "high",
+                "severity": severity,
                 "tenant": { "id": null, "name": "Woodgrove" },
                 "partner": { "id": null, "name": "Contoso" },
                 "findings": [], "steps": [], "record": "rec-1",
@@ -95,12 +91,13 @@ pub(super) mod testing {
         }
     }
 
+    type Fault = Box<dyn Fn() -> Response + Send + Sync>;
+
     /// Each answer that is none, and what is to be made of it.
-    pub(crate) async fn sorts_answers<N: Notify>(make: impl Fn(&Url) -> N) {
+    pub(crate) async fn sorts_answers<N: Notify>(make: impl Fn(&Url, Patience) -> N) {
         let text = |kind: &'static str, body: String| {
             with(Response::new(Body::from(body)), "content-type", kind)
         };
-        type Fault = Box<dyn Fn() -> Response + Send + Sync>;
         let faults: Vec<(&str, Fault, Class)> = vec![
             (
                 "429 after 7 s",
@@ -125,6 +122,21 @@ pub(super) mod testing {
                 Class::Ambiguous,
             ),
             (
+                "time-out",
+                Box::new(|| {
+                    let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+                    Response::new(Body::from_stream(never))
+                }),
+                Class::Ambiguous,
+            ),
+            (
+                "503 after 7 s",
+                Box::new(|| with(status(503), "retry-after", "7")),
+                Class::RateLimited(Some(Duration::from_secs(7))),
+            ),
+            ("404", Box::new(|| status(404)), Class::Config),
+            ("413", Box::new(|| status(413)), Class::TooLarge),
+            (
                 "oversize",
                 Box::new(move || text("application/json", "x".repeat(1024 * 1024 + 1))),
                 Class::Ambiguous,
@@ -132,7 +144,8 @@ pub(super) mod testing {
         ];
         for (name, fault, class) in faults {
             let server = Server::start(move |_| fault()).await;
-            let ended = make(&server.origin)
+            let patience = if name == "time-out" { SHORT } else { QUICK };
+            let ended = make(&server.origin, patience)
                 .tell(&delivery("ticket.opened", 1), Timestamp::UNIX_EPOCH)
                 .await;
             let error = ended.expect_err(name);
@@ -144,13 +157,14 @@ pub(super) mod testing {
         let server = Server::start(|_| status(500)).await;
         let gone = server.origin.clone();
         drop(server);
-        let ended = make(&gone).tell(&delivery("ticket.opened", 1), Timestamp::UNIX_EPOCH).await;
+        let told = delivery("ticket.opened", 1);
+        let ended = make(&gone, SHORT).tell(&told, Timestamp::UNIX_EPOCH).await;
         let error = ended.unwrap_err();
         assert_eq!(error.class, Class::Transient, "nobody there: {error}");
         let shown = crate::ports::chain(&error);
         assert!(!shown.contains("s3cret"), "{shown}");
         let unreadable = Delivery { body: "{}".to_owned(), ..delivery("ticket.opened", 1) };
-        let error = make(&gone).tell(&unreadable, Timestamp::UNIX_EPOCH).await.unwrap_err();
+        let error = make(&gone, SHORT).tell(&unreadable, Timestamp::UNIX_EPOCH).await.unwrap_err();
         assert_eq!(error.class, Class::Config);
     }
 }

@@ -1,21 +1,26 @@
 //! Work items of Azure DevOps
 //! (<https://learn.microsoft.com/rest/api/azure/devops/wit/work-items>): one for each ticket, found
-//! by a tag that is its key.
+//! by a tag that is its key. Tickets go to private projects only
+//! (<https://learn.microsoft.com/rest/api/azure/devops/core/projects/get>).
+
+mod shape;
 
 use async_trait::async_trait;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, RequestBuilder};
-use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use url::Url;
 
+use self::shape::{Comments, Hits, Item, Project, State, States, Update, Updates};
 use super::Making;
 use super::call::{Caller, Does};
 use crate::adapters::http::Answer;
 use crate::domain::markup::{Markup, html};
 use crate::domain::secret::Secret;
-use crate::domain::sink;
-use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
+use crate::domain::sink::{self, Common};
+use crate::domain::text::foreign;
+use crate::domain::ticket::said::{Ground, Said, Standing, TicketKey, TicketRef, says};
 use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
 
 /// The version of the API whose shapes these are.
@@ -30,8 +35,17 @@ const ROUNDS: usize = 4;
 /// How many comments, the last first, are searched for what was said.
 const SEARCHED: usize = 50;
 
+/// How many of a work item's updates are told at once.
+const PAGE: usize = 200;
+
 /// Longest text, in characters.
 const TEXT_MAX: usize = 100_000;
+
+/// What a new work item has whatever the policy says.
+const OWN: [&str; 4] = ["System.Title", "System.Description", "System.State", "System.Tags"];
+
+/// How changes are written.
+const PATCH: &str = "application/json-patch+json";
 
 /// The categories of states that end a work item
 /// (<https://learn.microsoft.com/azure/devops/boards/work-items/workflow-and-state-categories>).
@@ -46,76 +60,17 @@ pub struct AzureDevops {
     closed: String,
     reopened: String,
     token: Secret,
+    common: Common,
 }
 
-#[derive(Deserialize)]
-struct Item {
-    id: u64,
-    rev: u64,
-    fields: Fields,
-}
-
-#[derive(Deserialize)]
-struct Fields {
-    #[serde(rename = "System.State")]
-    state: String,
-    #[serde(rename = "System.WorkItemType")]
-    kind: String,
-    #[serde(default, rename = "System.Reason")]
-    reason: Option<String>,
-    /// Between semicolons.
-    #[serde(default, rename = "System.Tags")]
-    tags: Option<String>,
-    #[serde(default, rename = "Microsoft.VSTS.Common.Priority")]
-    priority: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Hits {
-    #[serde(rename = "workItems")]
-    items: Vec<Hit>,
-}
-
-#[derive(Deserialize)]
-struct Hit {
-    id: u64,
-}
-
-#[derive(Deserialize)]
-struct States {
-    value: Vec<State>,
-}
-
-#[derive(Deserialize)]
-struct State {
-    name: String,
-    category: String,
-}
-
-#[derive(Deserialize)]
-struct Comments {
-    comments: Vec<Comment>,
-}
-
-#[derive(Deserialize)]
-struct Comment {
-    text: Option<String>,
-}
-
-impl Item {
-    fn tags(&self) -> impl Iterator<Item = &str> {
-        self.fields.tags.as_deref().unwrap_or_default().split(';').map(str::trim)
-    }
-
-    fn has(&self, key: &TicketKey) -> bool {
-        // Tags are the same in whatever case they were written first.
-        self.tags().any(|tag| tag.eq_ignore_ascii_case(key.as_str()))
-    }
-}
-
-/// A token that is not taken is answered with 203 and the page to sign in.
+/// A token that is not taken is answered with 203 and the page to sign in, or with the way there.
 fn special(answer: &Answer) -> Option<Class> {
-    (answer.status.as_u16() == 203).then_some(Class::Auth)
+    let signs_in = || answer.header("location").is_some_and(|to| to.contains("/_signin"));
+    match answer.status.as_u16() {
+        203 => Some(Class::Auth),
+        302 if signs_in() => Some(Class::Auth),
+        _ => None,
+    }
 }
 
 /// A text in WIQL, where a quotation mark is written twice.
@@ -135,13 +90,18 @@ impl AzureDevops {
     pub fn new(settings: &sink::AzureDevops, making: &Making<'_>) -> Result<Self, String> {
         let base = settings.url.url().clone();
         Ok(Self {
-            caller: Caller::new(making.http.clone(), base.clone(), &making.name.0).special(special),
+            // Whoever asks much is made to wait for up to half a minute
+            // (<https://learn.microsoft.com/azure/devops/integrate/concepts/rate-limits>).
+            caller: Caller::new(making.http.clone(), base.clone(), &making.name.0)
+                .special(special)
+                .patient(making.slow),
             base,
             project: settings.project.as_str().to_owned(),
             kind: settings.work_item_type.as_str().to_owned(),
             closed: settings.closed_state.as_str().to_owned(),
             reopened: settings.reopened_state.as_str().to_owned(),
             token: making.secret("token")?,
+            common: making.common.clone(),
         })
     }
 
@@ -156,6 +116,58 @@ impl AzureDevops {
 
     fn request(&self, client: &Client, method: Method, url: &Url) -> RequestBuilder {
         client.request(method, url.clone()).basic_auth("", Some(self.token.expose()))
+    }
+
+    /// Tickets hold the names of tenants and partners, and the ways in which they are attacked.
+    /// Whatever is not said to be private is not taken for it.
+    async fn private(&self) -> Result<(), SinkError> {
+        let mut url = self.caller.at(&["_apis", "projects", &self.project]);
+        url.query_pairs_mut().append_pair("api-version", VERSION);
+        let request = |client: &Client| self.request(client, Method::GET, &url);
+        let found: Project = self.caller.json(Does::Reads, &[200], request).await?;
+        let visibility = match found.visibility.as_deref() {
+            Some("private") => return Ok(()),
+            None if self.base.host_str() != Some("dev.azure.com") => return Ok(()),
+            other => foreign(other.unwrap_or("unknown")),
+        };
+        let what = format!(
+            "the project {} is {visibility}; tickets go to a private one only",
+            foreign(&found.name)
+        );
+        Err(self.error(Class::Config, &what))
+    }
+
+    /// The state of a work item, if it is seen who gave it. The one it began with was given by
+    /// nobody, and decides nothing.
+    async fn given_state(&self, item: &Item) -> Result<Option<Ground>, SinkError> {
+        const STATE: &str = "System.State";
+        // The last updates are at the end; there are at least as many of them as revisions.
+        let revisions = usize::try_from(item.rev).unwrap_or(usize::MAX);
+        let mut skip = revisions.saturating_sub(PAGE);
+        let mut last = None;
+        for _ in 0..ROUNDS {
+            let mut url = self.at(&["workItems", &item.id.to_string(), "updates"], VERSION);
+            url.query_pairs_mut()
+                .extend_pairs([("$top", PAGE.to_string()), ("$skip", skip.to_string())]);
+            let request = |client: &Client| self.request(client, Method::GET, &url);
+            let updates: Updates = self.caller.json(Does::ReadsOne, &[200], request).await?;
+            let read = updates.value.len();
+            let sets =
+                |it: &Update| it.fields.get(STATE).is_some_and(|it| it.old_value.is_string());
+            last = updates.value.into_iter().rfind(sets).or(last);
+            if read < PAGE {
+                let set = last.filter(|it| {
+                    it.fields.get(STATE).is_some_and(|it| it.new_value == *item.fields.state)
+                });
+                return Ok(set.and_then(|it| it.revised_by).map(|person| Ground {
+                    states: vec![item.fields.state.clone()],
+                    by: [person.id, person.unique_name].into_iter().flatten().collect(),
+                }));
+            }
+            skip += read;
+        }
+        // It is not known who did it last.
+        Ok(None)
     }
 
     fn error(&self, class: Class, what: &str) -> SinkError {
@@ -177,13 +189,15 @@ impl AzureDevops {
         self.caller.json(Does::ReadsOne, &[200], request).await
     }
 
-    /// A work item that bears the tag of a key.
+    /// A work item that bears the tag of a key, or where somebody has tidied that away, has it in
+    /// its text.
     async fn own(&self, at: &TicketRef, key: &TicketKey) -> Result<Item, SinkError> {
         let item = self.item(&at.id).await?;
-        if item.has(key) {
+        if item.has(key) || item.shows(key.as_str()) {
             return Ok(item);
         }
-        let what = format!("work item {} does not have our key among its tags", at.human);
+        let what =
+            format!("work item {} has our key neither among its tags nor in its text", at.human);
         Err(self.error(Class::Gone, &what))
     }
 
@@ -202,16 +216,17 @@ impl AzureDevops {
         Ok(!state.is_some_and(|state| ENDED.contains(&state.category.as_str())))
     }
 
+    /// How a work item stands. Tags and reasons decide nothing: anybody who may write may change
+    /// them, and it is not told who did.
     async fn standing(&self, item: &Item) -> Result<Standing, SinkError> {
         let open = self.is_open(item).await?;
-        let tags = item.tags().filter(|tag| !tag.is_empty()).map(str::to_owned);
-        let states = [Some(item.fields.state.clone()), item.fields.reason.clone()];
-        Ok(Standing {
-            open,
-            states: states.into_iter().flatten().chain(tags).collect(),
-            // Who changed it last need not be who gave it its state.
-            by: Vec::new(),
-        })
+        let decide = &self.common.decide;
+        let ground = if decide.any() {
+            self.given_state(item).await?
+        } else {
+            Some(Ground { states: vec![item.fields.state.clone()], by: Vec::new() })
+        };
+        Ok(Standing::on(open, ground.into_iter().collect(), decide))
     }
 
     async fn patch(
@@ -223,9 +238,7 @@ impl AzureDevops {
     ) -> Result<Item, SinkError> {
         let body = Value::from(patch).to_string();
         let request = |client: &Client| {
-            self.request(client, method.clone(), url)
-                .header(CONTENT_TYPE, "application/json-patch+json")
-                .body(body.clone())
+            self.request(client, method.clone(), url).header(CONTENT_TYPE, PATCH).body(body.clone())
         };
         self.caller.json(does, &[200], request).await
     }
@@ -278,7 +291,7 @@ impl AzureDevops {
         for (name, value) in &said.fields {
             match (name.as_str(), value) {
                 ("System.Tags", Value::String(more)) => tags.push(more.clone()),
-                ("System.Title" | "System.Description" | "System.State" | "System.Tags", _) => {}
+                (name, _) if OWN.contains(&name) => {}
                 _ => patch.push(add(name, value.clone())),
             }
         }
@@ -309,6 +322,7 @@ impl TicketSystem for AzureDevops {
     }
 
     async fn preflight(&self) -> Result<String, SinkError> {
+        self.private().await?;
         let states = self.states(&self.kind).await?;
         for (name, ended) in [(&self.closed, true), (&self.reopened, false)] {
             let state = states.iter().find(|state| state.name == *name);
@@ -318,7 +332,29 @@ impl TicketSystem for AzureDevops {
                 return Err(self.error(Class::Config, &what));
             }
         }
-        Ok(format!("the project {} has work items of the type {}", self.project, self.kind))
+        // All that would be given is looked at there, and nothing is kept.
+        let mut patch = vec![
+            add("System.Title", "Partner Warden"),
+            add("System.Description", "<p>Partner Warden</p>"),
+            add("System.Tags", "pw1-00000000000000000000000000"),
+        ];
+        for (name, value) in &self.common.fields {
+            if !OWN.contains(&name.as_str()) {
+                patch.push(add(name, value.clone()));
+            }
+        }
+        let mut url = self.at(&["workitems", &format!("${}", self.kind)], VERSION);
+        url.query_pairs_mut().append_pair("validateOnly", "true");
+        let request = |client: &Client| {
+            self.request(client, Method::POST, &url)
+                .header(CONTENT_TYPE, PATCH)
+                .body(Value::from(patch.as_slice()).to_string())
+        };
+        self.caller.json::<IgnoredAny>(Does::Reads, &[200], request).await?;
+        Ok(format!(
+            "the private project {} takes work items of the type {}",
+            self.project, self.kind
+        ))
     }
 
     async fn find(&self, key: &TicketKey) -> Result<Vec<Found>, SinkError> {
@@ -335,10 +371,9 @@ impl TicketSystem for AzureDevops {
         let mut found = Vec::new();
         for hit in hits.items {
             let item = self.item(&hit.id.to_string()).await;
-            let item = item.map_err(|error| match error.class {
-                // It was deleted in between.
-                Class::Gone => SinkError { class: Class::Transient, ..error },
-                _ => error,
+            let item = item.map_err(|error| {
+                let deleted = error.class == Class::Gone;
+                if deleted { SinkError { class: Class::Transient, ..error } } else { error }
             })?;
             if item.id != hit.id || !item.has(key) {
                 let what =
@@ -352,6 +387,7 @@ impl TicketSystem for AzureDevops {
 
     async fn open(&self, said: &Said) -> Result<TicketRef, SinkError> {
         let patch = self.body(said)?;
+        self.private().await?;
         let url = self.at(&["workitems", &format!("${}", self.kind)], VERSION);
         let item = self.patch(Does::Writes, Method::POST, &url, &patch).await?;
         if !item.has(&said.key) {
@@ -364,8 +400,8 @@ impl TicketSystem for AzureDevops {
 
     async fn read(&self, at: &TicketRef) -> Result<Standing, SinkError> {
         let item = self.item(&at.id).await?;
-        if !item.tags().any(|tag| tag.starts_with("pw1-")) {
-            let what = format!("work item {} has no key of ours among its tags", at.human);
+        if !item.tags().any(|tag| tag.starts_with("pw1-")) && !item.shows("pw1-") {
+            let what = format!("work item {} has no key of ours", at.human);
             return Err(self.error(Class::Gone, &what));
         }
         self.standing(&item).await
@@ -408,28 +444,57 @@ impl TicketSystem for AzureDevops {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use axum::response::Response;
 
     use super::*;
     use crate::adapters::http::Patience;
-    use crate::adapters::testing::{Asked, QUICK, Server};
+    use crate::adapters::testing::{Asked, QUICK, Server, with};
     use crate::adapters::ticket::testing::{
-        Call, KEY, OTHER_KEY, Trial, answer, at, key, made, said,
+        Call, Described, KEY, OTHER_KEY, Trial, answer, at, key, made, said,
     };
-    use crate::domain::sink::Common;
+    use crate::domain::sink::Decides;
     use crate::domain::ticket::MessageKind;
 
     /// `:s3cret` in Base64.
     const BASIC: &str = "Basic OnMzY3JldA==";
 
-    fn azure(origin: &Url, patience: Patience) -> AzureDevops {
+    fn settings(origin: &Url) -> sink::AzureDevops {
         let settings = json!({
             "url": origin.join("woodgrove").unwrap(), "project": "Security desk",
             "workItemType": "Issue", "closedState": "Done", "reopenedState": "To Do",
         });
-        let settings = serde_json::from_value(settings).unwrap();
-        made(&Common::default(), &[("token", "s3cret")], patience, |making| {
-            AzureDevops::new(&settings, making)
+        serde_json::from_value(settings).unwrap()
+    }
+
+    fn with_common(origin: &Url, patience: Patience, common: &Common) -> AzureDevops {
+        made(common, &[("token", "s3cret")], patience, |making| {
+            AzureDevops::new(&settings(origin), making)
+        })
+    }
+
+    fn azure(origin: &Url, patience: Patience) -> AzureDevops {
+        with_common(origin, patience, &Common::default())
+    }
+
+    fn deciding() -> Common {
+        let decide = Decides { approve: vec!["Go".to_owned()], ..Decides::default() };
+        Common { decide, ..Common::default() }
+    }
+
+    fn project(visibility: &str) -> Value {
+        json!({ "id": "eb6e4656", "name": "Security desk", "state": "wellFormed",
+                "visibility": visibility })
+    }
+
+    fn update(rev: u64, who: &str, old: &Value, new: &str) -> Value {
+        json!({
+            "id": rev, "rev": rev,
+            "revisedBy": { "id": format!("id-{who}"), "displayName": "boss",
+                           "uniqueName": format!("{who}@woodgrove.example") },
+            "fields": { "System.State": { "oldValue": old, "newValue": new },
+                        "System.Rev": { "oldValue": rev - 1, "newValue": rev } },
         })
     }
 
@@ -462,6 +527,21 @@ mod tests {
         let state = if call == Call::Reopen { "Done" } else { "To Do" };
         let line = asked.line.replace("/woodgrove/Security%20desk/_apis/wit", "");
         match line.as_str() {
+            "GET /woodgrove/_apis/projects/Security%20desk?api-version=7.1" => {
+                answer(200, &project("private"))
+            }
+            "GET /workItems/7/updates?api-version=7.1&%24top=200&%24skip=0" => {
+                let updates = [update(2, "boss", &json!("To Do"), state)];
+                answer(200, &json!({ "count": 1, "value": updates }))
+            }
+            "GET /workItems/7/comments?api-version=7.1-preview.4&%24top=50&order=desc" => {
+                answer(200, &json!({ "totalCount": 0, "count": 0, "comments": [] }))
+            }
+            "POST /workitems/$Issue?api-version=7.1&validateOnly=true"
+                if value("/fields/System.Title").is_some() =>
+            {
+                answer(200, &item("To Do", KEY))
+            }
             "GET /workitems/7?api-version=7.1" => answer(200, &item(state, KEY)),
             "GET /workitemtypes/Issue/states?api-version=7.1" => answer(200, &states()),
             "POST /wiql?api-version=7.1&%24top=10"
@@ -484,12 +564,122 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn every_request_and_answer_is_as_the_published_description_has_it() {
+        let published = include_str!("../../../tests/data/published/azure-devops.json");
+        let described = Arc::new(Described::new(published));
+        let make = |origin: &Url| {
+            let azure = with_common(origin, QUICK, &deciding());
+            Box::new(azure) as Box<dyn TicketSystem>
+        };
+        described.follow(make, serve, "7").await;
+        assert_eq!(described.unseen(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_project_that_is_not_private_gets_no_ticket() {
+        for visibility in ["public", "organization", ""] {
+            let server = Server::start(move |asked| {
+                if asked.line.contains("/_apis/projects/") {
+                    return answer(200, &project(visibility));
+                }
+                answer(
+                    200,
+                    &if asked.line.contains("/states") { states() } else { item("To Do", KEY) },
+                )
+            })
+            .await;
+            let azure = azure(&server.origin, QUICK);
+            for ended in [
+                azure.open(&said(MessageKind::Opened, 1)).await.map(drop),
+                azure.preflight().await.map(drop),
+            ] {
+                let error = ended.unwrap_err();
+                assert_eq!(error.class, Class::Config);
+                assert!(error.said.contains("private one only"), "{error}");
+            }
+            assert!(server.lines("POST").is_empty(), "{visibility}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_project_that_does_not_say_what_it_is_is_one_of_a_server_of_ones_own() {
+        let server = Server::start(|_| answer(200, &json!({ "name": "Security desk" }))).await;
+        azure(&server.origin, QUICK).private().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_gave_it_its_state_decided_and_nobody_else() {
+        let begun = || update(1, "opener", &Value::Null, "Go");
+        let step = |rev, who: &str, old: &str, new: &str| update(rev, who, &json!(old), new);
+        let comment = json!({ "id": 4, "rev": 4, "revisedBy": { "id": "id-talker" } });
+        let boss = vec!["id-boss".to_owned(), "boss@woodgrove.example".to_owned()];
+        for (updates, states, by) in [
+            (
+                json!([
+                    begun(),
+                    step(2, "first", "Go", "Doing"),
+                    step(3, "boss", "Doing", "Go"),
+                    comment
+                ]),
+                vec!["Go".to_owned()],
+                boss,
+            ),
+            // It began so.
+            (json!([begun(), comment]), vec![], vec![]),
+            // It was moved on meanwhile.
+            (json!([begun(), step(2, "first", "Go", "Doing")]), vec![], vec![]),
+        ] {
+            let server = Server::start(move |asked| match asked.line.as_str() {
+                line if line.contains("/updates") => answer(200, &json!({ "value": updates })),
+                line if line.contains("/states") => answer(200, &states_with_go()),
+                _ => answer(200, &item("Go", KEY)),
+            })
+            .await;
+            let read =
+                with_common(&server.origin, QUICK, &deciding()).read(&at("7")).await.unwrap();
+            assert_eq!((read.open, read.states, read.by), (true, states, by));
+        }
+    }
+
+    fn states_with_go() -> Value {
+        json!({ "value": [{ "name": "Go", "category": "InProgress" }] })
+    }
+
+    #[tokio::test]
+    async fn the_last_of_many_updates_is_found_at_their_end() {
+        let server = Server::start(|asked| {
+            if asked.line.contains("/states") {
+                return answer(200, &states_with_go());
+            }
+            if !asked.line.contains("/updates") {
+                let mut found = item("Go", KEY);
+                found["rev"] = 410.into();
+                return answer(200, &found);
+            }
+            let page: Vec<Value> = match asked.line.rsplit('=').next() {
+                Some("210") => {
+                    (0..200).map(|_| update(2, "first", &json!("Doing"), "Go")).collect()
+                }
+                Some("410") => vec![update(411, "boss", &json!("Doing"), "Go")],
+                skip => panic!("{skip:?}"),
+            };
+            answer(200, &json!({ "value": page }))
+        })
+        .await;
+        let read = with_common(&server.origin, QUICK, &deciding()).read(&at("7")).await.unwrap();
+        assert_eq!(read.by, ["id-boss", "boss@woodgrove.example"]);
+    }
+
+    #[tokio::test]
     async fn every_answer_that_is_none_is_sorted_by_what_is_to_be_done() {
         let trial = Trial {
-            make: |origin, patience| Box::new(azure(&origin, patience)) as Box<dyn TicketSystem>,
+            make: |origin, patience: Patience| {
+                let azure = with_common(&origin, patience, &deciding());
+                Box::new(azure) as Box<dyn TicketSystem>
+            },
             serve,
             id: "7",
-            also_read: &["/_apis/wit/wiql"],
+            also_read: &["/_apis/wit/wiql", "validateOnly"],
             other: &[],
         };
         trial.run().await;
@@ -500,6 +690,9 @@ mod tests {
         let server = Server::start(|asked| {
             if asked.line.contains("/wiql") {
                 return answer(200, &json!({ "workItems": [{ "id": 7 }] }));
+            }
+            if asked.line.contains("/_apis/projects/") {
+                return answer(200, &project("private"));
             }
             answer(200, &item("To Do", OTHER_KEY))
         })
@@ -515,6 +708,22 @@ mod tests {
             assert_eq!(ended.unwrap_err().class, Class::Gone);
         }
         assert!(server.lines("PATCH").is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_work_item_whose_tag_was_tidied_away_is_still_ours_by_its_text() {
+        let server = Server::start(|asked| {
+            let mut found =
+                item(if asked.line.starts_with("PATCH") { "Done" } else { "To Do" }, "x");
+            found["fields"]["System.Description"] = format!("<code>{KEY} #1</code>").into();
+            answer(200, &if asked.line.contains("/states") { states() } else { found })
+        })
+        .await;
+        let azure = azure(&server.origin, QUICK);
+        assert!(azure.read(&at("7")).await.unwrap().open);
+        azure.comment(&at("7"), &said(MessageKind::Updated, 2)).await.unwrap();
+        azure.close(&at("7"), &said(MessageKind::Closed, 3)).await.unwrap();
+        assert_eq!(server.lines("PATCH").len(), 2);
     }
 
     #[tokio::test]
@@ -541,10 +750,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_page_to_sign_in_with_203_means_that_the_token_is_not_taken() {
-        let server = Server::start(|_| answer(203, &json!({}))).await;
-        let error = azure(&server.origin, QUICK).read(&at("7")).await.unwrap_err();
-        assert_eq!(error.class, Class::Auth, "{error}");
+    async fn the_page_to_sign_in_means_that_the_token_is_not_taken() {
+        for (code, to) in
+            [(203, "/"), (302, "https://spsprodweu1.vssps.visualstudio.com/_signin?realm=x")]
+        {
+            let server =
+                Server::start(move |_| with(answer(code, &json!({})), "location", to)).await;
+            let error = azure(&server.origin, QUICK).read(&at("7")).await.unwrap_err();
+            assert_eq!(error.class, Class::Auth, "{error}");
+        }
     }
 
     #[tokio::test]

@@ -66,7 +66,8 @@ impl Caller {
         Self { http, base, whom, total: None, special: |_| None, words: true }
     }
 
-    /// With more time for each call than usual.
+    /// With more time than usual for each call that changes something: what it did cannot be
+    /// known where its answer is not waited for.
     pub(super) fn patient(self, total: Duration) -> Self {
         Self { total: Some(total), ..self }
     }
@@ -106,7 +107,7 @@ impl Caller {
     ) -> Result<Answer, SinkError> {
         let made = |client: &Client| {
             let request = request(client).header(ACCEPT_LANGUAGE, "en");
-            match self.total {
+            match self.total.filter(|_| does.writes()) {
                 Some(total) => request.timeout(total),
                 None => request,
             }

@@ -3,8 +3,9 @@
 //! (<https://developer.atlassian.com/cloud/jira/service-desk/rest/>).
 //!
 //! Jira answers many calls for somebody it does not know as well: with an empty list, or as if an
-//! issue were not there. Neither is believed before it said who we are.
+//! issue or a project were not there. None of that is believed before it said who we are.
 
+mod form;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -15,13 +16,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::header::ACCEPT;
 use reqwest::{Client, Method, RequestBuilder};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use self::shape::{
-    Approvals, Comments, Created, Desk, Issue, Issues, Permissions, Project, Requested, Transition,
-    Transitions, User,
+    Approvals, Comments, Created, Issue, Issues, Permissions, Requested, Transition, Transitions,
+    User,
 };
 use super::Making;
 use super::call::{Caller, Does};
@@ -29,7 +30,7 @@ use crate::domain::markup::{Block, Document, Markup, Span, adf, wiki};
 use crate::domain::secret::Secret;
 use crate::domain::sink::{self, Becomes, Decides, Edition};
 use crate::domain::text::foreign;
-use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
+use crate::domain::ticket::said::{Ground, Said, Standing, TicketKey, TicketRef, says};
 use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
 
 /// Longest description and comment, in characters.
@@ -58,6 +59,17 @@ pub struct Jira {
     reopen_status: Option<String>,
     close_fields: BTreeMap<String, Value>,
     decide: Decides,
+    /// What a new ticket has beside what every one has, by Jira's names.
+    more: Vec<String>,
+}
+
+/// Whether a text says something: a document as the cloud keeps it, or wiki markup.
+fn shows(text: &Value, what: &str) -> bool {
+    let Some(text) = text.as_str() else { return says(&text.to_string(), what) };
+    let code = vec![Span::Code(what.to_owned())];
+    let escaped = wiki(&Document { blocks: vec![Block::Paragraph(code)] });
+    let escaped = escaped.trim_start_matches("{{").trim_end_matches("}}");
+    says(text, what) || says(text, escaped)
 }
 
 impl Jira {
@@ -69,7 +81,8 @@ impl Jira {
         let base = settings.url.url().clone();
         let owned = |name: &sink::Name| name.as_str().to_owned();
         Ok(Self {
-            caller: Caller::new(making.http.clone(), base.clone(), &making.name.0),
+            caller: Caller::new(making.http.clone(), base.clone(), &making.name.0)
+                .patient(making.slow),
             base,
             edition: settings.edition,
             email: settings.email.as_ref().map(owned),
@@ -80,6 +93,11 @@ impl Jira {
             reopen_status: settings.reopen_status.as_ref().map(owned),
             close_fields: settings.close_fields.clone(),
             decide: making.common.decide.clone(),
+            more: {
+                let fields = making.common.fields.keys().cloned();
+                let priority = (!making.common.priority.is_empty()).then(|| "priority".to_owned());
+                fields.chain(priority).collect()
+            },
         })
     }
 
@@ -101,6 +119,10 @@ impl Jira {
 
     fn request(&self, client: &Client, method: Method, url: &Url) -> RequestBuilder {
         let request = client.request(method, url.clone());
+        // Without it a data center does not answer some calls of service desks, which it calls
+        // experimental.
+        let desk = url.path().contains("/rest/servicedeskapi/");
+        let request = if desk { request.header("x-experimentalapi", "opt-in") } else { request };
         match &self.email {
             Some(email) => request.basic_auth(email, Some(self.token.expose())),
             None => request.bearer_auth(self.token.expose()),
@@ -110,6 +132,18 @@ impl Jira {
     async fn reads<T: DeserializeOwned>(&self, does: Does, url: &Url) -> Result<T, SinkError> {
         let request = |client: &Client| self.request(client, Method::GET, url);
         self.caller.json(does, &[200], request).await
+    }
+
+    /// What came of a call. Jira also says to somebody it does not know that there is no such
+    /// issue or project, so that is believed only once it knows us.
+    async fn believed<T: Send>(&self, ended: Result<T, SinkError>) -> Result<T, SinkError> {
+        match ended {
+            Err(error) if matches!(error.class, Class::Gone | Class::Config) => {
+                self.myself().await?;
+                Err(error)
+            }
+            ended => ended,
+        }
     }
 
     /// A change that is answered with nothing.
@@ -154,24 +188,18 @@ impl Jira {
         if history {
             url.query_pairs_mut().append_pair("expand", "changelog");
         }
-        match self.reads(Does::ReadsOne, &url).await {
-            // Jira says the same to somebody it does not know.
-            Err(error) if error.class == Class::Gone => {
-                self.myself().await?;
-                Err(error)
-            }
-            read => read,
-        }
+        let read = self.reads(Does::ReadsOne, &url).await;
+        self.believed(read).await
     }
 
     /// Whether an issue says itself that it is the one of a key. A request may have come about
-    /// without its label; then its text says so, and that it is from us.
+    /// without its label, and any label may be tidied away; then its text says so, and that it is
+    /// from us.
     async fn is_own(&self, issue: &Issue, key: &TicketKey) -> Result<bool, SinkError> {
         if issue.fields.labels.iter().any(|label| label == key.as_str()) {
             return Ok(true);
         }
-        let text = issue.fields.description.to_string();
-        if !self.is_request() || !text.contains(key.as_str()) {
+        if !shows(&issue.fields.description, key.as_str()) {
             return Ok(false);
         }
         let myself = self.myself().await?;
@@ -183,7 +211,8 @@ impl Jira {
         if self.is_own(&issue, key).await? {
             return Ok(issue);
         }
-        let what = format!("issue {} does not have our key among its labels", at.human);
+        let what =
+            format!("issue {} has our key neither among its labels nor in our own text", at.human);
         Err(self.error(Class::Gone, &what))
     }
 
@@ -220,11 +249,12 @@ impl Jira {
         let url = self.at(&["issue"]);
         let body = json!({ "fields": self.fields(said) });
         let request = |client: &Client| self.request(client, Method::POST, &url).json(&body);
-        let created: Created = self.caller.json(Does::Writes, &[201], request).await?;
+        let created = self.caller.json(Does::Writes, &[201], request).await;
+        let created: Created = self.believed(created).await?;
         Ok(self.place(&created.id, &created.key))
     }
 
-    /// Opens a request. The form need not have labels, so the label comes after.
+    /// Opens a request. Its form need not have labels, so the label comes after.
     async fn ask(&self, desk: &str, kind: &str, said: &Said) -> Result<TicketRef, SinkError> {
         let url = self.desk_at(&["request"]);
         let mut body = json!({
@@ -236,22 +266,23 @@ impl Jira {
             body["isAdfRequest"] = true.into();
         }
         let request = |client: &Client| self.request(client, Method::POST, &url).json(&body);
-        let created: Requested = self.caller.json(Does::Writes, &[201], request).await?;
-        let place = self.place(&created.issue_id, &created.issue_key);
+        let created = self.caller.json(Does::Writes, &[201], request).await;
+        let created: Requested = self.believed(created).await?;
+        Ok(self.place(&created.issue_id, &created.issue_key))
+    }
+
+    /// Gives a request what its form did not ask for.
+    async fn label(&self, place: &TicketRef, said: &Said) -> Result<(), SinkError> {
         let mut update = json!({ "update": { "labels": [{ "add": said.key.as_str() }] } });
         if let Some(priority) = Self::priority(said) {
             update["fields"] = json!({ "priority": priority });
         }
-        self.change(Method::PUT, &self.at(&["issue", &place.id]), &update).await?;
-        Ok(place)
+        self.change(Method::PUT, &self.at(&["issue", &place.id]), &update).await
     }
 
     /// The approvals of a request: what they come to, and whose they are. One that is declined
     /// declines all; all have to be approved to approve.
-    async fn approvals(
-        &self,
-        at: &TicketRef,
-    ) -> Result<Option<(&'static str, Vec<String>)>, SinkError> {
+    async fn approvals(&self, at: &TicketRef) -> Result<Option<Ground>, SinkError> {
         let mut url = self.desk_at(&["request", &at.id, "approval"]);
         url.query_pairs_mut().append_pair("limit", "50");
         let found: Approvals = self.reads(Does::ReadsOne, &url).await?;
@@ -333,29 +364,8 @@ impl TicketSystem for Jira {
             return Err(self.error(Class::Auth, &what));
         }
         match &self.becomes {
-            Becomes::Issue(kind) => {
-                let project: Project =
-                    self.reads(Does::Reads, &self.at(&["project", &self.project])).await?;
-                if !project.issue_types.iter().any(|it| it.is_called(kind.as_str())) {
-                    let what = format!("{} has no issue type {}", self.project, kind.as_str());
-                    return Err(self.error(Class::Config, &what));
-                }
-            }
-            Becomes::Request { desk, kind } => {
-                let url = self.desk_at(&["servicedesk", desk.as_str()]);
-                let found: Desk = self.reads(Does::Reads, &url).await?;
-                if found.project_key != self.project {
-                    let what = format!(
-                        "the service desk {} belongs to the project {}",
-                        desk.as_str(),
-                        foreign(&found.project_key)
-                    );
-                    return Err(self.error(Class::Config, &what));
-                }
-                let url =
-                    self.desk_at(&["servicedesk", desk.as_str(), "requesttype", kind.as_str()]);
-                self.reads::<IgnoredAny>(Does::Reads, &url).await?;
-            }
+            Becomes::Issue(kind) => self.screen(kind.as_str()).await?,
+            Becomes::Request { desk, kind } => self.form(desk.as_str(), kind.as_str()).await?,
         }
         Ok(format!("the project {} takes tickets", self.project))
     }
@@ -372,16 +382,27 @@ impl TicketSystem for Jira {
         let jql = format!("project = \"{}\" AND {condition} ORDER BY created ASC", self.project);
         let body = json!({ "jql": jql, "maxResults": 10, "fields": FIELDS });
         let request = |client: &Client| self.request(client, Method::POST, &url).json(&body);
-        let issues: Issues = self.caller.json(Does::Reads, &[200], request).await?;
-        let mut found = Vec::new();
+        let issues = self.caller.json(Does::Reads, &[200], request).await;
+        let issues: Issues = self.believed(issues).await?;
+        let (mut found, mut other) = (Vec::new(), None);
         for issue in issues.issues {
             if self.is_own(&issue, key).await? {
                 let at = self.place(&issue.id, &issue.key);
-                found.push(Found { at, standing: issue.standing() });
+                let status = vec![issue.status()];
+                let standing = Standing::on(issue.is_open(), status, &self.decide);
+                found.push(Found { at, standing });
+            } else {
+                other = Some(issue.key);
             }
         }
         if found.is_empty() {
             self.myself().await?;
+            // Whoever quotes a request's key is found by its text as well.
+            if let Some(other) = other.filter(|_| !self.is_request()) {
+                let other = foreign(&other);
+                let what = format!("a search for our key brought issue {other}, which lacks it");
+                return Err(self.error(Class::Transient, &what));
+            }
         }
         Ok(found)
     }
@@ -392,6 +413,10 @@ impl TicketSystem for Jira {
             Becomes::Issue(_) => self.create(said).await?,
             Becomes::Request { desk, kind } => self.ask(desk.as_str(), kind.as_str(), said).await?,
         };
+        // From here on it is there, whatever else fails.
+        if self.is_request() {
+            self.label(&place, said).await.map_err(lost)?;
+        }
         // The answer does not show the label.
         let issue = self.issue(&place, false).await.map_err(lost)?;
         if !issue.fields.labels.iter().any(|label| label == said.key.as_str()) {
@@ -401,20 +426,20 @@ impl TicketSystem for Jira {
     }
 
     async fn read(&self, at: &TicketRef) -> Result<Standing, SinkError> {
-        let approves = self.is_request() && self.decide.any();
-        let issue = self.issue(at, self.decide.any()).await?;
-        let mut standing = issue.standing();
-        if approves {
-            // These words are for what those say who were asked.
-            standing.states.retain(|state| {
-                !["approved", "declined"].iter().any(|word| state.eq_ignore_ascii_case(word))
-            });
-            if let Some((outcome, by)) = self.approvals(at).await? {
-                standing.states = vec![outcome.to_owned()];
-                standing.by = by;
-            }
+        if !self.decide.any() {
+            let issue = self.issue(at, false).await?;
+            return Ok(Standing::on(issue.is_open(), vec![issue.status()], &self.decide));
         }
-        Ok(standing)
+        let issue = self.issue(at, true).await?;
+        // A status that nobody gave it is the one it began with, or of a time that is not shown.
+        let mut grounds: Vec<Ground> = issue.given_status().into_iter().collect();
+        if self.is_request() {
+            // These words are for what those say who were asked.
+            let taken = |it: &String| it.to_ascii_lowercase().starts_with("approval:");
+            grounds.retain(|ground| !ground.states.iter().any(taken));
+            grounds.extend(self.approvals(at).await?);
+        }
+        Ok(Standing::on(issue.is_open(), grounds, &self.decide))
     }
 
     async fn comment(&self, at: &TicketRef, said: &Said) -> Result<(), SinkError> {
@@ -443,12 +468,7 @@ impl TicketSystem for Jira {
             .append_pair("orderBy", "-created")
             .append_pair("maxResults", &SEARCHED.to_string());
         let found: Comments = self.reads(Does::ReadsOne, &url).await?;
-        let code = vec![Span::Code(mark.to_owned())];
-        let escaped = wiki(&Document { blocks: vec![Block::Paragraph(code)] });
-        let said = found.comments.iter().any(|comment| {
-            let text = comment.body.to_string();
-            says(&text, mark) || text.contains(&escaped)
-        });
+        let said = found.comments.iter().any(|comment| shows(&comment.body, mark));
         Ok((said || found.comments.len() < SEARCHED).then_some(said))
     }
 

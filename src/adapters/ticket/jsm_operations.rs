@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::Making;
-use super::alert::{Alert, known};
+use super::alert::Alert;
 use super::call::{Caller, Does};
 use crate::domain::finding::Severity;
 use crate::domain::markup::plain;
@@ -22,9 +22,6 @@ use crate::domain::sink::{self, Common};
 use crate::domain::ticket::MessageKind;
 use crate::ports::Delivery;
 use crate::ports::ticket::{Notify, SinkError};
-
-/// The words of the API for severities.
-const PRIORITIES: [&str; 5] = ["P1", "P2", "P3", "P4", "P5"];
 
 /// Longest message, which is what an alert's title is called, in characters.
 const MESSAGE_MAX: usize = 130;
@@ -51,9 +48,8 @@ impl JsmOperations {
     /// The sink.
     ///
     /// # Errors
-    /// Which secret is missing, or which severity has a name that is not known.
+    /// Which secret is missing.
     pub fn new(settings: &sink::JsmOperations, making: &Making<'_>) -> Result<Self, String> {
-        known(making.common, &PRIORITIES, &making.name.0)?;
         let base = match &settings.url {
             Some(address) => address.url().clone(),
             None => Url::parse(sink::JsmOperations::URL).map_err(|error| error.to_string())?,
@@ -98,9 +94,9 @@ impl JsmOperations {
         let details: Map<String, Value> = said
             .fields
             .iter()
-            .map(|(name, value)| match value {
-                Value::String(text) => (name.clone(), text.clone().into()),
-                other => (name.clone(), other.to_string().into()),
+            .map(|(name, value)| {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                (name.clone(), text.into())
             })
             .collect();
         json!({
@@ -127,7 +123,7 @@ impl Notify for JsmOperations {
         if alert.ends {
             return self.post(&self.below(&alert, "close"), &note).await;
         }
-        if alert.said.kind != MessageKind::Closed {
+        if !alert.last {
             // Where people ended it although something still stands, it is raised anew.
             let url = self.caller.at(&["v2", "alerts"]);
             self.post(&url, &Self::alert(&alert, &text)).await?;
@@ -141,42 +137,78 @@ impl Notify for JsmOperations {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use axum::response::Response;
+
     use super::*;
-    use crate::adapters::testing::{QUICK, Server};
-    use crate::adapters::ticket::alert::testing::{delivery, sorts_answers};
-    use crate::adapters::ticket::testing::{KEY, answer, made};
+    use crate::adapters::http::Patience;
+    use crate::adapters::testing::{Asked, QUICK, Server};
+    use crate::adapters::ticket::alert::testing::{delivery, severe, sorts_answers};
+    use crate::adapters::ticket::testing::{Described, KEY, answer, made};
     use crate::ports::ticket::Class;
 
     fn jsm(origin: &Url, common: &Common) -> JsmOperations {
+        patient(origin, common, QUICK)
+    }
+
+    fn patient(origin: &Url, common: &Common, patience: Patience) -> JsmOperations {
         let settings = json!({ "url": origin.join("jsm/ops/integration").unwrap() });
         let settings = serde_json::from_value(settings).unwrap();
-        made(common, &[("apiKey", "s3cret")], QUICK, |making| JsmOperations::new(&settings, making))
+        made(common, &[("apiKey", "s3cret")], patience, |making| {
+            JsmOperations::new(&settings, making)
+        })
+    }
+
+    fn serve(asked: &Asked) -> Response {
+        if asked.authorization.as_deref() != Some("GenieKey s3cret") {
+            return answer(401, &json!({ "message": "Could not authenticate" }));
+        }
+        let body: Value = serde_json::from_slice(&asked.body).unwrap();
+        let below =
+            |what| format!("POST /jsm/ops/integration/v2/alerts/{KEY}/{what}?identifierType=alias");
+        let whole = if asked.line == "POST /jsm/ops/integration/v2/alerts" {
+            body["message"].as_str().is_some_and(|it| it.chars().count() <= 130)
+                && body["alias"] == KEY
+                && matches!(body["priority"].as_str(), Some("P1" | "P2" | "P3" | "P4" | "P5"))
+                && body["details"].as_object().unwrap().values().all(Value::is_string)
+        } else {
+            (asked.line == below("close") || asked.line == below("notes"))
+                && body["note"].is_string()
+        };
+        if !whole {
+            return answer(422, &json!({ "message": "Request body is not processable" }));
+        }
+        let taken =
+            json!({ "result": "Request will be processed", "took": 0.1, "requestId": "43a2" });
+        answer(202, &taken)
     }
 
     async fn taking() -> Server {
-        Server::start(|asked| {
-            if asked.authorization.as_deref() != Some("GenieKey s3cret") {
-                return answer(401, &json!({ "message": "Could not authenticate" }));
-            }
-            let body: Value = serde_json::from_slice(&asked.body).unwrap();
-            let below = |what| {
-                format!("POST /jsm/ops/integration/v2/alerts/{KEY}/{what}?identifierType=alias")
-            };
-            let whole = if asked.line == "POST /jsm/ops/integration/v2/alerts" {
-                body["message"].as_str().is_some_and(|it| it.chars().count() <= 130)
-                    && body["alias"] == KEY
-                    && matches!(body["priority"].as_str(), Some("P1" | "P2" | "P3" | "P4" | "P5"))
-                    && body["details"].as_object().unwrap().values().all(Value::is_string)
-            } else {
-                (asked.line == below("close") || asked.line == below("notes"))
-                    && body["note"].is_string()
-            };
-            if !whole {
-                return answer(422, &json!({ "message": "Request body is not processable" }));
-            }
-            answer(202, &json!({ "result": "Request will be processed", "requestId": "43a2" }))
-        })
-        .await
+        Server::start(serve).await
+    }
+
+    #[tokio::test]
+    async fn every_request_and_answer_is_as_the_published_description_has_it() {
+        let published = include_str!("../../../tests/data/published/jsm-operations.json");
+        let described = Arc::new(Described::new(published));
+        let server = described.server(serve).await;
+        let common =
+            Common { fields: [("team".to_owned(), json!({ "a": 1 }))].into(), ..Common::default() };
+        for (kind, number) in [("opened", 1), ("updated", 2), ("closed", 3)] {
+            let jsm = jsm(&server.origin, &common);
+            let told = delivery(&format!("ticket.{kind}"), number);
+            jsm.tell(&told, Timestamp::UNIX_EPOCH).await.unwrap();
+        }
+        assert_eq!(described.unseen(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_taken_has_a_number() {
+        let server = Server::start(|_| answer(202, &json!({ "requestId": "" }))).await;
+        let jsm = jsm(&server.origin, &Common::default());
+        let told = jsm.tell(&delivery("ticket.opened", 1), Timestamp::UNIX_EPOCH).await;
+        assert_eq!(told.unwrap_err().class, Class::Ambiguous);
     }
 
     async fn told(common: &Common, kind: &str, number: u32) -> Vec<(String, Value)> {
@@ -198,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_answer_that_is_none_is_sorted_by_what_is_to_be_done() {
-        sorts_answers(|origin| jsm(origin, &Common::default())).await;
+        sorts_answers(|origin, patience| patient(origin, &Common::default(), patience)).await;
     }
 
     #[tokio::test]
@@ -230,14 +262,18 @@ mod tests {
         assert_eq!(told.unwrap_err().class, Class::Config);
     }
 
-    #[test]
-    fn only_words_that_the_system_knows_are_priorities() {
-        for (word, well) in [("P1", true), ("high", false), ("P6", false)] {
-            let common = Common {
-                priority: [(Severity::High, word.to_owned())].into(),
-                ..Common::default()
-            };
-            assert_eq!(known(&common, &PRIORITIES, "security").is_ok(), well, "{word}");
+    #[tokio::test]
+    async fn each_severity_has_its_word() {
+        let words = ["P1", "P2", "P3", "P4", "P5"];
+        let severities =
+            [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
+        for (severity, word) in severities.into_iter().zip(words) {
+            let server = taking().await;
+            let told = severe("ticket.opened", 1, severity);
+            let system = jsm(&server.origin, &Common::default());
+            system.tell(&told, Timestamp::UNIX_EPOCH).await.unwrap();
+            let event: Value = serde_json::from_slice(&server.asked()[0].body).unwrap();
+            assert_eq!(event["priority"], word);
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::Making;
-use super::alert::{Alert, known};
+use super::alert::Alert;
 use super::call::{Caller, Does};
 use crate::domain::finding::Severity;
 use crate::domain::markup::plain;
@@ -20,9 +20,6 @@ use crate::domain::secret::Secret;
 use crate::domain::sink::{self, Common};
 use crate::ports::Delivery;
 use crate::ports::ticket::{Notify, SinkError};
-
-/// The words of the API for severities.
-const SEVERITIES: [&str; 4] = ["critical", "error", "warning", "info"];
 
 /// Longest summary, in characters.
 const SUMMARY_MAX: usize = 1024;
@@ -42,16 +39,16 @@ pub struct PagerDuty {
 #[derive(Deserialize)]
 struct Taken {
     status: String,
-    dedup_key: String,
+    #[serde(default)]
+    dedup_key: Option<String>,
 }
 
 impl PagerDuty {
     /// The sink.
     ///
     /// # Errors
-    /// Which secret is missing, or which severity has a name that is not known.
+    /// Which secret is missing.
     pub fn new(settings: &sink::PagerDuty, making: &Making<'_>) -> Result<Self, String> {
-        known(making.common, &SEVERITIES, &making.name.0)?;
         let base = match &settings.url {
             Some(address) => address.url().clone(),
             None => Url::parse(sink::PagerDuty::URL).map_err(|error| error.to_string())?,
@@ -99,10 +96,15 @@ impl Notify for PagerDuty {
 
     async fn tell(&self, delivery: &Delivery, _now: Timestamp) -> Result<(), SinkError> {
         let alert = Alert::of(delivery, &self.common, SUMMARY_MAX, self.caller.whom())?;
+        if alert.last {
+            // Any event but a resolution would open an incident again that people have resolved.
+            return Ok(());
+        }
         let (url, event) = (self.caller.at(&["v2", "enqueue"]), self.event(&alert));
         let request = |client: &reqwest::Client| client.post(url.clone()).json(&event);
         let taken: Taken = self.caller.json(Does::Writes, &[202], request).await?;
-        if taken.status != "success" || taken.dedup_key != alert.said.key.as_str() {
+        let key = taken.dedup_key.as_deref();
+        if taken.status != "success" || key.is_some_and(|key| key != alert.said.key.as_str()) {
             return Err(self.caller.strange(Does::Writes, "did not take the event under its key"));
         }
         Ok(())
@@ -111,34 +113,75 @@ impl Notify for PagerDuty {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use axum::response::Response;
+
     use super::*;
-    use crate::adapters::testing::{QUICK, Server};
-    use crate::adapters::ticket::alert::testing::{delivery, sorts_answers};
-    use crate::adapters::ticket::testing::{KEY, OTHER_KEY, answer, made};
+    use crate::adapters::http::Patience;
+    use crate::adapters::testing::{Asked, QUICK, Server};
+    use crate::adapters::ticket::alert::testing::{delivery, severe, sorts_answers};
+    use crate::adapters::ticket::testing::{Described, KEY, OTHER_KEY, answer, made};
     use crate::ports::ticket::Class;
 
     fn pagerduty(origin: &Url, common: &Common) -> PagerDuty {
+        patient(origin, common, QUICK)
+    }
+
+    fn patient(origin: &Url, common: &Common, patience: Patience) -> PagerDuty {
         let settings = serde_json::from_value(json!({ "url": origin })).unwrap();
-        made(common, &[("routingKey", "s3cret")], QUICK, |making| PagerDuty::new(&settings, making))
+        made(common, &[("routingKey", "s3cret")], patience, |making| {
+            PagerDuty::new(&settings, making)
+        })
+    }
+
+    fn serve(key: &str, asked: &Asked) -> Response {
+        let body: Value = serde_json::from_slice(&asked.body).unwrap();
+        let action = body["event_action"].as_str();
+        let whole = match action {
+            Some("trigger") => {
+                let needed = ["summary", "source", "severity"];
+                needed.iter().all(|name| body["payload"][name].is_string())
+            }
+            Some("resolve") => true,
+            _ => false,
+        };
+        if asked.line != "POST /v2/enqueue" || body["routing_key"] != "s3cret" || !whole {
+            return answer(400, &json!({ "status": "invalid event", "message": "no" }));
+        }
+        answer(202, &json!({ "status": "success", "message": "ok", "dedup_key": key }))
     }
 
     async fn taking(key: &'static str) -> Server {
-        Server::start(move |asked| {
-            let body: Value = serde_json::from_slice(&asked.body).unwrap();
-            let action = body["event_action"].as_str();
-            let whole = match action {
-                Some("trigger") => ["summary", "source", "severity"]
-                    .iter()
-                    .all(|name| body["payload"][name].is_string()),
-                Some("resolve") => true,
-                _ => false,
-            };
-            if asked.line != "POST /v2/enqueue" || body["routing_key"] != "s3cret" || !whole {
-                return answer(400, &json!({ "status": "invalid event", "message": "no" }));
-            }
-            answer(202, &json!({ "status": "success", "message": "ok", "dedup_key": key }))
-        })
-        .await
+        Server::start(move |asked| serve(key, asked)).await
+    }
+
+    #[tokio::test]
+    async fn every_request_and_answer_is_as_the_published_description_has_it() {
+        let published = include_str!("../../../tests/data/published/pagerduty.json");
+        let described = Arc::new(Described::new(published));
+        let server = described.server(|asked| serve(KEY, asked)).await;
+        let common =
+            Common { fields: [("team".to_owned(), json!({ "a": 1 }))].into(), ..Common::default() };
+        for (kind, number) in [("opened", 1), ("updated", 2), ("closed", 3)] {
+            let pagerduty = pagerduty(&server.origin, &common);
+            let told = delivery(&format!("ticket.{kind}"), number);
+            pagerduty.tell(&told, Timestamp::UNIX_EPOCH).await.unwrap();
+        }
+        assert_eq!(described.seen().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_event_may_be_taken_without_telling_its_key_but_not_without_success() {
+        for (said, well) in [("success", true), ("invalid event", false)] {
+            let server = Server::start(move |_| answer(202, &json!({ "status": said }))).await;
+            let pagerduty = pagerduty(&server.origin, &Common::default());
+            let told = pagerduty.tell(&delivery("ticket.opened", 1), Timestamp::UNIX_EPOCH).await;
+            assert_eq!(
+                told.map_err(|error| error.class),
+                if well { Ok(()) } else { Err(Class::Ambiguous) }
+            );
+        }
     }
 
     async fn told(common: &Common, kind: &str, number: u32) -> Value {
@@ -150,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_answer_that_is_none_is_sorted_by_what_is_to_be_done() {
-        sorts_answers(|origin| pagerduty(origin, &Common::default())).await;
+        sorts_answers(|origin, patience| patient(origin, &Common::default(), patience)).await;
     }
 
     #[tokio::test]
@@ -186,14 +229,10 @@ mod tests {
         assert_eq!(opened["payload"]["severity"], "critical");
         assert_eq!(opened["payload"]["custom_details"]["team"], "y");
         assert_ne!(opened["payload"]["custom_details"]["text"], "x");
-        let closed = told(&common, "ticket.closed", 3).await;
-        assert_eq!(
-            (&closed["event_action"], &closed["payload"]["severity"]),
-            (&"trigger".into(), &"info".into())
-        );
-        let wrong =
-            Common { priority: [(Severity::Low, "P4".to_owned())].into(), ..Common::default() };
-        assert!(known(&wrong, &SEVERITIES, "security").unwrap_err().contains("priority.low"));
+        let server = taking(KEY).await;
+        let pagerduty = pagerduty(&server.origin, &common);
+        pagerduty.tell(&delivery("ticket.closed", 3), Timestamp::UNIX_EPOCH).await.unwrap();
+        assert!(server.asked().is_empty(), "what people have resolved is not opened again");
     }
 
     #[tokio::test]
@@ -202,5 +241,20 @@ mod tests {
         let pagerduty = pagerduty(&server.origin, &Common::default());
         let told = pagerduty.tell(&delivery("ticket.opened", 1), Timestamp::UNIX_EPOCH).await;
         assert_eq!(told.unwrap_err().class, Class::Ambiguous);
+    }
+
+    #[tokio::test]
+    async fn each_severity_has_its_word() {
+        let words = ["critical", "error", "warning", "info", "info"];
+        let severities =
+            [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
+        for (severity, word) in severities.into_iter().zip(words) {
+            let server = taking(KEY).await;
+            let told = severe("ticket.opened", 1, severity);
+            let system = pagerduty(&server.origin, &Common::default());
+            system.tell(&told, Timestamp::UNIX_EPOCH).await.unwrap();
+            let event: Value = serde_json::from_slice(&server.asked()[0].body).unwrap();
+            assert_eq!(event["payload"]["severity"], word);
+        }
     }
 }

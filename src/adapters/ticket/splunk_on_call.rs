@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::Making;
-use super::alert::{Alert, known};
+use super::alert::Alert;
 use super::call::{Caller, Does};
 use crate::domain::finding::Severity;
 use crate::domain::markup::plain;
@@ -20,9 +20,6 @@ use crate::domain::secret::Secret;
 use crate::domain::sink::{self, Common};
 use crate::ports::Delivery;
 use crate::ports::ticket::{Notify, SinkError};
-
-/// The words of the endpoint for severities: the first two raise an incident.
-const TYPES: [&str; 3] = ["CRITICAL", "WARNING", "INFO"];
 
 /// Longest title, in characters.
 const TITLE_MAX: usize = 255;
@@ -42,16 +39,16 @@ pub struct SplunkOnCall {
 #[derive(Deserialize)]
 struct Taken {
     result: String,
-    entity_id: String,
+    #[serde(default)]
+    entity_id: Option<String>,
 }
 
 impl SplunkOnCall {
     /// The sink.
     ///
     /// # Errors
-    /// Which secret is missing, or which severity has a name that is not known.
+    /// Which secret is missing.
     pub fn new(settings: &sink::SplunkOnCall, making: &Making<'_>) -> Result<Self, String> {
-        known(making.common, &TYPES, &making.name.0)?;
         let base = match &settings.url {
             Some(address) => address.url().clone(),
             None => Url::parse(sink::SplunkOnCall::URL).map_err(|error| error.to_string())?,
@@ -102,7 +99,8 @@ impl Notify for SplunkOnCall {
         let message = Self::message(&alert);
         let request = |client: &reqwest::Client| client.post(url.clone()).json(&message);
         let taken: Taken = self.caller.json(Does::Writes, &[200], request).await?;
-        if taken.result != "success" || taken.entity_id != alert.said.key.as_str() {
+        let entity = taken.entity_id.as_deref();
+        if taken.result != "success" || entity.is_some_and(|it| it != alert.said.key.as_str()) {
             return Err(self.caller.strange(Does::Writes, "did not take the alert under its key"));
         }
         Ok(())
@@ -112,15 +110,22 @@ impl Notify for SplunkOnCall {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::http::Patience;
     use crate::adapters::testing::{QUICK, Server};
-    use crate::adapters::ticket::alert::testing::{delivery, sorts_answers};
+    use crate::adapters::ticket::alert::testing::{delivery, severe, sorts_answers};
     use crate::adapters::ticket::testing::{KEY, OTHER_KEY, answer, made};
     use crate::ports::ticket::Class;
 
     fn splunk(origin: &Url, common: &Common) -> SplunkOnCall {
+        patient(origin, common, QUICK)
+    }
+
+    fn patient(origin: &Url, common: &Common, patience: Patience) -> SplunkOnCall {
         let settings = json!({ "url": origin, "routingKey": "partners/eu" });
         let settings = serde_json::from_value(settings).unwrap();
-        made(common, &[("apiKey", "s3cret")], QUICK, |making| SplunkOnCall::new(&settings, making))
+        made(common, &[("apiKey", "s3cret")], patience, |making| {
+            SplunkOnCall::new(&settings, making)
+        })
     }
 
     async fn taking(key: &'static str) -> Server {
@@ -144,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_answer_that_is_none_is_sorted_by_what_is_to_be_done() {
-        sorts_answers(|origin| splunk(origin, &Common::default())).await;
+        sorts_answers(|origin, patience| patient(origin, &Common::default(), patience)).await;
     }
 
     #[tokio::test]
@@ -160,7 +165,9 @@ mod tests {
             assert_eq!(message["message_type"], word, "{kind}");
             assert_eq!(message["entity_id"], KEY, "{kind}");
         }
-        let kept = Common { close: false, ..Common::default() };
+        // Whatever the policy calls it, the last word about what is left to people calls nobody.
+        let priority = [(Severity::Info, "CRITICAL".to_owned())].into();
+        let kept = Common { close: false, priority, ..Common::default() };
         assert_eq!(told(&kept, "ticket.closed").await["message_type"], "INFO");
     }
 
@@ -172,10 +179,31 @@ mod tests {
             .await;
         let error = told.unwrap_err();
         assert!(!error.to_string().contains("s3cret"), "{error}");
+        // It may say no with 200.
+        let server = Server::start(|_| answer(200, &json!({ "result": "failure" }))).await;
+        let told = splunk(&server.origin, &Common::default())
+            .tell(&delivery("ticket.opened", 1), Timestamp::UNIX_EPOCH)
+            .await;
+        assert_eq!(told.unwrap_err().class, Class::Ambiguous);
         let server = taking(OTHER_KEY).await;
         let told = splunk(&server.origin, &Common::default())
             .tell(&delivery("ticket.opened", 1), Timestamp::UNIX_EPOCH)
             .await;
         assert_eq!(told.unwrap_err().class, Class::Ambiguous);
+    }
+
+    #[tokio::test]
+    async fn each_severity_has_its_word() {
+        let words = ["CRITICAL", "CRITICAL", "WARNING", "WARNING", "INFO"];
+        let severities =
+            [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
+        for (severity, word) in severities.into_iter().zip(words) {
+            let server = taking(KEY).await;
+            let told = severe("ticket.opened", 1, severity);
+            let system = splunk(&server.origin, &Common::default());
+            system.tell(&told, Timestamp::UNIX_EPOCH).await.unwrap();
+            let event: Value = serde_json::from_slice(&server.asked()[0].body).unwrap();
+            assert_eq!(event["message_type"], word);
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! What every adapter of a ticket system is tried with: answers that are none, and what is to be
 //! made of them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::response::Response;
+use boon::{Compiler, SchemaIndex, Schemas};
+use futures_util::FutureExt as _;
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 use url::Url;
@@ -19,7 +21,7 @@ use crate::domain::markup::{Block, Document, Span};
 use crate::domain::secret::Secret;
 use crate::domain::sink::Common;
 use crate::domain::ticket::MessageKind;
-use crate::domain::ticket::said::{Said, TicketKey, TicketRef};
+use crate::domain::ticket::said::{Said, TicketKey, TicketRef, mark};
 use crate::ports::ticket::{Class, SinkError, TicketSystem};
 
 /// The key of the ticket that tests speak of.
@@ -78,7 +80,8 @@ pub(crate) fn made<T>(
     let secrets = secrets.iter();
     let secrets = secrets.map(|(name, value)| ((*name).to_owned(), Secret::new(*value))).collect();
     let name = SinkName("security".to_owned());
-    make(&Making { name: &name, common, secrets, http: &http }).unwrap()
+    let slow = patience.total;
+    make(&Making { name: &name, common, secrets, http: &http, slow }).unwrap()
 }
 
 /// One of the calls of the port.
@@ -245,4 +248,166 @@ pub(crate) fn answer(code: u16, body: &Value) -> Response {
     let mut response = with(Response::new(body), "content-type", "application/json");
     *response.status_mut() = code.try_into().unwrap();
     response
+}
+
+/// What a vendor publishes of its interface, by hand and as far as an adapter uses it: each call with
+/// the schemas of its query, its body and its answer.
+pub(crate) struct Described {
+    calls: Vec<Shape>,
+    schemas: Schemas,
+    faults: Mutex<Vec<String>>,
+    seen: Mutex<Vec<String>>,
+}
+
+/// One call of a description.
+struct Shape {
+    /// The method and the path, in which `{name}` stands for anything but a slash.
+    request: String,
+    query: Option<SchemaIndex>,
+    body: Option<SchemaIndex>,
+    /// The `Content-Type` of the body.
+    content_type: String,
+    status: u64,
+    answer: Option<SchemaIndex>,
+}
+
+impl Described {
+    pub(crate) fn new(description: &str) -> Self {
+        const HERE: &str = "https://described.example/calls.json";
+        let whole: Value = serde_json::from_str(description).unwrap();
+        let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+        compiler.add_resource(HERE, whole.clone()).unwrap();
+        let calls = whole["calls"].as_array().unwrap().iter().enumerate();
+        let calls = calls.map(|(at, call)| {
+            assert!(call["source"].as_str().unwrap().starts_with("https://"), "{call}");
+            let mut part = |name: &str| {
+                call.get(name)?;
+                let place = format!("{HERE}#/calls/{at}/{name}");
+                Some(compiler.compile(&place, &mut schemas).unwrap())
+            };
+            Shape {
+                query: part("query"),
+                body: part("body"),
+                answer: part("answer"),
+                request: call["request"].as_str().unwrap().to_owned(),
+                content_type: call["contentType"].as_str().unwrap_or("application/json").to_owned(),
+                status: call["status"].as_u64().unwrap(),
+            }
+        });
+        let calls = calls.collect();
+        Self { calls, schemas, faults: Mutex::default(), seen: Mutex::default() }
+    }
+
+    /// A server whose requests and answers are held against the description.
+    pub(crate) async fn server(
+        self: &Arc<Self>,
+        serve: impl Fn(&Asked) -> Response + Send + Sync + 'static,
+    ) -> Server {
+        let described = Arc::clone(self);
+        Server::start(move |asked| {
+            let (parts, body) = serve(asked).into_parts();
+            let body = to_bytes(body, usize::MAX).now_or_never().unwrap().unwrap();
+            if let Err(fault) = described.fits(asked, parts.status.as_u16().into(), &body) {
+                described.faults.lock().unwrap().push(format!("{}: {fault}", asked.line));
+            }
+            Response::from_parts(parts, Body::from(body))
+        })
+        .await
+    }
+
+    fn fits(&self, asked: &Asked, status: u64, answer: &[u8]) -> Result<(), String> {
+        let (line, query) = asked.line.split_once('?').unwrap_or((&asked.line, ""));
+        let shape = self.calls.iter().find(|shape| is_of(line, &shape.request));
+        let shape = shape.ok_or("no such call is described")?;
+        self.seen.lock().unwrap().push(shape.request.clone());
+        let header = |name: &str| asked.headers.get(name).and_then(|value| value.to_str().ok());
+        if header("accept-language") != Some("en") {
+            return Err("the language is not English".to_owned());
+        }
+        let query: serde_json::Map<String, Value> = url::form_urlencoded::parse(query.as_bytes())
+            .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
+            .collect();
+        let whole = |bytes: &[u8]| {
+            serde_json::from_slice::<Value>(bytes).map_err(|error| error.to_string())
+        };
+        match shape.query {
+            Some(schema) => self.holds("query", schema, &query.into())?,
+            None if query.is_empty() => {}
+            None => return Err(format!("a query is not described: {query:?}")),
+        }
+        match shape.body {
+            Some(schema) => {
+                self.holds("body", schema, &whole(&asked.body)?)?;
+                let said = header("content-type");
+                if said != Some(&shape.content_type) {
+                    return Err(format!("the body is said to be {said:?}"));
+                }
+            }
+            None if asked.body.is_empty() => {}
+            None => return Err("a body is not described".to_owned()),
+        }
+        if status != shape.status {
+            return Err(format!("the answer is {status}: {}", String::from_utf8_lossy(answer)));
+        }
+        match shape.answer {
+            Some(schema) => self.holds("answer", schema, &whole(answer)?),
+            None => Ok(()),
+        }
+    }
+
+    fn holds(&self, what: &str, schema: SchemaIndex, value: &Value) -> Result<(), String> {
+        self.schemas.validate(value, schema).map_err(|error| format!("{what} {value}: {error:#}"))
+    }
+
+    /// Says which described calls were made, and fails where one was made otherwise.
+    pub(crate) fn seen(&self) -> Vec<String> {
+        let faults = self.faults.lock().unwrap();
+        assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// The described calls that were not made.
+    pub(crate) fn unseen(&self) -> Vec<String> {
+        let seen = self.seen();
+        let calls = self.calls.iter().map(|shape| shape.request.clone());
+        calls.filter(|request| !seen.contains(request)).collect()
+    }
+
+    /// Makes each call of the port, and holds all requests and answers against the description.
+    pub(crate) async fn follow(
+        self: &Arc<Self>,
+        make: impl Fn(&Url) -> Box<dyn TicketSystem>,
+        serve: impl Fn(Call, &Asked) -> Response + Send + Sync + 'static,
+        id: &str,
+    ) {
+        let serve = Arc::new(serve);
+        for call in Call::ALL {
+            let well = Arc::clone(&serve);
+            let server = self.server(move |asked| well(call, asked)).await;
+            let system = make(&server.origin);
+            let ended = call.make(system.as_ref(), id).await;
+            self.seen();
+            ended.unwrap();
+            if call == Call::Comment {
+                system.has_said(&at(id), &mark(&key(), 2)).await.unwrap();
+            }
+        }
+        self.seen();
+    }
+}
+
+/// Whether a request is one of a template: `GET /issues/7` of `GET /issues/{number}`.
+fn is_of(line: &str, template: &str) -> bool {
+    let (line, template): (Vec<&str>, Vec<&str>) =
+        (line.split('/').collect(), template.split('/').collect());
+    line.len() == template.len()
+        && line.iter().zip(&template).all(|(part, wanted)| {
+            match wanted
+                .split_once('{')
+                .and_then(|(lead, rest)| Some((lead, rest.strip_suffix('}')?)))
+            {
+                Some((lead, _)) => part.len() > lead.len() && part.starts_with(lead),
+                None => part == wanted,
+            }
+        })
 }

@@ -1,4 +1,6 @@
 //! The generic ticket sink: a POST signed by Standard Webhooks. Any 2xx is acceptance.
+//!
+//! Of the policy's templates `data.title` and `data.body` are made; all else is the message's.
 
 #[cfg(test)]
 mod tests;
@@ -10,7 +12,8 @@ use url::Url;
 
 use super::Making;
 use super::call::{Caller, Does};
-use crate::domain::sink;
+use crate::domain::sink::{self, Common};
+use crate::domain::ticket::said::worded;
 use crate::ports::Delivery;
 use crate::ports::ticket::{Class, Notify, SinkError};
 use crate::wire::standard_webhooks::WebhookSecret;
@@ -20,6 +23,7 @@ pub struct Webhook {
     caller: Caller,
     url: Url,
     key: WebhookSecret,
+    common: Common,
 }
 
 impl Webhook {
@@ -33,7 +37,7 @@ impl Webhook {
         let url = settings.url.url().clone();
         // Its address, and what it answers, are nobody else's business.
         let caller = Caller::new(making.http.clone(), url.clone(), &making.name.0).wordless();
-        Ok(Self { caller, url, key })
+        Ok(Self { caller, url, key, common: making.common.clone() })
     }
 }
 
@@ -47,8 +51,10 @@ impl Notify for Webhook {
     }
 
     async fn tell(&self, delivery: &Delivery, now: Timestamp) -> Result<(), SinkError> {
+        let worded = worded(&delivery.id, &delivery.body, &self.common);
+        let body = worded.as_ref().unwrap_or(&delivery.body);
         // The timestamp is that of the attempt, so each attempt has its own signature.
-        let signature = self.key.sign(&delivery.id, now, delivery.body.as_bytes());
+        let signature = self.key.sign(&delivery.id, now, body.as_bytes());
         let answer = self
             .caller
             .any(Does::Writes, |client| {
@@ -58,7 +64,7 @@ impl Notify for Webhook {
                     .header("webhook-id", &delivery.id)
                     .header("webhook-timestamp", now.as_second().to_string())
                     .header("webhook-signature", &signature)
-                    .body(delivery.body.clone())
+                    .body(body.clone())
             })
             .await?;
         match answer.status.as_u16() {

@@ -144,9 +144,10 @@ impl Told {
                 Answer::Approve => "agreed",
                 Answer::Refuse => "refused",
             };
-            let proven = match &approval.identity {
-                Some(identity) => format!("signed in as {identity}"),
-                None => "who had the link and gave that name".to_owned(),
+            let proven = match (&approval.ticket, &approval.identity) {
+                (Some(ticket), _) => format!("said by ticket {}", ticket.place),
+                (None, Some(identity)) => format!("signed in as {identity}"),
+                (None, None) => "who had the link and gave that name".to_owned(),
             };
             self.say(&format!("{} {decision} {} ({proven})", approval.by, moment(approval.at)));
         }

@@ -6,8 +6,9 @@ use url::Url;
 use super::{Block, Document, Span};
 
 /// What is being read.
-#[derive(Default)]
-struct Reading {
+struct Reading<'a> {
+    /// Where an address leads, if it may lead anywhere.
+    leads: &'a mut dyn FnMut(&str) -> Option<Url>,
     blocks: Vec<Block>,
     line: Vec<Span>,
     strong: usize,
@@ -20,8 +21,17 @@ struct Reading {
     lists: Vec<Option<u64>>,
 }
 
-pub(super) fn parse(markdown: &str) -> Document {
-    let mut reading = Reading::default();
+pub(super) fn parse(markdown: &str, leads: &mut dyn FnMut(&str) -> Option<Url>) -> Document {
+    let mut reading = Reading {
+        leads,
+        blocks: vec![],
+        line: vec![],
+        strong: 0,
+        links: vec![],
+        items: vec![],
+        lead: String::new(),
+        lists: vec![],
+    };
     for event in Parser::new(markdown) {
         reading.take(event);
     }
@@ -29,7 +39,7 @@ pub(super) fn parse(markdown: &str) -> Document {
     Document { blocks: reading.blocks }
 }
 
-impl Reading {
+impl Reading<'_> {
     fn take(&mut self, event: Event<'_>) {
         match event {
             Event::Start(tag) => self.start(&tag),
@@ -145,12 +155,11 @@ impl Reading {
 
     fn end_link(&mut self, is_link: bool) {
         let Some((text, address)) = self.links.pop() else { return };
-        match Url::parse(&address) {
-            // A link within another's text is text.
-            Ok(url) if is_link && self.links.is_empty() && url.scheme() == "https" => {
-                self.line.push(Span::Link { text, url });
-            }
-            _ => self.text(&format!("{text} ({address})")),
+        // A link within another's text is text.
+        let is_link = is_link && self.links.is_empty();
+        match is_link.then(|| (self.leads)(&address)).flatten() {
+            Some(url) => self.line.push(Span::Link { text, url }),
+            None => self.text(&format!("{text} ({address})")),
         }
     }
 

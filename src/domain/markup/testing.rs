@@ -6,7 +6,7 @@ use proptest::sample::select;
 use super::{Block, Document, Span};
 
 /// A document with every kind of block and span.
-pub(super) fn sample() -> Document {
+pub(in crate::domain) fn sample() -> Document {
     let link = |text: &str, url: &str| Span::Link {
         text: text.to_owned(),
         url: url.parse().expect("an address"),
@@ -193,7 +193,7 @@ const PIECES: &[&str] = &[
 ];
 
 /// Texts that partners might choose: such pieces in any order, and any characters at all.
-pub(super) fn any_text() -> impl Strategy<Value = String> {
+pub(in crate::domain) fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => select(PIECES).prop_map(str::to_owned),
         1 => "[ -~]{0,6}",
@@ -204,6 +204,6 @@ pub(super) fn any_text() -> impl Strategy<Value = String> {
 }
 
 /// Each of the pieces alone, and after and before a word.
-pub(super) fn hostile() -> Vec<String> {
+pub(in crate::domain) fn hostile() -> Vec<String> {
     PIECES.iter().flat_map(|piece| [(*piece).to_owned(), format!("Agents {piece} team")]).collect()
 }

@@ -15,10 +15,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 
 use super::wanted::{Known, Wanted};
-use super::{Circumstances, History, PastStep, Remediation, Step, StepState, Target, Verdict};
+use super::{
+    Circumstances, History, PastStep, Remediation, Step, StepState, Target, Verdict, gate,
+};
 use crate::domain::facts::{Facts, Part};
 use crate::domain::grant::{PrincipalKind, keeps_a_global_administrator};
-use crate::domain::id::{Sha256Hex, StepId};
+use crate::domain::id::{Sha256Hex, SinkName, StepId};
 use crate::domain::policy::{Do, Mode};
 
 /// What Microsoft refused for a partner's group is tried again after this time: the permission may
@@ -33,6 +35,8 @@ pub(super) struct Guard<'a> {
     domains: OnceCell<BTreeSet<String>>,
     revocations: u32,
     held_by_limit: u32,
+    /// The sink whose ticket has to be there before anything is written about the case at hand.
+    gate: Option<SinkName>,
     /// How many steps were held back by what passes.
     waiting: u32,
     /// What was decided so far, by the keys of the steps.
@@ -59,9 +63,15 @@ impl<'a> Guard<'a> {
             domains: OnceCell::new(),
             revocations,
             held_by_limit: 0,
+            gate: None,
             waiting: 0,
             decided,
         }
+    }
+
+    /// What comes next is about a case before which this gate is shut.
+    pub(super) fn behind(&mut self, gate: Option<SinkName>) {
+        self.gate = gate;
     }
 
     /// How many steps were held back only because too much was done already.
@@ -202,6 +212,10 @@ impl<'a> Guard<'a> {
         if let Some(reason) = pause::stopped(self.about) {
             self.waiting += 1;
             return Some(reason);
+        }
+        if let Some(sink) = &self.gate {
+            self.waiting += 1;
+            return Some(gate::holds(sink));
         }
         // Last of all, so that what it alone holds back is known.
         let too_many = limits::too_many(self.about, self.revocations)?;

@@ -9,6 +9,10 @@ use crate::domain::policy::Mode;
 /// What ends at a moment may still be in force at that moment.
 const BEYOND: SignedDuration = SignedDuration::from_secs(1);
 
+/// How often a tenant is looked at of which a ticket is not there yet. Whoever opens it asks for a
+/// look at once; this is for when that is lost.
+const GATE_AGAIN: SignedDuration = SignedDuration::from_mins(10);
+
 /// When that passes for which steps wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passes {
@@ -19,7 +23,7 @@ pub enum Passes {
 }
 
 /// The first that passes of all for which steps wait: the stop switch before all else, then planned
-/// changes, the guardrail's window, and the time people have to answer. Where nothing is written,
+/// changes, tickets that are not there yet, the guardrail's window, and the time people have to answer. Where nothing is written,
 /// nothing is taken up.
 pub(super) fn passes(
     cases: &[PlannedCase],
@@ -38,6 +42,9 @@ pub(super) fn passes(
         return Some(Passes::OnceResumed);
     }
     let rails = &policy.guardrails;
+    let waits = |case: &&PlannedCase| case.gate.is_some() && case.steps.iter().any(|it| it.waits);
+    let gates = held.clone().filter(waits);
+    let gates = gates.map(|_| now.checked_add(GATE_AGAIN).ok());
     let changes = held.filter_map(|case| rails.planned_change(tenant.id, case.partner.id, now));
     let changes = changes.map(|change| Some(change.until));
     // A limit of none at all never passes.
@@ -45,7 +52,7 @@ pub(super) fn passes(
         .then(|| history.first_revocation.unwrap_or(now).checked_add(rails.per).ok());
     let asked = cases.iter().filter(|case| case.asks).filter_map(|case| case.asked.as_ref());
     let asked = asked.filter(|asked| Asked::is_open(asked)).map(|asked| Some(asked.until));
-    let first = changes.chain(limit).chain(asked).flatten().min()?;
+    let first = changes.chain(gates).chain(limit).chain(asked).flatten().min()?;
     first.checked_add(BEYOND).ok().map(Passes::At)
 }
 

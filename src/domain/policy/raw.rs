@@ -361,7 +361,10 @@ impl JsonSchema for RawSink {
         let common = common.unwrap_or_default();
         let of_kind = |(kind, mut schema): (&'static str, Schema)| {
             let word = json_schema!({ "const": kind, "description": "What kind of system it is." });
-            if let Some(fields) = schema.get_mut("properties").and_then(|it| it.as_object_mut()) {
+            // A kind that asks for nothing more has no fields of its own.
+            let fields = schema.ensure_object().entry("properties");
+            let fields = fields.or_insert_with(|| serde_json::Map::new().into());
+            if let Some(fields) = fields.as_object_mut() {
                 fields.insert("kind".to_owned(), word.to_value());
                 fields.extend(common.clone());
             }

@@ -402,12 +402,37 @@ impl Reader {
             self.sink_name(&other, names)
         });
         let texts = raw.templates.unwrap_or_default();
-        let text = |text: Option<Text>| text.map(|text| text.value);
+        let mut places = BTreeMap::new();
+        let mut place = |path: String, at: Place| places.insert(path, (at.line, at.column));
+        let mut text = |name: &str, text: Option<Text>| {
+            let text = text?;
+            place(format!("templates.{name}"), text.at);
+            Some(text.value)
+        };
+        let templates = Texts {
+            title: text("title", texts.title),
+            body: text("body", texts.body),
+            comment: text("comment", texts.comment),
+            close: text("close", texts.close),
+        };
+        for (name, _) in &raw.fields.0 {
+            place(format!("fields.{}", name.value), name.at);
+        }
         let list = |names: &[Name]| names.iter().map(|it| it.as_str().to_owned()).collect();
         if let Some(decide) = &raw.decide {
             let refuses = &decide.value.refuse;
             if let Some(twice) = decide.value.approve.iter().find(|it| refuses.contains(it)) {
                 let message = format!("`{}` cannot both agree and refuse", twice.as_str());
+                self.wrong(decide.at, message);
+            }
+            if let Some(end) =
+                decide.value.approve.iter().find(|it| settings.is_no_word(it.as_str()))
+            {
+                let message = format!(
+                    "`{}` ends a ticket, or is where this program itself brings one: nobody agrees to \
+                     anything by it; name a status that is for agreeing alone",
+                    end.as_str()
+                );
                 self.wrong(decide.at, message);
             }
             if settings.takes() == Takes::Messages {
@@ -428,27 +453,27 @@ impl Reader {
             Some((severity, name?.as_str().to_owned()))
         };
         let fields = raw.fields.0.into_iter();
-        Sink {
+        let sink = Sink {
             common: Common {
                 gate: raw.gate.unwrap_or(false),
                 fallback,
                 close: raw.close.unwrap_or(true),
                 priority: priority.into_iter().filter_map(kept).collect(),
                 fields: fields.filter_map(|(name, value)| Some((name.value, value?.0))).collect(),
-                templates: Texts {
-                    title: text(texts.title),
-                    body: text(texts.body),
-                    comment: text(texts.comment),
-                    close: text(texts.close),
-                },
+                templates,
                 decide: Decides {
                     approve: list(&decide.approve),
                     refuse: list(&decide.refuse),
                     by: list(&decide.by),
                 },
+                places,
             },
             settings,
+        };
+        for contradiction in sink.contradictions() {
+            self.wrong(name.at, contradiction);
         }
+        sink
     }
 }
 

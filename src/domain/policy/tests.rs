@@ -478,7 +478,10 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("tickets: {s: {kind: webhook, url: https://x.example, project: SEC}}", &["8:54: unknown field `project`; there is: kind, gate, fallback, close, priority, fields, templates, decide, url"]),
     ("tickets:\n  a: {kind: webhook, url: https://x.example, fallback: b}\n  b: {kind: webhook, url: https://x.example, fallback: c}\n  c: {kind: webhook, url: https://x.example}", &["9:56: `b` has a fallback itself; name that one here"]),
     ("tickets: {s: {kind: webhook, url: https://x.example, fallback: s}}", &["8:64: a sink cannot stand in for itself"]),
+    ("tickets: {s: {kind: github, repository: woodgrove/security, decide: {approve: [Resolved]}}}", &["8:69: `Resolved` ends a ticket, or is where this program itself brings one: nobody agrees to anything by it; name a status that is for agreeing alone"]),
+    ("tickets: {s: {kind: github, repository: woodgrove/security, decide: {approve: [go, completed], refuse: [go]}}}", &["8:69: `go` cannot both agree and refuse", "8:69: `completed` ends a ticket, or is where this program itself brings one: nobody agrees to anything by it; name a status that is for agreeing alone"]),
     ("tickets: {s: {kind: webhook, url: https://x.example, decide: {approve: [Done]}}}", &["8:62: nothing in a webhook sink can decide"]),
+    ("tickets: {s: {kind: pagerduty, priority: {high: P1}}}", &["8:11: `P1` under `priority.high` is not one of critical, error, warning, info"]),
     // Records.
     ("records: {keep: ever}", &["8:17: `ever` is not a length of time such as P2Y, P18M or P90D"]),
     ("records: {keep: P0D}", &["8:17: `P0D` is not a length of time such as P2Y, P18M or P90D"]),

@@ -20,6 +20,9 @@ impl JsmOperations {
     /// Where its API for integrations is.
     pub const URL: &str = "https://api.atlassian.com/jsm/ops/integration";
 
+    /// The words of the API for severities.
+    pub const PRIORITIES: [&str; 5] = ["P1", "P2", "P3", "P4", "P5"];
+
     #[expect(clippy::unused_self, reason = "every kind is asked alike")]
     pub(super) fn secrets(&self) -> Vec<SecretName> {
         vec![SecretName { name: "apiKey", needed: true, what: "alerts are raised with it" }]

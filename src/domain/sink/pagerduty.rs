@@ -20,6 +20,9 @@ impl PagerDuty {
     /// Where events go, outside the EU.
     pub const URL: &str = "https://events.pagerduty.com";
 
+    /// The words of the API for severities.
+    pub const SEVERITIES: [&str; 4] = ["critical", "error", "warning", "info"];
+
     #[expect(clippy::unused_self, reason = "every kind is asked alike")]
     pub(super) fn secrets(&self) -> Vec<SecretName> {
         vec![SecretName { name: "routingKey", needed: true, what: "alerts are raised with it" }]

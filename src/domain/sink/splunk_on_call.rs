@@ -22,6 +22,9 @@ impl SplunkOnCall {
     /// Where its REST endpoint is.
     pub const URL: &str = "https://alert.victorops.com/integrations/generic/20131114";
 
+    /// The words of the endpoint for severities: the first two raise an incident.
+    pub const TYPES: [&str; 3] = ["CRITICAL", "WARNING", "INFO"];
+
     #[expect(clippy::unused_self, reason = "every kind is asked alike")]
     pub(super) fn secrets(&self) -> Vec<SecretName> {
         vec![SecretName { name: "apiKey", needed: true, what: "alerts are raised with it" }]

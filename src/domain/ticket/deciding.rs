@@ -9,7 +9,7 @@ use crate::domain::case::{Case, Row};
 use crate::domain::plan::StepState;
 
 /// What people are asked and may still answer.
-pub(super) fn open_question(case: &Case) -> Option<&Asked> {
+pub fn open_question(case: &Case) -> Option<&Asked> {
     let waits = |row: &Row| {
         let step = row.step.as_ref();
         row.open && step.is_some_and(|step| step.state == StepState::AwaitingApproval)
@@ -35,8 +35,8 @@ pub(super) fn deciding(case: &Case, link: Option<&str>) -> String {
             Some(link) => writeln!(told, "- Approve or refuse until {until}: {link}"),
             None => writeln!(
                 told,
-                "- Nobody can answer here: decisionKey and WARDEN_PUBLIC_URL are not both set. Do \
-                 it by hand, or set them."
+                "- Nobody can answer by a link: decisionKey and WARDEN_PUBLIC_URL are not both set. \
+                 Do it by hand, or set them."
             ),
         };
         if asked.people > 1 {

@@ -58,7 +58,7 @@ pub enum LinkState {
         /// When it was sent.
         since: Timestamp,
     },
-    /// It is there.
+    /// It is there; whoever is merely told has taken what opens it.
     Linked,
     /// It was ended after all that was to be said.
     Closed,
@@ -108,6 +108,14 @@ impl Link {
     pub fn new(key: TicketKey, sink: SinkName, tenant: Option<TenantId>) -> Self {
         let (at, said, fell_back, revision) = (None, 0, false, 0);
         Self { key, sink, tenant, state: LinkState::Free, at, said, fell_back, revision }
+    }
+
+    /// Whether the ticket is there, or was to the end of what it is about.
+    pub fn is_there(&self) -> bool {
+        match self.state {
+            LinkState::Linked | LinkState::Closed => true,
+            LinkState::Free | LinkState::Reserved { .. } | LinkState::Unknown { .. } => false,
+        }
     }
 
     /// What is to be done next, to say `number`. `closes` tells whether tickets are ended.

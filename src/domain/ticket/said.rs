@@ -6,10 +6,12 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Content, Message, MessageKind};
+use super::template::{Fault, Given, Wording};
+use super::{Message, MessageKind};
 use crate::domain::finding::Severity;
-use crate::domain::markup::{Block, Document, Span};
-use crate::domain::sink::Common;
+use crate::domain::markup::{Block, Document, Span, plain};
+use crate::domain::plan::StepState;
+use crate::domain::sink::{Common, Decides, Texts};
 use crate::domain::text::one_line;
 
 /// What the addresses of Microsoft's pages begin with.
@@ -64,28 +66,99 @@ impl Said {
 }
 
 impl Said {
-    /// What a message says, in a system that takes titles of `title_max` characters.
+    /// What a message says, in a system that takes titles of `title_max` characters: in the words of
+    /// the policy's templates where it has any and they do not fail, else in the built-in ones.
     ///
     /// # Errors
     /// Where the message is none of this program's, or of a version that is not known.
     pub fn of(id: &str, body: &str, common: &Common, title_max: usize) -> Result<Self, NotSaid> {
-        let message: Message = serde_json::from_str(body).map_err(|_| NotSaid)?;
-        let number = id.rsplit('-').next().and_then(|number| number.parse().ok()).ok_or(NotSaid)?;
-        let Content { key, title, body, severity, decision_url, .. } = message.data;
-        let key = TicketKey(key);
-        let mut text = document(&body, decision_url.as_deref());
+        let Read { message, number, built_in, wording } = Read::new(id, body, common)?;
+        let asks = message.data.steps.iter().any(|step| step.state == StepState::AwaitingApproval);
+        let (key, severity) = (TicketKey(message.data.key), message.data.severity);
+        let title = wording.title.unwrap_or_else(|| one_line(&message.data.title));
+        let mut text = wording.text.unwrap_or(built_in);
+        if asks && common.decide.any() {
+            text.blocks.extend(how_to_decide(&common.decide));
+        }
         text.blocks.push(Block::Paragraph(vec![Span::Code(mark(&key, number))]));
         Ok(Self {
             number,
             kind: message.kind,
-            title: cut(&one_line(&title), title_max),
+            title: cut(&title, title_max),
             text,
             severity,
             priority: common.priority.get(&severity).cloned(),
-            fields: common.fields.clone(),
+            fields: wording.fields,
             key,
         })
     }
+}
+
+/// The templates of a sink that fail with a message, which is therefore said in the built-in words.
+///
+/// # Errors
+/// As with [`Said::of`].
+pub fn faults(id: &str, body: &str, common: &Common) -> Result<Vec<Fault>, NotSaid> {
+    Ok(Read::new(id, body, common)?.wording.faults)
+}
+
+/// The body of a message for the generic webhook, in which `data.title` and `data.body` are what
+/// the templates of the sink make of it. Nothing where they make nothing, and it stays as it is.
+pub fn worded(id: &str, body: &str, common: &Common) -> Option<String> {
+    if common.templates == Texts::default() {
+        return None;
+    }
+    let Wording { title, text, .. } = Read::new(id, body, common).ok()?.wording;
+    if title.is_none() && text.is_none() {
+        return None;
+    }
+    let mut message: Value = serde_json::from_str(body).ok()?;
+    let data = message.get_mut("data")?.as_object_mut()?;
+    data.extend(title.map(|title| ("title".to_owned(), title.into())));
+    data.extend(text.map(|text| ("body".to_owned(), plain(&text).into())));
+    Some(message.to_string())
+}
+
+/// A message, and what the policy makes of it.
+struct Read {
+    message: Message,
+    number: u32,
+    built_in: Document,
+    wording: Wording,
+}
+
+impl Read {
+    fn new(id: &str, body: &str, common: &Common) -> Result<Self, NotSaid> {
+        let message: Message = serde_json::from_str(body).map_err(|_| NotSaid)?;
+        let number = id.rsplit('-').next().and_then(|number| number.parse().ok()).ok_or(NotSaid)?;
+        let built_in = document(&message.data.body, message.data.decision_url.as_deref());
+        let given = Given::of(&message, number, common, built_in.clone());
+        let wording = Wording::of(common, message.kind, &given);
+        Ok(Self { message, number, built_in, wording })
+    }
+}
+
+/// How people decide in the ticket itself.
+fn how_to_decide(decides: &Decides) -> [Block; 2] {
+    let names = |names: &[String]| names.join(", ");
+    let mut items = Vec::new();
+    let mut say = |what: &str, states: &[String]| {
+        if !states.is_empty() {
+            items
+                .push(vec![Span::text(&format!("{what}: bring this ticket to {}", names(states)))]);
+        }
+    };
+    say("To agree", &decides.approve);
+    say("To refuse", &decides.refuse);
+    let text = |text: &str| vec![Span::text(text)];
+    items.push(text(
+        "What it stood in before this was said counts for nothing: bring it out of that first, and \
+         back. A ticket that is ended agrees to nothing.",
+    ));
+    if !decides.by.is_empty() {
+        items.push(text(&format!("Only these count: {}", names(&decides.by))));
+    }
+    [Block::Heading(text("How to decide in this ticket")), Block::List(items)]
 }
 
 /// A message that says nothing to this version.
@@ -103,7 +176,7 @@ fn cut(text: &str, most: usize) -> String {
 /// The text of a ticket, of which each part begins with its heading. `decide` is where people
 /// decide, which is the only address in it that becomes a link beside those of Microsoft's pages
 /// at the end of a part: all else that looks like one may be a stranger's.
-fn document(body: &str, decide: Option<&str>) -> Document {
+pub(super) fn document(body: &str, decide: Option<&str>) -> Document {
     let mut blocks = Vec::new();
     for part in body.split("\n\n") {
         let mut lines = part.lines().filter(|line| !line.trim().is_empty());
@@ -185,9 +258,67 @@ pub struct Standing {
     pub by: Vec<String>,
 }
 
+/// Something about a ticket that may decide, and who brought it about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ground {
+    /// What a policy may call it.
+    pub states: Vec<String>,
+    /// Who brought it about, by each of the names that a policy may use.
+    pub by: Vec<String>,
+}
+
+impl Standing {
+    /// How a ticket stands in which several things may decide, each brought about by others: `by`
+    /// never holds who brought about something else than what `states` names. What refuses is
+    /// named before what agrees, and what decides before all else.
+    pub fn on(open: bool, grounds: Vec<Ground>, decide: &Decides) -> Self {
+        let same = |one: &String, other: &String| one.to_lowercase() == other.to_lowercase();
+        let names = |ground: &Ground, list: &[String]| {
+            ground.states.iter().any(|state| list.iter().any(|named| same(state, named)))
+        };
+        let lists = [&decide.refuse, &decide.approve];
+        let deciding = lists.into_iter().find(|list| grounds.iter().any(|it| names(it, list)));
+        let mut standing = Self { open, states: Vec::new(), by: Vec::new() };
+        for ground in grounds {
+            if deciding.is_none_or(|list| names(&ground, list)) {
+                standing.states.extend(ground.states);
+                standing.by.extend(ground.by);
+            }
+        }
+        standing
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_taken_for_who_decided_because_of_what_else_they_did() {
+        let owned = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let ground = |states: &[&str], by: &str| Ground { states: owned(states), by: owned(&[by]) };
+        let decide = Decides {
+            approve: owned(&["Go", "approval:approved"]),
+            refuse: owned(&["no go"]),
+            by: Vec::new(),
+        };
+        let (go, no) = (ground(&["7", "go"], "anybody"), ground(&["No Go"], "somebody"));
+        let (approval, other) = (ground(&["approval:approved"], "boss"), ground(&["9"], "idle"));
+        for (grounds, states, by) in [
+            (vec![other.clone(), approval.clone()], vec!["approval:approved"], vec!["boss"]),
+            (
+                vec![go, approval.clone()],
+                vec!["7", "go", "approval:approved"],
+                vec!["anybody", "boss"],
+            ),
+            (vec![approval, no], vec!["No Go"], vec!["somebody"]),
+            (vec![other], vec!["9"], vec!["idle"]),
+            (vec![], vec![], vec![]),
+        ] {
+            let standing = Standing::on(true, grounds, &decide);
+            assert_eq!((standing.states, standing.by), (owned(&states), owned(&by)));
+        }
+    }
 
     #[test]
     fn a_message_is_said_with_its_structure_and_its_mark() {
@@ -237,6 +368,51 @@ mod tests {
         );
         for (id, body) in [("pw1-0-3", "{}"), ("pw1-0-x", &message.to_string())] {
             assert_eq!(Said::of(id, body, &common, 2), Err(NotSaid));
+        }
+    }
+
+    #[test]
+    fn a_ticket_says_how_it_decides_as_long_as_it_asks() {
+        let message = |state: &str| {
+            serde_json::json!({
+                "type": "ticket.opened",
+                "timestamp": "2026-11-23T12:00:00Z",
+                "data": {
+                    "key": "pw1-0", "title": "a", "body": "What was found\n- it\n",
+                    "severity": "high",
+                    "tenant": { "id": null, "name": "Woodgrove" },
+                    "partner": { "id": null, "name": "Contoso" },
+                    "findings": [], "record": "rec-1",
+                    "steps": [{ "id": "s", "summary": "s", "state": state, "byHand": "h" }],
+                },
+            })
+        };
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let decide = Decides {
+            approve: names(&["Go", "17"]),
+            refuse: names(&["Stop"]),
+            by: names(&["megan"]),
+        };
+        let said = |state: &str, decide: &Decides| {
+            let common = Common { decide: decide.clone(), ..Common::default() };
+            let said = Said::of("pw1-0-1", &message(state).to_string(), &common, 9).unwrap();
+            plain(&said.text)
+        };
+        let asks = said("awaiting-approval", &decide);
+        for line in [
+            "How to decide in this ticket",
+            "To agree: bring this ticket to Go, 17",
+            "To refuse: bring this ticket to Stop",
+            "What it stood in before this was said counts for nothing",
+            "Only these count: megan",
+        ] {
+            assert!(asks.contains(line), "{asks}");
+        }
+        assert!(asks.trim_end().ends_with("pw1-0 #1"), "{asks}");
+        let refuse_only = Decides { refuse: names(&["Stop"]), ..Decides::default() };
+        assert!(!said("awaiting-approval", &refuse_only).contains("To agree"));
+        for (state, decide) in [("held", &decide), ("awaiting-approval", &Decides::default())] {
+            assert!(!said(state, decide).contains("How to decide"), "{state}");
         }
     }
 

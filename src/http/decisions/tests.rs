@@ -1,5 +1,6 @@
 //! What the pages say and what they take, with a clock, a store and a queue that can fail.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
@@ -12,10 +13,13 @@ use tower_service::Service as _;
 use super::*;
 use crate::domain::approval::{ProposalId, Question, Void, plan_hash, question};
 use crate::domain::finding::testing::{Case as Given, WOODGROVE, noon};
+use crate::domain::id::{SinkName, TenantId};
 use crate::domain::plan::{Circumstances, History, plan};
 use crate::domain::signal::Signal;
 use crate::domain::stop::Stop;
+use crate::domain::ticket::said::TicketKey;
 use crate::http::router;
+use crate::ports::ticket::WhoseTicket;
 use crate::ports::{Clock, Enqueue, Failure, SenderCertificates, SigningKeys, StopSwitch};
 use crate::wire::partner_center::certificates::Published;
 
@@ -64,6 +68,17 @@ impl Decide for World {
             *held = Some(Proposal { revision, ..proposal.clone() });
         }
         Ok(same)
+    }
+}
+
+#[async_trait]
+impl WhoseTicket for World {
+    async fn whose_ticket(
+        &self,
+        _: &SinkName,
+        _: &str,
+    ) -> Result<Option<(TicketKey, TenantId)>, PortError> {
+        Ok(None)
     }
 }
 
@@ -212,6 +227,8 @@ impl Town {
                 public_url: Some(Url::parse("https://warden.example/stage").unwrap()),
                 sign_in,
             },
+            callback_secrets: BTreeMap::default(),
+            whose_ticket: world.clone(),
             replays: Arc::default(),
         };
         Self { world, router: router(front), token }

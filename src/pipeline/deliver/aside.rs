@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tracing::error;
 
-use super::Desk;
+use super::{Desk, unknown};
 use crate::domain::id::{Sha256Hex, SinkName};
 use crate::domain::ticket::link::Link;
 use crate::domain::ticket::said::TicketKey;
@@ -28,9 +28,8 @@ pub(super) async fn tell(
         return Ok(());
     }
     let Some(fallback) = fallback(desk, delivery) else { return Ok(()) };
-    let key = TicketKey(delivery.ticket.clone());
-    let known = desk.links.link(&key).await?;
-    let link = known.unwrap_or_else(|| Link::new(key, delivery.sink.clone(), None));
+    let known = desk.links.link(&TicketKey(delivery.ticket.clone())).await?;
+    let link = known.unwrap_or_else(|| unknown(delivery));
     if !link.fell_back {
         error!(sink = %delivery.sink, fallback = %fallback, "another sink is told in its place");
         // Somebody else may have written meanwhile: the next attempt comes by here again.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::{Desk, Failed, Told};
+use super::{Desk, Failed, Told, unknown};
 use crate::domain::sink::Common;
 use crate::domain::ticket::MessageKind;
 use crate::domain::ticket::link::{ATTEMPT, Link, LinkState, Move};
@@ -31,14 +31,13 @@ pub(super) async fn tell(
     if said.kind == MessageKind::Updated && delivery.more {
         return Ok(Told::Known);
     }
-    let key = TicketKey(delivery.ticket.clone());
-    let known = desk.links.link(&key).await?;
+    let known = desk.links.link(&TicketKey(delivery.ticket.clone())).await?;
     let mut at_hand = AtHand {
         desk,
         system,
         said: &said,
         attempts: delivery.attempts,
-        link: known.unwrap_or_else(|| Link::new(key, delivery.sink.clone(), None)),
+        link: known.unwrap_or_else(|| unknown(delivery)),
     };
     for _ in 0..MOVES {
         let now = desk.clock.now();

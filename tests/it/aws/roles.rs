@@ -60,6 +60,7 @@ const INGEST: &[Asks] = &[
     asks("log", LOGS, On::Arn("IngestLogs", &[])),
     asks("Enqueue", SEND, On::Arn("WorkQueue", &[])),
     asks("Decide", DECIDE, On::Arn("Table", &[])),
+    asks("WhoseTicket", &["dynamodb:GetItem"], On::Arn("Table", &[])),
     asks("StopSwitch", &["dynamodb:GetItem"], On::Arn("Table", &[])),
     asks("secrets of senders", SECRET, On::Secret("DoorSecret")),
     asks("secrets of senders, encrypted", DECRYPT, On::Key(&["DoorSecret"])),
@@ -215,17 +216,19 @@ fn a_key_decrypts_for_a_functions_own_secrets_alone() {
 }
 
 #[test]
-fn the_door_reads_of_the_table_what_people_are_asked_and_whether_all_is_stopped() {
+fn the_door_reads_of_the_table_what_people_are_asked_whose_tickets_are_and_whether_all_is_stopped()
+{
     let template = synthesised();
     let may = may(&template, "IngestRole");
     let on_table = |it: &Value| told(&it["Resource"]).contains("Table");
     let statements = statements(&template, "IngestRole").into_iter().filter(on_table);
     let allowed: Vec<(Vec<Value>, Value)> =
         statements.map(|it| (list(&it["Action"]), it["Condition"].clone())).collect();
-    let only = |how: &str, key: &str| serde_json::json!({format!("ForAllValues:{how}"): {"dynamodb:LeadingKeys": [key]}});
+    let only = |how: &str, keys: &[&str]| serde_json::json!({format!("ForAllValues:{how}"): {"dynamodb:LeadingKeys": keys}});
     let expected = [
-        (DECIDE.iter().map(|it| Value::from(*it)).collect(), only("StringLike", "DECISION#*")),
-        (vec!["dynamodb:GetItem".into()], only("StringEquals", "STOP")),
+        (DECIDE.iter().map(|it| Value::from(*it)).collect(), only("StringLike", &["DECISION#*"])),
+        (vec!["dynamodb:GetItem".into()], only("StringLike", &["LINK#*", "LINKED#*"])),
+        (vec!["dynamodb:GetItem".into()], only("StringEquals", &["STOP"])),
     ];
     assert_eq!(allowed, expected);
     for line in &may {

@@ -12,7 +12,7 @@ use super::proxy::Proxy;
 use super::{NAME, goes_and_comes_back, key, lives, said, system, told};
 
 /// A number that the servers' script tells.
-fn number(name: &str) -> u32 {
+pub(super) fn number(name: &str) -> u32 {
     told(&format!("WARDEN_TEST_REDMINE_{name}")).parse().unwrap()
 }
 
@@ -33,7 +33,7 @@ fn made(settings: Value, user: &str, common: Common) -> Arc<dyn TicketSystem> {
 }
 
 /// The adapter as a user of this name.
-fn redmine(url: &str, user: &str) -> Arc<dyn TicketSystem> {
+pub(super) fn redmine(url: &str, user: &str) -> Arc<dyn TicketSystem> {
     made(settings(url), user, Common::default())
 }
 

@@ -12,7 +12,7 @@ use super::proxy::Proxy;
 use super::{NAME, goes_and_comes_back, key, lives, said, system, told};
 
 /// The adapter as a user of this name.
-fn rt(url: &str, user: &str) -> Arc<dyn TicketSystem> {
+pub(super) fn rt(url: &str, user: &str) -> Arc<dyn TicketSystem> {
     rt_with(url, user, Common::default())
 }
 

@@ -128,6 +128,7 @@ impl Run {
             own_apps: vec![OWN_APP.to_uppercase()],
             read_again: READ_AGAIN.to_vec(),
             decisions: None,
+            tickets: None,
         };
         let counter = |_: &SinkName| Counter {
             teller: Teller::Messages(tenants.clone()),
@@ -141,6 +142,7 @@ impl Run {
             clock: tenants.clone(),
             again: vec![minutes(1); 1000],
             alone: Mutex::default(),
+            enqueue: store.clone(),
         };
         self.alive = Some(Alive { world, store, desk });
     }

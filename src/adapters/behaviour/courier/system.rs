@@ -107,7 +107,7 @@ impl System {
     }
 }
 
-fn place(at: usize) -> TicketRef {
+pub(super) fn place(at: usize) -> TicketRef {
     TicketRef { id: at.to_string(), human: format!("T-{at}"), url: None }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::ticket::said::Standing;
+use crate::domain::ticket::said::Ground;
 
 #[derive(Deserialize)]
 pub(super) struct Created {
@@ -74,7 +74,8 @@ struct Item {
 pub(super) struct Status {
     pub(super) id: String,
     name: String,
-    status_category: Category,
+    #[serde(rename = "statusCategory")]
+    category: Category,
 }
 
 #[derive(Deserialize)]
@@ -84,7 +85,7 @@ struct Category {
 
 #[derive(Deserialize)]
 pub(super) struct Named {
-    id: String,
+    pub(super) id: String,
     name: String,
 }
 
@@ -134,6 +135,34 @@ pub(super) struct Desk {
     pub(super) project_key: String,
 }
 
+/// The fields of a new issue: `fields` on Jira Cloud, `values` in a data center.
+#[derive(Deserialize)]
+pub(super) struct Screen {
+    #[serde(alias = "values")]
+    pub(super) fields: Vec<Field>,
+    #[serde(default)]
+    pub(super) total: Option<usize>,
+}
+
+/// The fields of a new request.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Form {
+    pub(super) request_type_fields: Vec<Field>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Field {
+    #[serde(rename = "fieldId")]
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) required: bool,
+    /// Of an issue's field.
+    #[serde(default)]
+    pub(super) has_default_value: bool,
+}
+
 #[derive(Deserialize)]
 pub(super) struct Comments {
     pub(super) comments: Vec<Comment>,
@@ -170,7 +199,7 @@ struct Approver {
 impl Status {
     /// Whether nothing is left to do; the category has the same name in every language.
     pub(super) fn is_done(&self) -> bool {
-        self.status_category.key == "done"
+        self.category.key == "done"
     }
 
     /// Whether this is its id or its name.
@@ -209,39 +238,49 @@ impl Permissions {
 }
 
 impl Issue {
-    /// How it stands, and who gave it the status it has: nobody where that cannot be told.
-    pub(super) fn standing(&self) -> Standing {
+    /// Whether anything is left to do.
+    pub(super) fn is_open(&self) -> bool {
+        !self.fields.status.is_done()
+    }
+
+    /// Its status, without who gave it.
+    pub(super) fn status(&self) -> Ground {
+        let status = &self.fields.status;
+        Ground { states: vec![status.id.clone(), status.name.clone()], by: Vec::new() }
+    }
+
+    /// Its status, if it is seen who gave it.
+    pub(super) fn given_status(&self) -> Option<Ground> {
         let status = &self.fields.status;
         let set = self.changelog.histories.iter().filter_map(|history| {
             let item = history.items.iter().rfind(|item| item.field == "status")?;
             Some((history.id.parse::<u64>().ok()?, item, history.author.as_ref()))
         });
         let last = set.max_by_key(|(id, _, _)| *id);
-        let last = last.filter(|(_, item, _)| item.to.as_deref() == Some(&status.id));
-        Standing {
-            open: !status.is_done(),
-            states: vec![status.id.clone(), status.name.clone()],
-            by: last.and_then(|(_, _, author)| author).map(User::names).unwrap_or_default(),
-        }
+        let (_, _, author) = last.filter(|(_, it, _)| it.to.as_deref() == Some(&status.id))?;
+        Some(Ground { by: author?.names(), ..self.status() })
     }
 }
 
 impl Approvals {
     /// What they come to, and whose they are; nothing while one is pending, or where not all can
     /// be seen.
-    pub(super) fn outcome(&self) -> Option<(&'static str, Vec<String>)> {
+    pub(super) fn outcome(&self) -> Option<Ground> {
         let is = |word: &'static str| move |it: &&Approval| it.final_decision == word;
         let by = |word: &'static str| {
             let who = self.values.iter().filter(is(word)).flat_map(|it| &it.approvers);
             let who = who.filter(|it| it.approver_decision == word);
             who.flat_map(|it| it.approver.names()).collect()
         };
+        let came = |word: &'static str| {
+            Some(Ground { states: vec![format!("approval:{word}")], by: by(word) })
+        };
         if self.values.iter().any(|it| is("declined")(&it)) {
-            return Some(("declined", by("declined")));
+            return came("declined");
         }
         let all = self.is_last_page != Some(false)
             && !self.values.is_empty()
             && self.values.iter().all(|it| is("approved")(&it));
-        all.then(|| ("approved", by("approved")))
+        if all { came("approved") } else { None }
     }
 }

@@ -1,13 +1,24 @@
 //! Jira as a strict fake, in the cloud, in a data center and as a service desk.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 
 use super::*;
+use crate::adapters::http::Http;
 use crate::adapters::http::Patience;
-use crate::adapters::testing::{Asked, QUICK, Server, status};
-use crate::adapters::ticket::testing::{Call, KEY, OTHER_KEY, Trial, answer, at, key, made, said};
+use crate::adapters::testing::{Asked, QUICK, Server, status, with};
+use crate::adapters::ticket::SLOW;
+use crate::adapters::ticket::testing::{
+    Call, Described, KEY, OTHER_KEY, SHORT, Trial, answer, at, key, made, said,
+};
+use crate::domain::id::SinkName;
 use crate::domain::sink::Common;
 use crate::domain::ticket::MessageKind;
+use crate::domain::ticket::link::ATTEMPT;
 
 /// Which of the three Jiras it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +28,7 @@ enum Which {
     Desk,
 }
 
-fn jira(which: Which, origin: &Url, patience: Patience) -> Jira {
+fn settings(which: Which, origin: &Url) -> sink::Jira {
     let mut settings = json!({ "edition": "cloud", "url": origin, "project": "SEC" });
     match which {
         Which::Cloud => {
@@ -33,14 +44,29 @@ fn jira(which: Which, origin: &Url, patience: Patience) -> Jira {
             settings["requestType"] = "10".into();
         }
     }
-    let settings = serde_json::from_value(settings).unwrap();
-    let decide = Decides { approve: vec!["Go".into(), "approved".into()], ..Decides::default() };
-    let common = Common { decide, ..Common::default() };
-    made(&common, &[("token", "s3cret")], patience, |making| Jira::new(&settings, making))
+    serde_json::from_value(settings).unwrap()
+}
+
+fn common() -> Common {
+    let decide = Decides {
+        approve: vec!["Go".into(), "approval:approved".into()],
+        refuse: vec!["No go".into(), "approval:declined".into()],
+        by: Vec::new(),
+    };
+    Common { decide, ..Common::default() }
+}
+
+fn with_common(which: Which, origin: &Url, patience: Patience, common: &Common) -> Jira {
+    let settings = settings(which, origin);
+    made(common, &[("token", "s3cret")], patience, |making| Jira::new(&settings, making))
+}
+
+fn jira(which: Which, origin: &Url, patience: Patience) -> Jira {
+    with_common(which, origin, patience, &common())
 }
 
 fn state(id: &str, name: &str, category: &str) -> Value {
-    json!({ "id": id, "name": name, "statusCategory": { "id": 1, "key": category } })
+    json!({ "id": id, "name": name, "statusCategory": { "id": 1, "key": category, "name": "x" } })
 }
 
 fn open_state() -> Value {
@@ -64,6 +90,23 @@ fn issue(status: &Value, labels: &[&str]) -> Value {
             "description": null,
         },
     })
+}
+
+fn field(id: &str, required: bool, default: bool) -> Value {
+    json!({ "fieldId": id, "key": id, "name": id, "required": required,
+            "hasDefaultValue": default, "operations": ["set"] })
+}
+
+fn fields_of_screen() -> Vec<Value> {
+    let fields = [("summary", true), ("project", true), ("issuetype", true), ("reporter", true)];
+    let fields = fields.into_iter().map(|(id, required)| field(id, required, false));
+    let more = [field("description", false, false), field("labels", false, false)];
+    fields.chain(more).chain([field("customfield_1", true, true)]).collect()
+}
+
+fn fields_of_form() -> Vec<Value> {
+    let field = |id: &str| json!({ "fieldId": id, "name": id, "required": id == "summary" });
+    ["summary", "description"].map(field).to_vec()
 }
 
 fn transitions() -> Value {
@@ -97,18 +140,27 @@ fn serve(which: Which, call: Call, asked: &Asked) -> Response {
     match line.split('?').next().unwrap_or_default() {
         "GET /myself" => answer(200, &json!({ "accountId": "5b10" })),
         "GET /mypermissions" => {
-            let all = NEEDED.map(|it| (it.to_owned(), json!({ "havePermission": true })));
+            let all =
+                NEEDED.map(|it| (it.to_owned(), json!({ "key": it, "havePermission": true })));
             answer(200, &json!({ "permissions": Map::from_iter(all) }))
         }
         "GET /project/SEC" => {
             answer(200, &json!({ "key": "SEC", "issueTypes": [{ "id": "10001", "name": "Task" }] }))
         }
+        "GET /issue/createmeta/SEC/issuetypes/10001" => {
+            let name = if which == Which::DataCenter { "values" } else { "fields" };
+            answer(
+                200,
+                &json!({ name: fields_of_screen(), "startAt": 0, "maxResults": 200, "total": 7 }),
+            )
+        }
         "GET /rest/servicedeskapi/servicedesk/1" => {
             answer(200, &json!({ "id": "1", "projectKey": "SEC" }))
         }
-        "GET /rest/servicedeskapi/servicedesk/1/requesttype/10" => {
-            answer(200, &json!({ "id": "10" }))
-        }
+        "GET /rest/servicedeskapi/servicedesk/1/requesttype/10/field" => answer(
+            200,
+            &json!({ "requestTypeFields": fields_of_form(), "canRaiseOnBehalfOf": true }),
+        ),
         "POST /search/jql" if which != Which::DataCenter && body["fields"].is_array() => {
             answer(200, &json!({ "issues": [issue(&standing, &[KEY])], "isLast": true }))
         }
@@ -131,14 +183,17 @@ fn serve(which: Which, call: Call, asked: &Asked) -> Response {
         "PUT /issue/10017" if body["update"]["labels"][0]["add"] == KEY => status(204),
         "GET /issue/10017" => answer(200, &issue(&standing, &["more", KEY])),
         "POST /issue/10017/comment" if which != Which::Desk && text(&body["body"]) => {
-            answer(201, &json!({ "id": "1" }))
+            answer(201, &json!({ "id": "1", "body": body["body"] }))
         }
         "POST /rest/servicedeskapi/request/10017/comment"
             if body["public"] == false && body["body"].is_string() =>
         {
             answer(201, &json!({ "id": "1" }))
         }
-        "GET /rest/servicedeskapi/request/10017/approval" => answer(200, &json!({ "values": [] })),
+        "GET /rest/servicedeskapi/request/10017/approval" => {
+            answer(200, &json!({ "values": [], "isLastPage": true }))
+        }
+        "GET /issue/10017/comment" => answer(200, &json!({ "comments": [], "total": 0 })),
         "GET /issue/10017/transitions" => answer(200, &transitions()),
         "POST /issue/10017/transitions"
             if body["transition"]["id"] == if call == Call::Reopen { "31" } else { "21" } =>
@@ -238,7 +293,7 @@ async fn an_issue_of_another_key_is_neither_taken_for_the_one_opened_nor_written
 }
 
 #[tokio::test]
-async fn a_request_without_its_label_is_found_by_its_text_if_it_is_from_us() {
+async fn without_its_label_an_issue_is_known_by_its_text_if_it_is_from_us() {
     for (creator, count) in [("5b10", 1), ("somebody", 0)] {
         let server = Server::start(move |asked| {
             if asked.line.ends_with("/myself") {
@@ -252,37 +307,60 @@ async fn a_request_without_its_label_is_found_by_its_text_if_it_is_from_us() {
         .await;
         let found = jira(Which::Desk, &server.origin, QUICK).find(&key()).await.unwrap();
         assert_eq!(found.len(), count, "{creator}");
-        // An issue of a project has its label from the beginning.
-        let found = jira(Which::Cloud, &server.origin, QUICK).find(&key()).await.unwrap();
-        assert_eq!(found.len(), 0, "{creator}");
+        // An issue of a project has its label from the beginning. Where somebody has tidied it
+        // away, it is still ours; a search that brings those of others only is not believed.
+        let found = jira(Which::Cloud, &server.origin, QUICK).find(&key()).await;
+        match count {
+            0 => assert_eq!(found.unwrap_err().class, Class::Transient),
+            count => assert_eq!(found.unwrap().len(), count),
+        }
     }
+}
+
+/// A history in which somebody gave the status `to`.
+fn given(id: &str, who: &str, to: &str) -> Value {
+    json!({ "id": id, "author": { "accountId": who, "displayName": "boss" },
+            "items": [{ "field": "labels" }, { "field": "status", "to": to }] })
 }
 
 #[tokio::test]
 async fn only_those_who_were_asked_approve_a_request() {
+    // As the documentation of the API shows it.
     let approval = |decision: &str| {
         json!({
+            "id": "1",
+            "name": "Please approve this request",
             "finalDecision": decision,
+            "canAnswerApproval": false,
             "approvers": [
-                { "approver": { "accountId": "boss" }, "approverDecision": decision },
+                { "approver": { "accountId": "boss", "emailAddress": "boss@woodgrove.example",
+                                "displayName": "The boss", "active": true },
+                  "approverDecision": decision },
                 { "approver": { "accountId": "idle" }, "approverDecision": "pending" },
             ],
+            "createdDate": { "iso8601": "2026-11-23T12:00:00+0000", "epochMillis": 1 },
         })
     };
     let (yes, no, open) = (approval("approved"), approval("declined"), approval("pending"));
     for (values, states, by) in [
-        (json!([yes]), json!(["approved"]), json!(["boss"])),
-        (json!([yes, no]), json!(["declined"]), json!(["boss"])),
-        (json!([no, open]), json!(["declined"]), json!(["boss"])),
-        (json!([yes, open]), json!(["9"]), json!([])),
-        (json!([]), json!(["9"]), json!([])),
+        (json!([yes]), json!(["approval:approved"]), json!(["boss", "boss@woodgrove.example"])),
+        (json!([yes, no]), json!(["approval:declined"]), json!(["boss", "boss@woodgrove.example"])),
+        (
+            json!([no, open]),
+            json!(["approval:declined"]),
+            json!(["boss", "boss@woodgrove.example"]),
+        ),
+        (json!([yes, open]), json!(["9", "Waiting"]), json!(["mover"])),
+        (json!([yes, approval("canceled")]), json!(["9", "Waiting"]), json!(["mover"])),
+        (json!([]), json!(["9", "Waiting"]), json!(["mover"])),
     ] {
         let server = Server::start(move |asked| {
             if asked.line.contains("/approval") {
                 return answer(200, &json!({ "values": values, "isLastPage": true }));
             }
-            // A status may be called so as well, and whoever may move the request gives it.
-            answer(200, &issue(&state("9", "Approved", "indeterminate"), &[KEY]))
+            let mut found = issue(&state("9", "Waiting", "indeterminate"), &[KEY]);
+            found["changelog"] = json!({ "histories": [given("1", "mover", "9")] });
+            answer(200, &found)
         })
         .await;
         let read = jira(Which::Desk, &server.origin, QUICK).read(&at("10017")).await.unwrap();
@@ -291,23 +369,183 @@ async fn only_those_who_were_asked_approve_a_request() {
 }
 
 #[tokio::test]
-async fn who_gave_an_issue_its_status_is_who_did_it_last_and_to_that_status() {
-    let server = Server::start(|_| {
-        let set = |id: &str, who: &str, to: &str| {
-            json!({ "id": id, "author": { "accountId": who, "displayName": "boss" },
-                    "items": [{ "field": "labels" }, { "field": "status", "to": to }] })
-        };
-        let mut found = issue(&state("7", "Go", "done"), &[KEY]);
-        let other = json!({ "id": "12", "author": { "accountId": "x" },
-                            "items": [{ "field": "labels", "to": "" }] });
-        found["changelog"] =
-            json!({ "histories": [set("9", "first", "7"), other, set("10", "last", "7")] });
+async fn a_request_that_is_refused_is_not_approved_whoever_approved_it() {
+    let server = Server::start(|asked| {
+        if asked.line.contains("/approval") {
+            let yes = json!({ "finalDecision": "approved", "approvers": [
+                { "approver": { "accountId": "boss" }, "approverDecision": "approved" },
+            ] });
+            return answer(200, &json!({ "values": [yes], "isLastPage": true }));
+        }
+        let mut found = issue(&state("8", "No go", "done"), &[KEY]);
+        found["changelog"] = json!({ "histories": [given("1", "guard", "8")] });
         answer(200, &found)
     })
     .await;
-    let read = jira(Which::Cloud, &server.origin, QUICK).read(&at("10017")).await.unwrap();
-    assert_eq!((read.open, read.states), (false, vec!["7".to_owned(), "Go".to_owned()]));
-    assert_eq!(read.by, ["last"]);
+    let read = jira(Which::Desk, &server.origin, QUICK).read(&at("10017")).await.unwrap();
+    assert_eq!(read.states, ["8", "No go"]);
+    assert_eq!(read.by, ["guard"]);
+}
+
+#[tokio::test]
+async fn approvals_of_which_not_all_are_seen_approve_nothing() {
+    let server = Server::start(|asked| {
+        if asked.line.contains("/approval") {
+            let yes = json!({ "finalDecision": "approved", "approvers": [] });
+            return answer(200, &json!({ "values": [yes], "isLastPage": false }));
+        }
+        answer(200, &issue(&open_state(), &[KEY]))
+    })
+    .await;
+    let read = jira(Which::Desk, &server.origin, QUICK).read(&at("10017")).await.unwrap();
+    assert!(read.states.is_empty() && read.by.is_empty(), "{read:?}");
+}
+
+#[tokio::test]
+async fn who_gave_an_issue_its_status_is_who_did_it_last_and_to_that_status() {
+    let other = json!({ "id": "12", "author": { "accountId": "x" },
+                        "items": [{ "field": "labels", "to": "" }] });
+    for (histories, states, by) in [
+        (json!([given("9", "first", "7"), other, given("10", "last", "7")]), 2, vec!["last"]),
+        // It was moved on since, and that is not shown yet: what it was given is not this status.
+        (json!([given("9", "first", "7"), given("10", "last", "3")]), 0, vec![]),
+        // It began with this status, so nobody has decided.
+        (json!([other]), 0, vec![]),
+    ] {
+        let server = Server::start(move |_| {
+            let mut found = issue(&state("7", "Go", "done"), &[KEY]);
+            found["changelog"] = json!({ "histories": histories });
+            answer(200, &found)
+        })
+        .await;
+        let read = jira(Which::Cloud, &server.origin, QUICK).read(&at("10017")).await.unwrap();
+        assert!(!read.open);
+        assert_eq!(read.states, &["7", "Go"][..states]);
+        assert_eq!(read.by, by);
+        assert!(server.lines("changelog").len() == 1);
+    }
+}
+
+/// An answer that comes late.
+fn slowly(body: &Value) -> Response {
+    let body = Bytes::from(body.to_string());
+    let late = async move {
+        tokio::time::sleep(2 * SHORT.total).await;
+        Ok::<_, std::io::Error>(body)
+    };
+    let mut response = with(
+        Response::new(Body::from_stream(futures_util::stream::once(late))),
+        "content-type",
+        "application/json",
+    );
+    *response.status_mut() = http::StatusCode::CREATED;
+    response
+}
+
+#[tokio::test]
+async fn jira_may_take_its_time_to_change_something_and_less_to_be_read() {
+    let server = Server::start(|asked| match asked.line.as_str() {
+        "POST /rest/api/3/issue" => slowly(&json!({ "id": "10017", "key": "SEC-17" })),
+        line if line.contains("/project/") => slowly(&json!({})),
+        line if line.contains("/mypermissions") => {
+            let all = NEEDED.map(|it| (it.to_owned(), json!({ "havePermission": true })));
+            answer(200, &json!({ "permissions": Map::from_iter(all) }))
+        }
+        line if line.contains("/myself") => answer(200, &json!({ "accountId": "5b10" })),
+        _ => answer(200, &issue(&open_state(), &[KEY])),
+    })
+    .await;
+    let (http, common) = (Http::new(SHORT).unwrap(), Common::default());
+    let name = SinkName("security".to_owned());
+    let secrets = [("token".to_owned(), Secret::new("s3cret"))].into();
+    let slow = 20 * SHORT.total;
+    let making = Making { name: &name, common: &common, secrets, http: &http, slow };
+    let jira = Jira::new(&settings(Which::Cloud, &server.origin), &making).unwrap();
+    let opened = jira.open(&said(MessageKind::Opened, 1)).await.unwrap();
+    assert_eq!(opened.human, "SEC-17");
+    assert_eq!(jira.preflight().await.unwrap_err().class, Class::Transient);
+}
+
+#[test]
+fn an_attempt_is_over_before_another_one_begins() {
+    // A search, who we are, the issue; its creation and its label.
+    let whole = 3 * Patience::default().total + 2 * SLOW;
+    assert!(whole < Duration::try_from(ATTEMPT).unwrap(), "{whole:?}");
+    assert!(SLOW >= Duration::from_mins(1));
+}
+
+#[tokio::test]
+async fn what_a_new_ticket_needs_is_seen_before_one_is_opened() {
+    let asks = |which: Which, more: Value, common: &Common| {
+        let common = common.clone();
+        async move {
+            let server = Server::start(move |asked| {
+                let with_more = |mut fields: Vec<Value>| {
+                    fields.extend(more.as_array().unwrap().iter().cloned());
+                    fields
+                };
+                if asked.line.contains("/createmeta/") {
+                    return answer(200, &json!({ "fields": with_more(fields_of_screen()) }));
+                }
+                if asked.line.ends_with("/field") {
+                    return answer(
+                        200,
+                        &json!({ "requestTypeFields": with_more(fields_of_form()) }),
+                    );
+                }
+                serve(which, Call::Preflight, asked)
+            })
+            .await;
+            with_common(which, &server.origin, QUICK, &common).preflight().await
+        }
+    };
+    let fields = [("customfield_7".to_owned(), json!("x"))].into();
+    let with_field = Common { fields, ..Common::default() };
+    let priority = [(crate::domain::finding::Severity::High, "1".to_owned())].into();
+    let with_priority = Common { priority, ..Common::default() };
+    for which in [Which::Cloud, Which::Desk] {
+        let here = json!([field("customfield_7", true, false)]);
+        let error = asks(which, here.clone(), &Common::default()).await.unwrap_err();
+        assert_eq!(error.class, Class::Config);
+        assert!(error.said.contains("customfield_7"), "{error}");
+        asks(which, here, &with_field).await.unwrap();
+        let error = asks(which, json!([]), &with_field).await.unwrap_err();
+        assert!(error.said.contains("customfield_7"), "{error}");
+    }
+    let error = asks(Which::Cloud, json!([]), &with_priority).await.unwrap_err();
+    assert!(error.said.contains("priority"), "{error}");
+    // A request gets its priority after it was opened.
+    asks(Which::Desk, json!([]), &with_priority).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_project_that_is_not_there_is_believed_only_where_jira_knows_us() {
+    for (known, class) in [(401, Class::Auth), (200, Class::Config)] {
+        let server = Server::start(move |asked| match asked.line.as_str() {
+            "GET /rest/api/3/myself" => answer(known, &json!({ "accountId": "5b10" })),
+            _ => answer(
+                400,
+                &json!({ "errorMessages": [
+                "The value 'SEC' does not exist for the field 'project'."], "errors": {} }),
+            ),
+        })
+        .await;
+        let jira = jira(Which::Cloud, &server.origin, QUICK);
+        assert_eq!(jira.find(&key()).await.unwrap_err().class, class);
+        let opened = jira.open(&said(MessageKind::Opened, 1)).await;
+        assert_eq!(opened.unwrap_err().class, class);
+    }
+}
+
+#[tokio::test]
+async fn every_request_and_answer_is_as_the_published_description_has_it() {
+    let published = include_str!("../../../../tests/data/published/jira-cloud.json");
+    let described = Arc::new(Described::new(published));
+    for which in [Which::Cloud, Which::Desk] {
+        let make = |origin: &Url| Box::new(jira(which, origin, QUICK)) as Box<dyn TicketSystem>;
+        described.follow(make, move |call, asked: &Asked| serve(which, call, asked), "10017").await;
+    }
+    assert_eq!(described.unseen(), Vec::<String>::new());
 }
 
 #[tokio::test]

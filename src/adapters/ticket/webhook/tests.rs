@@ -7,7 +7,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::testing::QUICK;
 use crate::adapters::ticket::testing::made;
 use crate::domain::id::SinkName;
-use crate::domain::sink::Common;
+use crate::domain::sink::{Common, Texts};
 use crate::ports::{Clock as _, chain};
 use crate::sim::{Answer, INBOX_SECRET, Rule, Scenario, Sim, Then};
 
@@ -105,4 +105,29 @@ async fn a_wrong_secret_is_denied() {
     let error = sent.unwrap_err();
     assert_eq!((error.class, calls), (Class::Auth, 1));
     assert_eq!(error.to_string(), "ticket sink security answered 401");
+}
+
+#[tokio::test]
+async fn title_and_text_are_in_the_policys_words_and_signed_so() {
+    let sim = sim().await;
+    let url = sim.origin().join("inbox/security").unwrap();
+    let settings = serde_json::from_value(serde_json::json!({ "url": url })).unwrap();
+    let title = Some("{{ partner.name }} in {{ tenant.name }}".to_owned());
+    let templates = Texts { title, ..Texts::default() };
+    let common = Common { templates, ..Common::default() };
+    let secrets = [("secret", INBOX_SECRET)];
+    let sink = made(&common, &secrets, QUICK, |making| Webhook::new(&settings, making));
+    let message = crate::adapters::ticket::alert::testing::delivery("ticket.opened", 1);
+    sink.tell(&message, SystemClock.now()).await.unwrap();
+    // What no template can be made of goes as it is.
+    sink.tell(&delivery(), SystemClock.now()).await.unwrap();
+    let arrived = sim.deliveries("security");
+    assert!(arrived.iter().all(|it| it.verified));
+    let mut expect: serde_json::Value = serde_json::from_str(&message.body).unwrap();
+    expect["data"]["title"] = "Contoso in Woodgrove".into();
+    assert_eq!(arrived[0].body, expect);
+    assert_eq!(
+        arrived[1].body,
+        serde_json::from_str::<serde_json::Value>(&delivery().body).unwrap()
+    );
 }
