@@ -13,15 +13,14 @@ mod shape;
 mod tests;
 
 use async_trait::async_trait;
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use reqwest::{Client, Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use self::shape::{Answered, Approver, Journal, Row, Token};
+use self::shape::{Answered, Approver, Journal, Row, Token, forbidden};
 use super::Making;
 use super::call::{Caller, Does};
-use crate::adapters::http::Answer;
 use crate::domain::markup::{Markup, plain};
 use crate::domain::secret::Secret;
 use crate::domain::sink::{self, SignsIn};
@@ -327,20 +326,6 @@ impl Servicenow {
         // Who changed a record last is not who gave it its state.
         Ok(Standing { open, states: row.state.iter().cloned().collect(), by: Vec::new() })
     }
-}
-
-/// 403 is for rights, and for rules and policies about data as well, which no right helps against.
-fn forbidden(answer: &Answer) -> Option<Class> {
-    if answer.status != StatusCode::FORBIDDEN {
-        return None;
-    }
-    let body: Value = serde_json::from_slice(&answer.body).ok()?;
-    let said =
-        ["/error/message", "/error/detail"].map(|at| body.pointer(at).and_then(Value::as_str));
-    let said = said.into_iter().flatten().map(str::to_ascii_lowercase);
-    let rules = ["business rule", "data policy"];
-    let mut said = said.filter(|said| rules.iter().any(|rule| said.contains(rule)));
-    said.next().map(|_| Class::Config)
 }
 
 #[async_trait]
