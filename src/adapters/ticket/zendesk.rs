@@ -40,9 +40,6 @@ const LATEST: usize = 30;
 /// Longest text, in characters.
 const TEXT_MAX: usize = 60_000;
 
-/// All that a priority can be.
-const PRIORITIES: [&str; 4] = ["urgent", "high", "normal", "low"];
-
 /// Tickets of one account.
 pub struct Zendesk {
     caller: Caller,
@@ -265,7 +262,7 @@ impl Zendesk {
 
     fn priority<'a>(&self, said: &'a Said) -> Result<Option<&'a str>, SinkError> {
         match said.priority.as_deref() {
-            Some(name) if !PRIORITIES.contains(&name) => {
+            Some(name) if !sink::Zendesk::PRIORITIES.contains(&name) => {
                 let what = "priorities of Zendesk are urgent, high, normal and low";
                 Err(self.error(Class::Config, what))
             }
