@@ -110,6 +110,8 @@ impl Scheme {
             Settings::Jira(_) => Some(Self::Jira),
             Settings::Redmine(_) => Some(Self::Redmine),
             Settings::Connectwise(_) => Some(Self::ConnectWise),
+            Settings::Servicenow(_) => Some(Self::ServiceNow),
+            Settings::Zendesk(_) => Some(Self::Zendesk),
             // They sign nothing, and can send a secret of ours.
             Settings::RequestTracker(_) | Settings::AzureDevops(_) | Settings::Halopsa(_) => {
                 Some(Self::Bearer)

@@ -23,10 +23,10 @@ use super::Making;
 use super::call::{Caller, Does};
 use crate::domain::markup::{Markup, plain};
 use crate::domain::secret::Secret;
-use crate::domain::sink::{self, SignsIn};
+use crate::domain::sink::{self, Decides, SignsIn};
 use crate::domain::text::foreign;
 use crate::domain::ticket::MessageKind;
-use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
+use crate::domain::ticket::said::{Ground, Said, Standing, TicketKey, TicketRef, says};
 use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
 
 /// What is asked of a record.
@@ -51,7 +51,7 @@ pub struct Servicenow {
     signs_in: Caller,
     settings: sink::Servicenow,
     secret: Secret,
-    decides: bool,
+    decide: Decides,
 }
 
 /// With what a call proves who makes it.
@@ -78,7 +78,7 @@ impl Servicenow {
             caller: caller.special(forbidden),
             settings: settings.clone(),
             secret,
-            decides: making.common.decide.any(),
+            decide: making.common.decide.clone(),
         })
     }
 
@@ -292,11 +292,7 @@ impl Servicenow {
     /// What those said who were asked for their approval of a record, and who they are, by each of
     /// their names. That it is approved counts only if somebody has approved it: rules approve as
     /// well, and so does whoever may write the field.
-    async fn approval(
-        &self,
-        proof: &Proof,
-        row: &Row,
-    ) -> Result<Option<(String, Vec<String>)>, SinkError> {
+    async fn approval(&self, proof: &Proof, row: &Row) -> Result<Option<Ground>, SinkError> {
         let Some(outcome @ ("approved" | "rejected")) = row.approval.as_deref() else {
             return Ok(None);
         };
@@ -313,7 +309,8 @@ impl Servicenow {
         };
         let said = approvers.into_iter().filter(|it| it.said(&row.sys_id, outcome));
         let by: Vec<String> = said.flat_map(Approver::names).collect();
-        Ok((outcome == "rejected" || !by.is_empty()).then(|| (outcome.to_owned(), by)))
+        let counts = outcome == "rejected" || !by.is_empty();
+        Ok(counts.then(|| Ground { states: vec![format!("approval:{outcome}")], by }))
     }
 
     fn stays(&self, row: &Row) -> SinkError {
@@ -321,10 +318,18 @@ impl Servicenow {
         self.error(Class::Gone, &what)
     }
 
-    fn standing(&self, row: &Row) -> Result<Standing, SinkError> {
+    fn standing_on(&self, row: &Row, approval: Option<Ground>) -> Result<Standing, SinkError> {
         let open = !self.has_ended(row)?;
+        // A value that is no choice is taken as well, and approvals are for those who were asked.
+        let states =
+            row.state.iter().filter(|it| !it.to_ascii_lowercase().starts_with("approval:"));
         // Who changed a record last is not who gave it its state.
-        Ok(Standing { open, states: row.state.iter().cloned().collect(), by: Vec::new() })
+        let state = Ground { states: states.cloned().collect(), by: Vec::new() };
+        Ok(Standing::on(open, [state].into_iter().chain(approval).collect(), &self.decide))
+    }
+
+    fn standing(&self, row: &Row) -> Result<Standing, SinkError> {
+        self.standing_on(row, None)
     }
 }
 
@@ -418,14 +423,8 @@ impl TicketSystem for Servicenow {
             }
             None => return Err(self.hides(&row, "correlation_id")),
         }
-        let mut standing = self.standing(&row)?;
-        if self.decides
-            && let Some((outcome, by)) = self.approval(&proof, &row).await?
-        {
-            standing.states = vec![outcome];
-            standing.by = by;
-        }
-        Ok(standing)
+        let approval = if self.decide.any() { self.approval(&proof, &row).await? } else { None };
+        self.standing_on(&row, approval)
     }
 
     async fn comment(&self, at: &TicketRef, said: &Said) -> Result<(), SinkError> {
