@@ -146,9 +146,6 @@ impl Halopsa {
             Some(address) => address.url().clone(),
             None => caller.at(&["auth"]),
         };
-        let number = |number: Option<std::num::NonZeroU32>, default| {
-            number.map_or(default, std::num::NonZeroU32::get)
-        };
         Ok(Self {
             caller,
             signs_in: Caller::new(making.http.clone(), auth, &making.name.0).wordless(),
@@ -158,10 +155,10 @@ impl Halopsa {
             client: settings.client.get(),
             kind: settings.ticket_type.get(),
             site: settings.site.map(std::num::NonZeroU32::get),
-            outcome: number(settings.outcome, 7),
-            closed: number(settings.closed_status, 9),
+            outcome: settings.outcome.map_or(7, std::num::NonZeroU32::get),
+            closed: settings.closed_status(),
             ended: settings.ended_statuses.iter().map(|it| it.get()).collect(),
-            reopened: number(settings.reopened_status, 1),
+            reopened: settings.reopened_status(),
             searches: settings.search.unwrap_or(true),
         })
     }

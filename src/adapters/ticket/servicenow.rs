@@ -7,26 +7,26 @@
 //! out that the user may not read, and answers 404 for records that it may not see. So nothing counts
 //! as ours that does not show our key, and nothing as gone before the user was seen to see anything.
 
+mod import;
 mod shape;
 #[cfg(test)]
 mod tests;
 
 use async_trait::async_trait;
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use reqwest::{Client, Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use self::shape::{Answered, Approver, Journal, Row, Token, Transformed};
+use self::shape::{Answered, Approver, Journal, Row, Token, forbidden};
 use super::Making;
 use super::call::{Caller, Does};
-use crate::adapters::http::Answer;
 use crate::domain::markup::{Markup, plain};
 use crate::domain::secret::Secret;
-use crate::domain::sink::{self, SignsIn};
+use crate::domain::sink::{self, Decides, SignsIn};
 use crate::domain::text::foreign;
 use crate::domain::ticket::MessageKind;
-use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
+use crate::domain::ticket::said::{Ground, Said, Standing, TicketKey, TicketRef, says};
 use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
 
 /// What is asked of a record.
@@ -51,7 +51,7 @@ pub struct Servicenow {
     signs_in: Caller,
     settings: sink::Servicenow,
     secret: Secret,
-    decides: bool,
+    decide: Decides,
 }
 
 /// With what a call proves who makes it.
@@ -78,7 +78,7 @@ impl Servicenow {
             caller: caller.special(forbidden),
             settings: settings.clone(),
             secret,
-            decides: making.common.decide.any(),
+            decide: making.common.decide.clone(),
         })
     }
 
@@ -254,64 +254,6 @@ impl Servicenow {
         Ok(written)
     }
 
-    async fn import(
-        &self,
-        proof: &Proof,
-        staging: &sink::Staging,
-        row: Option<&Row>,
-        key: &TicketKey,
-        mut fields: Map<String, Value>,
-    ) -> Result<Row, SinkError> {
-        fields.insert("correlation_id".to_owned(), json!(key));
-        let columns = staging.columns();
-        let fields: Map<String, Value> =
-            fields.into_iter().map(|(name, value)| (format!("{columns}{name}"), value)).collect();
-        let url = self.caller.at(&["api", "now", "import", staging.as_str()]);
-        let request =
-            |client: &Client| self.request(client, Method::POST, &url, proof).json(&fields);
-        let done: Answered<Vec<Transformed>> =
-            self.caller.json(Does::Writes, &[200, 201], request).await?;
-        let table = self.settings.record.table();
-        let ours = done.result.iter().filter(|it| it.table.as_deref().is_none_or(|it| it == table));
-        let mut taken = false;
-        for it in ours {
-            match it.status.as_str() {
-                "inserted" if row.is_some() => {
-                    let what = format!(
-                        "the transform map of {} opened another record in place of changing one: \
-                         it has to coalesce on correlation_id",
-                        staging.as_str()
-                    );
-                    return Err(self.error(Class::Config, &what));
-                }
-                "inserted" | "updated" => taken = true,
-                "ignored" | "error" => {
-                    let why = it.status_message.as_deref().or(it.error_message.as_deref());
-                    let what = format!(
-                        "the transform map of {} did not take it ({}): {}",
-                        staging.as_str(),
-                        it.status,
-                        foreign(why.unwrap_or("without a reason"))
-                    );
-                    return Err(self.error(Class::Config, &what));
-                }
-                _ => {}
-            }
-        }
-        if !taken {
-            return Err(self.caller.strange(Does::Writes, "does not say what became of an import"));
-        }
-        // The ids in the answer are those of the row of the import set, or of the record; nobody
-        // says which for sure.
-        let known = self.known(proof, key).await;
-        let known = known.map_err(|error| SinkError { class: Class::Ambiguous, ..error })?;
-        let mut known = known.into_iter();
-        let written = known.find(|it| row.is_none_or(|row| row.sys_id == it.sys_id));
-        written.ok_or_else(|| {
-            self.caller.strange(Does::Writes, "took an import, and has no record with our key")
-        })
-    }
-
     /// The fields of a severity. What they come to is for ServiceNow to say.
     fn priority(&self, said: &Said) -> Result<Option<[(&'static str, String); 2]>, SinkError> {
         let Some(text) = &said.priority else { return Ok(None) };
@@ -350,11 +292,7 @@ impl Servicenow {
     /// What those said who were asked for their approval of a record, and who they are, by each of
     /// their names. That it is approved counts only if somebody has approved it: rules approve as
     /// well, and so does whoever may write the field.
-    async fn approval(
-        &self,
-        proof: &Proof,
-        row: &Row,
-    ) -> Result<Option<(String, Vec<String>)>, SinkError> {
+    async fn approval(&self, proof: &Proof, row: &Row) -> Result<Option<Ground>, SinkError> {
         let Some(outcome @ ("approved" | "rejected")) = row.approval.as_deref() else {
             return Ok(None);
         };
@@ -371,7 +309,8 @@ impl Servicenow {
         };
         let said = approvers.into_iter().filter(|it| it.said(&row.sys_id, outcome));
         let by: Vec<String> = said.flat_map(Approver::names).collect();
-        Ok((outcome == "rejected" || !by.is_empty()).then(|| (outcome.to_owned(), by)))
+        let counts = outcome == "rejected" || !by.is_empty();
+        Ok(counts.then(|| Ground { states: vec![format!("approval:{outcome}")], by }))
     }
 
     fn stays(&self, row: &Row) -> SinkError {
@@ -379,25 +318,19 @@ impl Servicenow {
         self.error(Class::Gone, &what)
     }
 
-    fn standing(&self, row: &Row) -> Result<Standing, SinkError> {
+    fn standing_on(&self, row: &Row, approval: Option<Ground>) -> Result<Standing, SinkError> {
         let open = !self.has_ended(row)?;
+        // A value that is no choice is taken as well, and approvals are for those who were asked.
+        let states =
+            row.state.iter().filter(|it| !it.to_ascii_lowercase().starts_with("approval:"));
         // Who changed a record last is not who gave it its state.
-        Ok(Standing { open, states: row.state.iter().cloned().collect(), by: Vec::new() })
+        let state = Ground { states: states.cloned().collect(), by: Vec::new() };
+        Ok(Standing::on(open, [state].into_iter().chain(approval).collect(), &self.decide))
     }
-}
 
-/// 403 is for rights, and for rules and policies about data as well, which no right helps against.
-fn forbidden(answer: &Answer) -> Option<Class> {
-    if answer.status != StatusCode::FORBIDDEN {
-        return None;
+    fn standing(&self, row: &Row) -> Result<Standing, SinkError> {
+        self.standing_on(row, None)
     }
-    let body: Value = serde_json::from_slice(&answer.body).ok()?;
-    let said =
-        ["/error/message", "/error/detail"].map(|at| body.pointer(at).and_then(Value::as_str));
-    let said = said.into_iter().flatten().map(str::to_ascii_lowercase);
-    let rules = ["business rule", "data policy"];
-    let mut said = said.filter(|said| rules.iter().any(|rule| said.contains(rule)));
-    said.next().map(|_| Class::Config)
 }
 
 #[async_trait]
@@ -490,14 +423,8 @@ impl TicketSystem for Servicenow {
             }
             None => return Err(self.hides(&row, "correlation_id")),
         }
-        let mut standing = self.standing(&row)?;
-        if self.decides
-            && let Some((outcome, by)) = self.approval(&proof, &row).await?
-        {
-            standing.states = vec![outcome];
-            standing.by = by;
-        }
-        Ok(standing)
+        let approval = if self.decide.any() { self.approval(&proof, &row).await? } else { None };
+        self.standing_on(&row, approval)
     }
 
     async fn comment(&self, at: &TicketRef, said: &Said) -> Result<(), SinkError> {

@@ -24,7 +24,7 @@ use crate::domain::markup::{Document, Markup, html};
 use crate::domain::secret::Secret;
 use crate::domain::sink::{self, Decides};
 use crate::domain::ticket::MessageKind;
-use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
+use crate::domain::ticket::said::{Ground, Said, Standing, TicketKey, TicketRef, says};
 use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
 
 /// How often a ticket is read again that others change at the same time. Zendesk takes 30 updates
@@ -39,9 +39,6 @@ const LATEST: usize = 30;
 
 /// Longest text, in characters.
 const TEXT_MAX: usize = 60_000;
-
-/// All that a priority can be.
-const PRIORITIES: [&str; 4] = ["urgent", "high", "normal", "low"];
 
 /// Tickets of one account.
 pub struct Zendesk {
@@ -265,7 +262,7 @@ impl Zendesk {
 
     fn priority<'a>(&self, said: &'a Said) -> Result<Option<&'a str>, SinkError> {
         match said.priority.as_deref() {
-            Some(name) if !PRIORITIES.contains(&name) => {
+            Some(name) if !sink::Zendesk::PRIORITIES.contains(&name) => {
                 let what = "priorities of Zendesk are urgent, high, normal and low";
                 Err(self.error(Class::Config, what))
             }
@@ -337,15 +334,13 @@ impl Zendesk {
             .collect())
     }
 
-    fn standing(&self, ticket: &Ticket) -> Standing {
-        let own = ticket.external_id.as_deref();
+    fn standing(&self, ticket: &Ticket, by: Vec<String>) -> Standing {
         let custom = ticket.custom_status_id.map(|id| id.to_string());
-        let mut states: Vec<String> = [ticket.status.clone()].into_iter().chain(custom).collect();
-        if self.decide.by.is_empty() {
-            // Anybody may have set them, which is fine where anybody may decide.
-            states.extend(ticket.tags.iter().filter(|tag| Some(tag.as_str()) != own).cloned());
-        }
-        Standing { open: !ticket.has_ended(), states, by: Vec::new() }
+        let status = [ticket.status.clone()].into_iter().chain(custom).collect();
+        let status = Ground { states: status, by };
+        // Who set them is not looked up.
+        let tags = Ground { states: ticket.tags.clone(), by: Vec::new() };
+        Standing::on(!ticket.has_ended(), vec![status, tags], &self.decide)
     }
 }
 
@@ -400,7 +395,9 @@ impl TicketSystem for Zendesk {
     async fn find(&self, key: &TicketKey) -> Result<Vec<Found>, SinkError> {
         let found = self.known(key).await?;
         let found = found.iter().filter(|ticket| !ticket.is_closed());
-        Ok(found.map(|it| Found { at: self.place(it), standing: self.standing(it) }).collect())
+        Ok(found
+            .map(|it| Found { at: self.place(it), standing: self.standing(it, Vec::new()) })
+            .collect())
     }
 
     async fn open(&self, said: &Said) -> Result<TicketRef, SinkError> {
@@ -444,11 +441,8 @@ impl TicketSystem for Zendesk {
             let what = format!("ticket {} has no key of ours as its external id", at.human);
             return Err(self.error(Class::Gone, &what));
         }
-        let mut standing = self.standing(&ticket);
-        if self.decide.any() {
-            standing.by = self.who(at, &ticket).await?;
-        }
-        Ok(standing)
+        let by = if self.decide.any() { self.who(at, &ticket).await? } else { Vec::new() };
+        Ok(self.standing(&ticket, by))
     }
 
     async fn comment(&self, at: &TicketRef, said: &Said) -> Result<(), SinkError> {

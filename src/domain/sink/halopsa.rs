@@ -49,6 +49,16 @@ impl Halopsa {
         vec![SecretName { name: "clientSecret", needed: true, what: "tickets are opened with it" }]
     }
 
+    /// The status of a ticket that is ended.
+    pub fn closed_status(&self) -> u32 {
+        self.closed_status.map_or(9, NonZeroU32::get)
+    }
+
+    /// The status of a ticket that is taken up again.
+    pub fn reopened_status(&self) -> u32 {
+        self.reopened_status.map_or(1, NonZeroU32::get)
+    }
+
     pub(super) fn place(&self) -> String {
         format!("{}, client {}", self.url.origin(), self.client)
     }

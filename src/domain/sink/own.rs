@@ -25,6 +25,7 @@ impl Settings {
             | Self::AzureDevops(_)
             | Self::Halopsa(_)
             | Self::Connectwise(_)
+            | Self::Zendesk(_)
             | Self::Webhook(_)
             | Self::PagerDuty(_)
             | Self::JsmOperations(_)
@@ -56,14 +57,17 @@ impl Settings {
             Self::Redmine(it) => numbers([it.closed_status, it.reopened_status]),
             Self::Jira(it) => named([it.close_status.as_ref(), it.reopen_status.as_ref()]),
             Self::AzureDevops(it) => named([Some(&it.closed_state), Some(&it.reopened_state)]),
-            Self::Halopsa(it) => numbers([it.closed_status, it.reopened_status]),
-            Self::Connectwise(it) => numbers([Some(it.closed_status), Some(it.reopened_status)]),
-            Self::Servicenow(it) => {
-                let own = [&it.closed_state, &it.reopened_state];
-                let ended = it.ended_states.iter().chain(&it.final_states);
-                own.into_iter().chain(ended).cloned().collect()
+            Self::Halopsa(it) => {
+                let ended = it.ended_statuses.iter().map(|status| status.get());
+                let own = [it.closed_status(), it.reopened_status()].into_iter().chain(ended);
+                own.map(|status| status.to_string()).collect()
             }
-            Self::Zendesk(_) => texts(&["new", "open", "solved"]),
+            Self::Servicenow(it) => {
+                let ended = it.ended_states.iter().chain(&it.final_states);
+                [&it.closed_state, &it.reopened_state].into_iter().chain(ended).cloned().collect()
+            }
+            Self::Zendesk(_) => texts(&["new", "open", "solved", "closed"]),
+            Self::Connectwise(it) => numbers([Some(it.closed_status), Some(it.reopened_status)]),
             Self::Webhook(_)
             | Self::PagerDuty(_)
             | Self::JsmOperations(_)
@@ -113,6 +117,12 @@ mod tests {
             "edition": "cloud", "url": "https://w.atlassian.net", "project": "SEC",
             "issueType": "Task", "closeStatus": "Fertig",
         });
+        let halo = json!({
+            "url": "https://halo.example", "clientId": "c", "client": 1, "ticketType": 1,
+            "endedStatuses": [8],
+        });
+        let snow = json!({ "url": "https://w.service-now.com", "user": "warden" });
+        let zendesk = json!({ "url": "https://w.zendesk.com" });
         for (it, no_word, word) in [
             (
                 settings("github", &json!({ "repository": "woodgrove/security" })),
@@ -125,6 +135,9 @@ mod tests {
                 "approved",
             ),
             (settings("redmine", &redmine), &["5", "closed"], "7"),
+            (settings("halopsa", &halo), &["9", "1", "8"], "21"),
+            (settings("servicenow", &snow), &["6", "7", "8", "2"], "18"),
+            (settings("zendesk", &zendesk), &["solved", "open", "new", "closed"], "pending"),
             (settings("jira", &jira), &["Fertig", "fertig", "RESOLVED"], "Approved"),
         ] {
             for state in no_word {

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Decides, Email, JsmOperations, PagerDuty, Settings, Sink, SplunkOnCall};
+use super::{
+    Decides, Email, JsmOperations, Name, PagerDuty, Settings, Sink, SplunkOnCall, Zendesk,
+};
 
 impl Sink {
     /// What does not go together: a word for a severity that the system does not know, or a state
@@ -28,7 +30,7 @@ impl Sink {
             }
         }
         let Decides { approve, refuse, .. } = &self.common.decide;
-        let decides = |state: &&str| {
+        let decides = |state: &String| {
             let same = |named: &String| named.to_lowercase() == state.to_lowercase();
             approve.iter().chain(refuse).any(same)
         };
@@ -40,9 +42,15 @@ impl Sink {
         found
     }
 
+    /// The texts in a list among the fields of a new ticket.
+    fn texts(&self, field: &str) -> impl Iterator<Item = &str> {
+        let texts = self.common.fields.get(field).and_then(Value::as_array);
+        texts.into_iter().flatten().filter_map(Value::as_str)
+    }
+
     /// The words that the system has for severities, none where it takes any; and the states that
     /// the program itself brings tickets into.
-    fn known(&self) -> (&'static [&'static str], Vec<&str>) {
+    fn known(&self) -> (&'static [&'static str], Vec<String>) {
         let settings = &self.settings;
         if let Settings::PagerDuty(_) = settings {
             (&PagerDuty::SEVERITIES, Vec::new())
@@ -54,20 +62,31 @@ impl Sink {
             (&Email::IMPORTANCE, Vec::new())
         } else if let Settings::AzureDevops(it) = settings {
             // Priorities are numbers.
-            (&["1", "2", "3", "4"], vec![it.closed_state.as_str(), it.reopened_state.as_str()])
+            let set = [&it.closed_state, &it.reopened_state].map(|it| it.as_str().to_owned());
+            (&["1", "2", "3", "4"], set.into())
         } else if let Settings::Jira(it) = settings {
             let set = it.close_status.iter().chain(&it.reopen_status);
-            (&[], set.map(super::Name::as_str).collect())
+            (&[], set.map(Name::as_str).map(str::to_owned).collect())
         } else if let Settings::Github(_) = settings {
-            let labels = self.common.fields.get("labels").and_then(Value::as_array);
-            let labels = labels.into_iter().flatten().filter_map(Value::as_str);
+            let labels = self.texts("labels");
             // What merely ends an issue refuses at the most.
             let ends = ["closed", "completed"].into_iter().chain(
                 ["not_planned", "duplicate"]
                     .into_iter()
                     .filter(|end| self.common.decide.approve.iter().any(|it| it == end)),
             );
-            (&[], labels.chain(ends).collect())
+            (&[], labels.chain(ends).map(str::to_owned).collect())
+        } else if let Settings::Zendesk(_) = settings {
+            let set = ["new", "open", "solved", "closed"].into_iter().chain(self.texts("tags"));
+            (&Zendesk::PRIORITIES, set.map(str::to_owned).collect())
+        } else if let Settings::Servicenow(it) = settings {
+            let ended = it.ended_states.iter().chain(&it.final_states);
+            let set = [&it.closed_state, &it.reopened_state].into_iter().chain(ended);
+            (&[], set.cloned().collect())
+        } else if let Settings::Halopsa(it) = settings {
+            (&[], [it.closed_status(), it.reopened_status()].map(|it| it.to_string()).into())
+        } else if let Settings::Connectwise(it) = settings {
+            (&[], [it.closed_status, it.reopened_status].map(|it| it.to_string()).into())
         } else {
             (&[], Vec::new())
         }
@@ -127,6 +146,7 @@ mod tests {
                 "high",
                 "urgent",
             ),
+            (json!({ "zendesk": { "url": "https://w.zendesk.com" } }), "urgent", "critical"),
         ] {
             let contradictions =
                 |word| sink(settings.clone(), word, Decides::default(), &[]).contradictions();
@@ -148,6 +168,16 @@ mod tests {
             "issueType": "Task", "closeStatus": "Done",
         } });
         let github = json!({ "github": { "repository": "woodgrove/security" } });
+        let zendesk = json!({ "zendesk": { "url": "https://woodgrove.zendesk.com" } });
+        let snow = json!({ "url": "https://woodgrove.service-now.com", "user": "warden" });
+        let snow = json!({ "servicenow": snow });
+        let halo = json!({ "halopsa": {
+            "url": "https://woodgrove.halopsa.com", "clientId": "c", "client": 1, "ticketType": 1,
+        } });
+        let connectwise = json!({ "connectwise": {
+            "url": "https://api-na.myconnectwise.net", "loginCompany": "woodgrove", "clientId": "c",
+            "board": 3, "company": 4, "closedStatus": 17, "reopenedStatus": 16,
+        } });
         let list = |name: &str| vec![name.to_owned()];
         let approves = |name: &str| Decides { approve: list(name), ..Decides::default() };
         let refuses = |name: &str| Decides { refuse: list(name), ..Decides::default() };
@@ -163,6 +193,21 @@ mod tests {
             (&github, approves("not_planned"), false),
             (&github, refuses("not_planned"), true),
             (&github, refuses("closed"), false),
+            (&zendesk, approves("900"), true),
+            (&zendesk, approves("pending"), true),
+            (&zendesk, approves("solved"), false),
+            (&zendesk, refuses("open"), false),
+            (&snow, approves("approved"), true),
+            (&snow, refuses("18"), true),
+            (&snow, approves("6"), false),
+            (&snow, approves("8"), false),
+            (&snow, refuses("2"), false),
+            (&halo, approves("21"), true),
+            (&halo, approves("9"), false),
+            (&halo, refuses("1"), false),
+            (&connectwise, approves("18"), true),
+            (&connectwise, approves("17"), false),
+            (&connectwise, refuses("16"), false),
         ] {
             let said = sink(settings.clone(), "", decide.clone(), &["partner"]).contradictions();
             assert_eq!(said.is_empty(), well, "{decide:?}: {said:?}");

@@ -22,6 +22,9 @@ pub struct Zendesk {
 impl Zendesk {
     pub(super) const TAKES: Takes = Takes::Tickets;
 
+    /// All that a priority can be.
+    pub const PRIORITIES: [&str; 4] = ["urgent", "high", "normal", "low"];
+
     #[expect(clippy::unused_self, reason = "every kind is asked alike")]
     pub(super) fn secrets(&self) -> Vec<SecretName> {
         vec![

@@ -1,10 +1,14 @@
 //! What ServiceNow answers, as far as it is read. All values are text; a field is left out where the
 //! user may not read it.
 
+use reqwest::StatusCode;
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::adapters::http::Answer;
 use crate::domain::text::foreign;
 use crate::domain::ticket::said::TicketKey;
+use crate::ports::ticket::Class;
 
 #[derive(Deserialize)]
 pub(super) struct Token {
@@ -95,4 +99,18 @@ impl Approver {
 pub(super) struct Journal {
     #[serde(default)]
     pub(super) work_notes: Option<String>,
+}
+
+/// 403 is for rights, and for rules and policies about data as well, which no right helps against.
+pub(super) fn forbidden(answer: &Answer) -> Option<Class> {
+    if answer.status != StatusCode::FORBIDDEN {
+        return None;
+    }
+    let body: Value = serde_json::from_slice(&answer.body).ok()?;
+    let said =
+        ["/error/message", "/error/detail"].map(|at| body.pointer(at).and_then(Value::as_str));
+    let said = said.into_iter().flatten().map(str::to_ascii_lowercase);
+    let rules = ["business rule", "data policy"];
+    let mut said = said.filter(|said| rules.iter().any(|rule| said.contains(rule)));
+    said.next().map(|_| Class::Config)
 }

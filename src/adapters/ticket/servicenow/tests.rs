@@ -30,7 +30,11 @@ enum Way {
 }
 
 fn decides() -> Common {
-    let decide = Decides { approve: vec!["approved".to_owned()], ..Decides::default() };
+    let decide = Decides {
+        approve: vec!["approval:approved".to_owned()],
+        refuse: vec!["approval:rejected".to_owned()],
+        by: Vec::new(),
+    };
     Common { decide, ..Common::default() }
 }
 
@@ -361,10 +365,10 @@ fn approver(record: &str, state: &str) -> Value {
 async fn an_approval_counts_if_somebody_has_given_it_and_is_theirs_alone() {
     let everybody = [OTHER_ID, "fred.luddy", "fred@woodgrove.example"].as_slice();
     for (approval, approvers, states, by) in [
-        ("approved", json!([approver(ID, "approved")]), "approved", everybody),
-        ("rejected", json!([approver(ID, "rejected")]), "rejected", everybody),
+        ("approved", json!([approver(ID, "approved")]), "approval:approved", everybody),
+        ("rejected", json!([approver(ID, "rejected")]), "approval:rejected", everybody),
         // Refusal needs nobody's name.
-        ("rejected", json!(null), "rejected", &[]),
+        ("rejected", json!(null), "approval:rejected", &[]),
         // A rule has approved it, or whoever may write the field, or the list is another's.
         ("approved", json!([]), "18", &[]),
         ("approved", json!(null), "18", &[]),
@@ -379,6 +383,13 @@ async fn an_approval_counts_if_somebody_has_given_it_and_is_theirs_alone() {
         assert_eq!(standing.by, by, "{approval} {approvers}");
         assert!(standing.open);
     }
+}
+
+#[tokio::test]
+async fn a_state_that_is_called_like_an_approval_is_none() {
+    let (_server, system) = incidents(|_| result(200, &row("approval:approved", KEY))).await;
+    let standing = system.read(&at(ID)).await.unwrap();
+    assert!(standing.states.is_empty() && standing.by.is_empty(), "{standing:?}");
 }
 
 #[tokio::test]
