@@ -30,7 +30,6 @@ impl Settings {
             | Self::PagerDuty(_)
             | Self::JsmOperations(_)
             | Self::SplunkOnCall(_)
-            | Self::Zendesk(_)
             | Self::Slack(_)
             | Self::Teams(_)
             | Self::Email(_) => false,
