@@ -110,6 +110,8 @@ impl Scheme {
             Settings::Jira(_) => Some(Self::Jira),
             Settings::Redmine(_) => Some(Self::Redmine),
             Settings::Connectwise(_) => Some(Self::ConnectWise),
+            Settings::Servicenow(_) => Some(Self::ServiceNow),
+            Settings::Zendesk(_) => Some(Self::Zendesk),
             // They sign nothing, and can send a secret of ours.
             Settings::RequestTracker(_) | Settings::AzureDevops(_) | Settings::Halopsa(_) => {
                 Some(Self::Bearer)
@@ -117,7 +119,10 @@ impl Scheme {
             Settings::Webhook(_)
             | Settings::PagerDuty(_)
             | Settings::JsmOperations(_)
-            | Settings::SplunkOnCall(_) => None,
+            | Settings::SplunkOnCall(_)
+            | Settings::Slack(_)
+            | Settings::Teams(_)
+            | Settings::Email(_) => None,
         }
     }
 

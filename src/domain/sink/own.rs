@@ -24,10 +24,15 @@ impl Settings {
             | Self::AzureDevops(_)
             | Self::Halopsa(_)
             | Self::Connectwise(_)
+            | Self::Servicenow(_)
+            | Self::Zendesk(_)
             | Self::Webhook(_)
             | Self::PagerDuty(_)
             | Self::JsmOperations(_)
-            | Self::SplunkOnCall(_) => false,
+            | Self::SplunkOnCall(_)
+            | Self::Slack(_)
+            | Self::Teams(_)
+            | Self::Email(_) => false,
         }
     }
 
@@ -53,10 +58,18 @@ impl Settings {
             Self::AzureDevops(it) => named([Some(&it.closed_state), Some(&it.reopened_state)]),
             Self::Halopsa(it) => numbers([it.closed_status, it.reopened_status]),
             Self::Connectwise(it) => numbers([Some(it.closed_status), Some(it.reopened_status)]),
+            Self::Servicenow(it) => {
+                let set = [&it.closed_state, &it.reopened_state].into_iter();
+                set.chain(&it.ended_states).chain(&it.final_states).cloned().collect()
+            }
+            Self::Zendesk(_) => texts(&["open", "solved"]),
             Self::Webhook(_)
             | Self::PagerDuty(_)
             | Self::JsmOperations(_)
-            | Self::SplunkOnCall(_) => Vec::new(),
+            | Self::SplunkOnCall(_)
+            | Self::Slack(_)
+            | Self::Teams(_)
+            | Self::Email(_) => Vec::new(),
         }
     }
 }
