@@ -152,7 +152,9 @@ pub(super) mod testing {
             assert_eq!(error.class, class, "{name}: {error}");
             let shown = crate::ports::chain(&error);
             assert!(!shown.contains("s3cret"), "{name}: {shown}");
-            assert_eq!(server.asked().len(), 1, "{name}: a call is made once");
+            // What is too long may be said once more, shorter.
+            let most = if class == Class::TooLarge { 2 } else { 1 };
+            assert!((1..=most).contains(&server.asked().len()), "{name}: a call is made once");
         }
         let server = Server::start(|_| status(500)).await;
         let gone = server.origin.clone();

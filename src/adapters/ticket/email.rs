@@ -28,7 +28,7 @@ use tracing::error;
 
 use self::conversation::{At, Place};
 use super::Making;
-use super::alert::{Alert, known};
+use super::alert::Alert;
 use crate::adapters::http::roots;
 use crate::domain::sink::{self, Common, EmailAddress};
 use crate::domain::text::count;
@@ -74,7 +74,7 @@ impl Email {
     /// The sink.
     ///
     /// # Errors
-    /// Which secret is missing, or which severity has a name that is not known.
+    /// Which secret is missing.
     pub fn new(settings: &sink::Email, making: &Making<'_>) -> Result<Self, String> {
         let mut tls = roots::tls();
         if let Some(tls) = &mut tls {
@@ -89,7 +89,6 @@ impl Email {
         roots: Option<Arc<ClientConfig>>,
         patience: Duration,
     ) -> Result<Self, String> {
-        known(making.common, &mail::IMPORTANCE, &making.name.0)?;
         let user = settings.user.as_ref().map(|user| user.as_str().to_owned());
         let credentials = match &user {
             Some(user) => {

@@ -263,6 +263,7 @@ mod tests {
     use axum::response::Response;
 
     use super::*;
+    use crate::adapters::http::Patience;
     use crate::adapters::testing::{QUICK, Server, status, with};
     use crate::adapters::ticket::alert::testing::{delivery, sorts_answers};
     use crate::adapters::ticket::testing::{KEY, answer, made, said};
@@ -271,17 +272,25 @@ mod tests {
     const CHANNEL: &str = "C0123456789";
 
     fn bot(origin: &Url) -> Slack {
+        patient_bot(origin, QUICK)
+    }
+
+    fn patient_bot(origin: &Url, patience: Patience) -> Slack {
         let settings = json!({ "channel": CHANNEL, "url": origin.join("api").unwrap() });
         let settings = serde_json::from_value(settings).unwrap();
-        made(&Common::default(), &[("token", "xoxb-s3cret")], QUICK, |making| {
+        made(&Common::default(), &[("token", "xoxb-s3cret")], patience, |making| {
             Slack::new(&settings, making)
         })
     }
 
     fn webhook(origin: &Url) -> Slack {
+        patient_webhook(origin, QUICK)
+    }
+
+    fn patient_webhook(origin: &Url, patience: Patience) -> Slack {
         let settings = serde_json::from_value(json!({})).unwrap();
         let url = origin.join("services/T0/B0/s3cret").unwrap();
-        made(&Common::default(), &[("webhookUrl", url.as_str())], QUICK, |making| {
+        made(&Common::default(), &[("webhookUrl", url.as_str())], patience, |making| {
             Slack::new(&settings, making)
         })
     }
@@ -348,8 +357,8 @@ mod tests {
 
     #[tokio::test]
     async fn every_answer_that_is_none_is_sorted_by_what_is_to_be_done() {
-        sorts_answers(bot).await;
-        sorts_answers(webhook).await;
+        sorts_answers(patient_bot).await;
+        sorts_answers(patient_webhook).await;
     }
 
     #[tokio::test]

@@ -122,6 +122,7 @@ impl Notify for Teams {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::http::Patience;
     use crate::adapters::testing::{QUICK, Server, status};
     use crate::adapters::ticket::alert::testing::{delivery, sorts_answers};
     use crate::adapters::ticket::testing::{KEY, made, said};
@@ -130,8 +131,12 @@ mod tests {
     const PATH: &str = "/workflows/0/triggers/manual/paths/invoke?api-version=1&sig=s3cret";
 
     fn teams(origin: &Url) -> Teams {
+        patient_teams(origin, QUICK)
+    }
+
+    fn patient_teams(origin: &Url, patience: Patience) -> Teams {
         let url = origin.join(PATH).unwrap();
-        made(&Common::default(), &[("url", url.as_str())], QUICK, |making| {
+        made(&Common::default(), &[("url", url.as_str())], patience, |making| {
             Teams::new(&sink::Teams {}, making)
         })
     }
@@ -179,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_answer_that_is_none_is_sorted_by_what_is_to_be_done() {
-        sorts_answers(teams).await;
+        sorts_answers(patient_teams).await;
     }
 
     #[tokio::test]

@@ -220,6 +220,9 @@ impl<'de> Deserialize<'de> for EmailAddress {
 impl Email {
     pub(super) const TAKES: Takes = Takes::Messages;
 
+    /// The words for the `Importance` of a mail (RFC 2156, section 5.3.4).
+    pub const IMPORTANCE: [&str; 3] = ["high", "normal", "low"];
+
     pub(super) fn secrets(&self) -> Vec<SecretName> {
         let password =
             SecretName { name: "password", needed: true, what: "the user signs in with it" };

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Decides, JsmOperations, Name, PagerDuty, Settings, Sink, SplunkOnCall, Zendesk};
+use super::{
+    Decides, Email, JsmOperations, Name, PagerDuty, Settings, Sink, SplunkOnCall, Zendesk,
+};
 
 impl Sink {
     /// What does not go together: a word for a severity that the system does not know, or a state
@@ -15,6 +17,17 @@ impl Sink {
         for (severity, word) in unknown.filter(|_| !words.is_empty()) {
             let (severity, words) = (severity.as_str(), words.join(", "));
             found.push(format!("`{word}` under `priority.{severity}` is not one of {words}"));
+        }
+        let settings = &self.settings;
+        let bare = matches!(settings, Settings::Slack(_) | Settings::Teams(_));
+        let no_fields = bare || matches!(settings, Settings::Email(_));
+        for (name, given, nothing) in [
+            ("priority", !self.common.priority.is_empty(), bare),
+            ("fields", !self.common.fields.is_empty(), no_fields),
+        ] {
+            if given && nothing {
+                found.push(format!("`{name}` means nothing to a {} sink", settings.kind()));
+            }
         }
         let Decides { approve, refuse, .. } = &self.common.decide;
         let decides = |state: &String| {
@@ -45,6 +58,8 @@ impl Sink {
             (&JsmOperations::PRIORITIES, Vec::new())
         } else if let Settings::SplunkOnCall(_) = settings {
             (&SplunkOnCall::TYPES, Vec::new())
+        } else if let Settings::Email(_) = settings {
+            (&Email::IMPORTANCE, Vec::new())
         } else if let Settings::AzureDevops(it) = settings {
             // Priorities are numbers.
             let set = [&it.closed_state, &it.reopened_state].map(|it| it.as_str().to_owned());
@@ -98,12 +113,40 @@ mod tests {
     }
 
     #[test]
+    fn what_a_notifier_would_not_say_is_not_asked_of_it() {
+        let mail = json!({ "server": "localhost", "from": "a@b.example", "to": ["c@b.example"] });
+        for (settings, priority, found) in [
+            (json!({ "slack": {} }), true, 2),
+            (json!({ "teams": {} }), true, 2),
+            (json!({ "email": mail }), false, 1),
+            (json!({ "pagerduty": {} }), false, 0),
+        ] {
+            let word = if priority { "1" } else { "" };
+            let with = sink(settings.clone(), word, Decides::default(), &["x"]);
+            assert_eq!(
+                with.contradictions().len(),
+                found,
+                "{settings}: {:?}",
+                with.contradictions()
+            );
+            let mut without = sink(settings, "", Decides::default(), &[]);
+            without.common.fields.clear();
+            assert_eq!(without.contradictions(), Vec::<String>::new());
+        }
+    }
+
+    #[test]
     fn a_severity_has_a_word_that_the_system_knows() {
         for (settings, well, wrong) in [
             (json!({ "pagerduty": {} }), "critical", "P1"),
             (json!({ "jsm-operations": {} }), "P1", "critical"),
             (json!({ "splunk-on-call": { "routingKey": "x" } }), "WARNING", "warning"),
             (json!({ "zendesk": { "url": "https://w.zendesk.com" } }), "urgent", "critical"),
+            (
+                json!({ "email": { "server": "localhost", "from": "a@b.example", "to": ["c@b.example"] } }),
+                "high",
+                "urgent",
+            ),
         ] {
             let contradictions =
                 |word| sink(settings.clone(), word, Decides::default(), &[]).contradictions();

@@ -6,15 +6,12 @@ use jiff::Timestamp;
 
 use crate::domain::finding::Severity;
 use crate::domain::markup::{html, plain};
-use crate::domain::sink::EmailAddress;
+use crate::domain::sink::{Email, EmailAddress};
 use crate::domain::ticket::Message;
 use crate::domain::ticket::said::Said;
 
 /// Longest title, in characters.
 pub(super) const TITLE_MAX: usize = 200;
-
-/// The words for the `Importance` of a mail (RFC 2156, section 5.3.4).
-pub(super) const IMPORTANCE: [&str; 3] = ["high", "normal", "low"];
 
 /// Longest text, in characters: far below what every server takes.
 const TEXT_MAX: usize = 50_000;
@@ -54,7 +51,7 @@ pub(super) fn written(
         Severity::Critical | Severity::High => "high",
         Severity::Medium | Severity::Low | Severity::Info => "normal",
     };
-    let named = IMPORTANCE.iter().find(|word| said.priority.as_deref() == Some(*word));
+    let named = Email::IMPORTANCE.iter().find(|word| said.priority.as_deref() == Some(*word));
     let to: Vec<String> = to.iter().map(|address| format!("<{address}>")).collect();
     let id = |number: u32| format!("<{}-{number}@{}>", said.key, from.domain());
     let mut head = vec![

@@ -358,12 +358,19 @@ async fn looking_beforehand_sends_no_mail() {
 }
 
 #[test]
-fn importance_is_in_the_words_of_mail() {
-    for (word, well) in [("high", true), ("low", true), ("urgent", false), ("a\r\nBcc: x@y", false)]
-    {
-        let common =
-            Common { priority: [(Grave::High, word.to_owned())].into(), ..Common::default() };
-        assert_eq!(known(&common, &mail::IMPORTANCE, "security").is_ok(), well, "{word}");
+fn importance_is_the_policys_word_for_the_severity_or_by_the_severity_itself() {
+    for (priority, severity, word) in [
+        (None, Grave::Critical, "high"),
+        (None, Grave::Medium, "normal"),
+        (Some("low"), Grave::High, "low"),
+        (Some("x\r\nBcc: x@y"), Grave::High, "high"),
+    ] {
+        let priority = priority.map(str::to_owned);
+        let said = Said { severity, priority, ..said(MessageKind::Opened, 1) };
+        let raw = written(&said, "warden@woodgrove.example");
+        let mail = MessageParser::default().parse(&raw).unwrap();
+        assert_eq!(only(&mail, "Importance").as_deref(), Some(word));
+        assert!(mail.bcc().is_none());
     }
 }
 
