@@ -141,12 +141,12 @@ mod tests {
             (json!({ "pagerduty": {} }), "critical", "P1"),
             (json!({ "jsm-operations": {} }), "P1", "critical"),
             (json!({ "splunk-on-call": { "routingKey": "x" } }), "WARNING", "warning"),
+            (json!({ "zendesk": { "url": "https://w.zendesk.com" } }), "urgent", "critical"),
             (
                 json!({ "email": { "server": "localhost", "from": "a@b.example", "to": ["c@b.example"] } }),
                 "high",
                 "urgent",
             ),
-            (json!({ "zendesk": { "url": "https://w.zendesk.com" } }), "urgent", "critical"),
         ] {
             let contradictions =
                 |word| sink(settings.clone(), word, Decides::default(), &[]).contradictions();
