@@ -107,6 +107,9 @@ pub struct StepRow {
     /// refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stuck: bool,
+    /// Whether somebody began to put back what it took away, and it was not seen to be there since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restoring: bool,
     /// What led to it. Nothing in what earlier versions have written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
@@ -294,18 +297,45 @@ impl Case {
         }
     }
 
-    /// Takes in how far undoing a step has come. `of` is the case in which the step was carried out,
-    /// should this one be a later one.
-    pub fn put_back(&mut self, of: &Self, step: &StepId, outcome: &Outcome) {
-        if self.row_of(step).is_none() {
-            let row = of.rows.iter().find(|row| row.step.as_ref().is_some_and(|it| it.id == *step));
-            self.rows.extend(row.cloned().map(|row| Row { open: false, quiet: true, ..row }));
+    /// Takes in that what a step took away is about to be put back, since it was seen to be gone.
+    /// `of` is the case in which the step was carried out, should this one be a later one.
+    pub fn putting_back(&mut self, of: &Self, step: &StepId, why: &str, now: Timestamp) {
+        self.adopt(of, step);
+        let proven = |step: &StepRow| step.state == StepState::Verified;
+        let is_proven = |row: &Row| row.step.as_ref().is_some_and(proven);
+        if self.row_of(step).is_some_and(|row| !is_proven(row)) {
+            self.verified(step, now);
         }
+        if let Some(step) = self.row_of(step).and_then(|row| row.step.as_mut()) {
+            step.detail = Some(why.to_owned());
+            step.restoring = true;
+        }
+    }
+
+    /// Takes in how far putting back what a step took away has come, and whether it was seen to be
+    /// there. `of` is the case in which the step was carried out, should this one be a later one.
+    pub fn put_back(&mut self, of: &Self, step: &StepId, outcome: &Outcome, seen: bool) {
+        self.adopt(of, step);
         if let Some(step) = self.row_of(step).and_then(|row| row.step.as_mut()) {
             if outcome.state == StepState::Restored {
                 step.state = StepState::Restored;
             }
             step.detail.clone_from(&outcome.detail);
+            step.restoring = !seen && outcome.state != StepState::Refused;
+        }
+    }
+
+    /// Whether putting back what a step took away was begun and is not seen to have come about.
+    pub fn is_restoring(&self, id: &StepId) -> bool {
+        let mut steps = self.rows.iter().filter_map(|row| row.step.as_ref());
+        steps.any(|step| step.id == *id && step.restoring)
+    }
+
+    /// Has a row for a step of an earlier case about the same partner.
+    fn adopt(&mut self, of: &Self, step: &StepId) {
+        if self.row_of(step).is_none() {
+            let row = of.rows.iter().find(|row| row.step.as_ref().is_some_and(|it| it.id == *step));
+            self.rows.extend(row.cloned().map(|row| Row { open: false, quiet: true, ..row }));
         }
     }
 

@@ -13,7 +13,7 @@ use super::role::{self, RoleTemplateId};
 use super::roster::{AffectedPartner, Tenant};
 use super::text;
 
-pub use self::holder::named;
+pub use self::holder::{Belongs, belongs, named};
 pub use self::ways::{grants, keeps_a_global_administrator};
 
 /// One way in which one principal of a partner holds one role.

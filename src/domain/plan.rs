@@ -131,6 +131,11 @@ impl Step {
         self.target.key(self.remediation, &self.partner)
     }
 
+    /// Whether it was done before, so that nothing is to be done now.
+    fn is_done_before(&self) -> bool {
+        matches!(self.verdict, Verdict::Already(_))
+    }
+
     /// The grant it takes away, where it takes one away.
     pub fn grant(&self) -> Option<&Grant> {
         match &self.target {

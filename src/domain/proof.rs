@@ -5,7 +5,7 @@ mod relationship;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Facts, Part, RoleAssignment, ScheduleInstance};
+use super::facts::{AppRoleAssignment, Facts, Part, RoleAssignment, ScheduleInstance};
 use super::grant::{Grant, Held};
 use super::id::PrincipalId;
 use super::plan::{Remediation, Step, Target};
@@ -131,9 +131,15 @@ fn still_held(grant: &Grant, facts: &Facts) -> bool {
             .members
             .get(group)
             .is_some_and(|members| members.iter().any(|member| member.id == grant.principal)),
-        Held::AppRole { app_role, .. } => {
+        Held::AppRole { app_role, resource } => {
             let own = facts.apps.iter().filter(|app| app.id == grant.principal);
-            own.flat_map(|app| &app.app_roles).any(|role| role.id == *app_role)
+            // What is granted anew has a new id.
+            let same = |held: &AppRoleAssignment| {
+                held.id == *app_role
+                    || (held.app_role_id.eq_ignore_ascii_case(&grant.role.definition_id)
+                        && held.resource_id == *resource)
+            };
+            own.flat_map(|app| &app.app_roles).any(same)
         }
     }
 }

@@ -337,6 +337,9 @@ fn body(case: &Case, link: Option<&str>) -> String {
             continue;
         }
         let _ = writeln!(body, "- {}", told(step, case.mode));
+        if let (Some(why), true) = (row.cannot_be_undone(), is_to_be_done(step)) {
+            let _ = writeln!(body, "  It cannot be undone: {why}.");
+        }
         if needs_a_hand(step) {
             let _ = writeln!(body, "  By hand: {}", step.by_hand);
         }
@@ -397,6 +400,22 @@ fn needs_a_hand(step: &StepRow) -> bool {
         | StepState::Unverified => true,
         StepState::Intended => step.stuck,
         StepState::Revoked | StepState::Verified | StepState::Restored => false,
+    }
+}
+
+/// Whether it is not done yet and may be, by this program or by hand.
+fn is_to_be_done(step: &StepRow) -> bool {
+    match step.state {
+        StepState::Described
+        | StepState::AwaitingApproval
+        | StepState::Held
+        | StepState::Intended
+        | StepState::Refused => true,
+        StepState::Revoked
+        | StepState::Verified
+        | StepState::Reappeared
+        | StepState::Unverified
+        | StepState::Restored => false,
     }
 }
 

@@ -73,6 +73,9 @@ pub struct StepLine {
     pub summary: String,
     /// The findings that ask for it.
     pub because: Vec<FindingName>,
+    /// Why it cannot be undone; nothing where it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cannot_be_undone: Option<String>,
 }
 
 /// A step that is not done, as a person is shown it.
@@ -147,7 +150,11 @@ pub fn question(
     let mut ids: Vec<&str> = asked().map(|step| step.id.0.as_str()).collect();
     ids.sort_unstable();
     let steps = asked()
-        .map(|step| StepLine { summary: step.summary(), because: step.because.clone() })
+        .map(|step| StepLine {
+            summary: step.summary(),
+            because: step.because.clone(),
+            cannot_be_undone: step.cannot_be_undone().map(str::to_owned),
+        })
         .collect();
     let held = case.steps.iter().filter_map(|step| match &step.verdict {
         Verdict::Held(reason) => Some(HeldLine { summary: step.summary(), reason: reason.clone() }),

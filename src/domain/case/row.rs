@@ -90,6 +90,7 @@ impl Row {
             return;
         }
         new.cause = old.cause;
+        new.restoring = old.restoring;
         if new.acted_at.is_none() {
             new.detail = new.detail.take().or(old.detail);
             new.request_id = old.request_id;
@@ -154,6 +155,7 @@ fn step_row(step: &Step, outcome: Outcome) -> StepRow {
         by_hand: step.by_hand(),
         reappeared: step.episode > 0,
         stuck: false,
+        restoring: false,
         cause: None,
     }
 }

@@ -381,6 +381,7 @@ mod timelines {
             by_hand: String::new(),
             reappeared: false,
             stuck: false,
+            restoring: false,
             cause: Some(cause),
             answers: Vec::new(),
             remediation: Remediation::RevokeRoleAssignment,

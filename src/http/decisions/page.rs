@@ -157,7 +157,17 @@ fn about(
                 h2 id="steps" {
                     (if open { "What will happen if you approve" } else { "What it was about" })
                 }
-                ul { @for step in &shown.steps { li { (capital(&step.summary)) } } }
+                ul {
+                    @for step in &shown.steps {
+                        li {
+                            (capital(&step.summary))
+                            @if let Some(why) = &step.cannot_be_undone {
+                                br;
+                                strong { "It cannot be undone: " } (why) "."
+                            }
+                        }
+                    }
+                }
                 (more(more_steps))
                 @if open {
                     p.soft {
