@@ -25,6 +25,7 @@ const READ_AGAIN: [SignedDuration; 4] = [
 pub struct Restore {
     world: World,
     put_back: Arc<dyn PutBack>,
+    read_again: Vec<SignedDuration>,
     held: Held,
 }
 
@@ -41,7 +42,19 @@ impl Restore {
     /// # Errors
     /// [`ServeError`]; the store may be in use.
     pub async fn open(config: &Config, record: &Record) -> anyhow::Result<Self> {
-        let timing = Timing::default();
+        Self::open_with(config, record, Timing::default(), READ_AGAIN.to_vec()).await
+    }
+
+    /// The same with another patience, and other pauses before each reading again.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(
+        config: &Config,
+        record: &Record,
+        timing: Timing,
+        read_again: Vec<SignedDuration>,
+    ) -> anyhow::Result<Self> {
         let http = parts::http(timing.patience).map_err(ServeError::Parts)?;
         let (memory, held) = match &config.settings.store {
             place @ Place::Sqlite(_) => {
@@ -54,7 +67,7 @@ impl Restore {
         let graph = parts::graph(config, &http).map_err(ServeError::Parts)?;
         let put_back = Arc::new(graph.restorer(config.write_credential.clone()));
         let world = parts::world(config, &http, graph, memory, &timing);
-        Ok(Self { world: world.map_err(ServeError::Parts)?, put_back, held })
+        Ok(Self { world: world.map_err(ServeError::Parts)?, put_back, read_again, held })
     }
 
     /// Plans; see [`restore::plan`].
@@ -77,7 +90,7 @@ impl Restore {
         tell: impl FnMut(&PutBackOutcome),
     ) -> Result<Vec<PutBackOutcome>, RestoreError> {
         let put_back = self.put_back.as_ref();
-        restore::carry_out(&self.world, put_back, record, plan, why, &READ_AGAIN, tell).await
+        restore::carry_out(&self.world, put_back, record, plan, why, &self.read_again, tell).await
     }
 
     /// Lets go of the tenant. Whoever does not ask for it holds up a worker on AWS for some minutes.

@@ -4,9 +4,36 @@ use serde_json::Value;
 
 use super::Sim;
 use super::directory::{Directory, Held};
+use super::principal::Principal;
+use super::scenario::ScenarioError;
 use super::server;
 
 impl Sim {
+    /// Changes a principal of a tenant, by its name or id, as somebody elsewhere would.
+    pub fn alter(
+        &self,
+        tenant: &str,
+        principal: &str,
+        change: impl FnOnce(&mut Principal),
+    ) -> Result<(), ScenarioError> {
+        self.in_tenant(tenant, |directory| {
+            let id = directory.principal_id(principal)?;
+            if let Some(found) = directory.principals.get_mut(&id) {
+                change(found);
+            }
+            Ok(())
+        })
+    }
+
+    /// Deletes a principal of a tenant, by its name or id, as somebody elsewhere would.
+    pub fn forget(&self, tenant: &str, principal: &str) -> Result<(), ScenarioError> {
+        self.in_tenant(tenant, |directory| {
+            let id = directory.principal_id(principal)?;
+            directory.principals.shift_remove(&id);
+            Ok(())
+        })
+    }
+
     /// Everything that is so in a tenant, a line for each thing, sorted. Left out is what Microsoft
     /// gives anew to what is made anew: ids of assignments, versions, and since when it is.
     pub fn told(&self, tenant: &str) -> Vec<String> {
