@@ -33,6 +33,7 @@ use self::replays::Replays;
 use crate::domain::policy::Policy;
 use crate::domain::secret::Secret;
 use crate::domain::signal::Sender;
+use crate::domain::stop::Stop;
 use crate::domain::text::count;
 use crate::ports::{Clock, Enqueue, PortError, SenderCertificates, SigningKeys, StopSwitch, chain};
 use crate::telemetry::metric::{self, Lack};
@@ -69,8 +70,8 @@ pub struct Front {
     pub o365_auth_ids: Vec<Secret>,
     /// The Management Activity API's origin.
     pub management: Url,
-    /// Whether all writing is stopped; nothing where this process cannot tell.
-    pub stop: Option<Arc<dyn StopSwitch>>,
+    /// Whether all writing is stopped.
+    pub stop: Arc<dyn StopSwitch>,
     /// The application ids this program signs in with.
     pub own_apps: Vec<String>,
     /// The application roles of which a sender with a token must hold one.
@@ -111,11 +112,17 @@ async fn health(State(front): State<Arc<Front>>) -> Response {
         "mode": front.policy.mode,
         "tenants": front.policy.roster.tenants.len(),
     });
-    // What cannot be read counts as stopped here too. Why is nobody's affair at this door.
-    if let Some(stop) = &front.stop
-        && !matches!(stop.stopped().await, Ok(None))
-    {
+    // What cannot be read counts as stopped here too, and nobody can tell since when. Why is nobody's
+    // affair at this door.
+    let stop = front.stop.stopped().await.unwrap_or_else(|error| {
+        error!("the stop switch cannot be read: {}", chain(&error));
+        Some(Stop::unreadable())
+    });
+    if let Some(stop) = stop {
         body["stopped"] = true.into();
+        if let Some(since) = stop.since {
+            body["stoppedSince"] = since.to_string().into();
+        }
     }
     json_response(StatusCode::OK, &body)
 }

@@ -16,7 +16,7 @@ use crate::adapters::partner_center::{Customers, PublishedCertificates};
 use crate::adapters::recorder::Recorder;
 use crate::adapters::webhook::Webhooks;
 use crate::config::{Config, Settings};
-use crate::domain::policy::{Mode, Sink};
+use crate::domain::policy::{Mode, Policy, Sink};
 use crate::domain::secret::Secret;
 use crate::http::Front;
 use crate::http::decisions::{Decisions, SignIn};
@@ -144,13 +144,13 @@ fn hurried() -> Patience {
 }
 
 /// What the router needs, with signals going to `enqueue`, and `decide` to know what people are
-/// asked. With `stop` it tells whether all writing is stopped.
+/// asked, and `stop` whether all writing is stopped.
 pub fn front(
     config: &Config,
     lasting: &Lasting,
     enqueue: Arc<dyn Enqueue>,
     decide: Arc<dyn Decide>,
-    stop: Option<Arc<dyn StopSwitch>>,
+    stop: Arc<dyn StopSwitch>,
 ) -> Front {
     let audit = config.secrets.rotated("auditWebhookSecret");
     let settings = &config.settings;
@@ -209,6 +209,25 @@ pub fn concerns(config: &Config, now: Timestamp) -> impl Iterator<Item = String>
         writer.and_then(|credential| credential.concern(Identity::Writer, now)),
     ];
     concerns.into_iter().flatten()
+}
+
+/// What there is to say about how people decide, before anybody is asked: who may, as far as that is
+/// known at the door, which is told `sign_in`.
+pub fn concerns_about_deciding(
+    policy: &Policy,
+    sign_in: Option<&[String]>,
+) -> Option<&'static str> {
+    match sign_in {
+        None if policy.asks() => Some(
+            "the policy asks people, and whoever has the link decides by the name they give: set \
+             WARDEN_APPROVER_SIGN_IN to entra, and name roles in WARDEN_APPROVER_ROLES",
+        ),
+        Some([]) => Some(
+            "any account of a tenant may decide there, a partner's guests among them: name roles in \
+             WARDEN_APPROVER_ROLES",
+        ),
+        _ => None,
+    }
 }
 
 fn management(config: &Config, http: &Http) -> Result<Management, PartsError> {
@@ -370,6 +389,7 @@ mod tests {
     use crate::domain::approval::{Proposal, ProposalId};
     use crate::domain::id::Sha256Hex;
     use crate::domain::signal::Signal;
+    use crate::domain::stop::Stop;
     use crate::ports::PortError;
     use crate::wire::Verified;
 
@@ -393,6 +413,36 @@ mod tests {
         }
     }
 
+    #[async_trait]
+    impl StopSwitch for Nowhere {
+        async fn stopped(&self) -> Result<Option<Stop>, PortError> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn who_decides_unproven_is_told_at_every_door() {
+        let concern = |rest: &str, sign_in: Option<&[String]>| {
+            let text = format!(
+                "version: 1\ntenants: [{{id: 11111111-1111-1111-1111-111111111111, name: Woodgrove}}]\n\
+                 {rest}\n"
+            );
+            concerns_about_deciding(&Policy::parse(&text).unwrap().policy, sign_in)
+        };
+        let approver = ["Approver".to_owned()];
+        let one = "mode: enforce\nrespond: {role-not-allowed: {do: approve}}";
+        let all = "mode: approve\nrespond: {role-not-allowed: {do: revoke}}";
+        for asks in [one, all] {
+            let unproven = concern(asks, None).unwrap();
+            assert!(unproven.contains("by the name they give: set WARDEN_APPROVER_SIGN_IN"));
+            let anybody = concern(asks, Some(&[])).unwrap();
+            assert!(anybody.contains("a partner's guests among them: name roles"), "{anybody}");
+            assert_eq!(concern(asks, Some(&approver)), None);
+        }
+        let asks_nobody = "mode: enforce\nrespond: {role-not-allowed: {do: revoke}}";
+        assert_eq!(concern(asks_nobody, None), None);
+    }
+
     fn config(secrets: &Value) -> Config {
         let settings = Settings::read(|name| match name {
             "WARDEN_POLICY" => Some("policy.yaml".to_owned()),
@@ -411,7 +461,8 @@ mod tests {
     fn a_door_made_anew_knows_what_was_fetched_and_taken_in_before() {
         let before = config(&json!({"o365AuthId": "the former"}));
         let lasting = Lasting::new(&before.settings).unwrap();
-        let first = front(&before, &lasting, Arc::new(Nowhere), Arc::new(Nowhere), None);
+        let first =
+            front(&before, &lasting, Arc::new(Nowhere), Arc::new(Nowhere), Arc::new(Nowhere));
         let (message, now) = (Sha256Hex::of(b"message"), first.clock.now());
         first.replays.lock().unwrap().remember(message.clone(), now);
 
@@ -420,7 +471,7 @@ mod tests {
             &lasting,
             Arc::new(Nowhere),
             Arc::new(Nowhere),
-            None,
+            Arc::new(Nowhere),
         );
         assert_ne!(first.o365_auth_ids, second.o365_auth_ids);
         assert!(second.replays.lock().unwrap().knows(&message, now));
@@ -431,7 +482,13 @@ mod tests {
         let vectors = include_str!("../tests/data/partner-center-openssl.json");
         let vectors: Value = serde_json::from_str(vectors).unwrap();
         let roots = json!({"partnerCenterRootsPem": vectors["rootPem"]});
-        let third = front(&config(&roots), &lasting, Arc::new(Nowhere), Arc::new(Nowhere), None);
+        let third = front(
+            &config(&roots),
+            &lasting,
+            Arc::new(Nowhere),
+            Arc::new(Nowhere),
+            Arc::new(Nowhere),
+        );
         assert!(!Arc::ptr_eq(&first.certificates, &third.certificates));
     }
 

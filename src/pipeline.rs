@@ -111,6 +111,7 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
     if !reason::is_any(world, tenant, look).await {
         return Ok(Looked::NoReason);
     }
+    reason::tell_of_ourselves(world, tenant, look).await;
     // What was refused may lead to a quarantine, which is decided by a snapshot of its own: the
     // first is as old as the refusal.
     let (looked, quarantine) = look_once(world, tenant, look).await?;
@@ -131,7 +132,7 @@ async fn look_once(
 ) -> Result<(Looked, bool), PortError> {
     let read_at = world.clock.now();
     let mut facts = observe::facts_to_decide(&world.readers, tenant, &world.policy).await;
-    alarm::denied_reads(tenant, &facts.gaps);
+    alarm::denied_reads(world, tenant, &facts.gaps).await;
     let now = world.clock.now();
     let window = now - world.policy.guardrails.per;
     let before = world.ledger.cases(tenant.id).await?;

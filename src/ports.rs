@@ -335,7 +335,9 @@ pub enum Proof {
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// What was done in a tenant: the last step for each grant, and the number of revocations
-    /// since `since`.
+    /// since `since`. An attempt whose answer was lost counts as one of them beside whatever came of
+    /// the next one, since what it took away may have been given again in between; the last attempt
+    /// of a step that is begun does not, for the step tells of that itself.
     async fn history(&self, tenant: TenantId, since: Timestamp) -> Result<History, PortError>;
     /// The cases of a tenant that are open, or closed and the last about their partner.
     async fn cases(&self, tenant: TenantId) -> Result<Vec<Case>, PortError>;
@@ -356,6 +358,9 @@ pub trait Ledger: Send + Sync {
         step: &Step,
         outcome: &Outcome,
     ) -> Result<(), PortError>;
+    /// Writes down that the call of a step that was begun certainly took nothing away, so that it
+    /// counts for nothing towards the limit on revocations. The step stays begun.
+    async fn not_taken(&self, tenant: TenantId, step: &Step) -> Result<(), PortError>;
     /// Writes down what a look leaves behind: all of it or nothing. Where a store cannot hold that
     /// much together, each case is whole with its record and its messages, and the look, which is
     /// made again after an error, leaves the rest behind.

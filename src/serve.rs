@@ -104,8 +104,7 @@ pub async fn serve(
     let stop_switch = stop_switch(&config.settings.store)?;
     let lasting = Lasting::new(&config.settings)?;
     let decide = Arc::new(store.clone());
-    let stopping_switch = Some(stop_switch.clone());
-    let front = parts::front(config, &lasting, door_queue.clone(), decide, stopping_switch);
+    let front = parts::front(config, &lasting, door_queue.clone(), decide, stop_switch.clone());
     let graph = parts::graph(config, &http)?;
     let sweep = Arc::new(sweep(config, &graph, &store, &queue, door_queue, &timing));
     let schedule =
@@ -223,11 +222,9 @@ fn announce(config: &Config, listener: &TcpListener) {
              WARDEN_PUBLIC_URL"
         );
     }
-    if config.settings.approvers.as_ref().is_some_and(Vec::is_empty) {
-        warn!(
-            "any account of a tenant may decide there, a partner's guests among them: name roles in \
-             WARDEN_APPROVER_ROLES"
-        );
+    let sign_in = config.settings.approvers.as_deref();
+    if let Some(concern) = parts::concerns_about_deciding(policy, sign_in) {
+        warn!("{concern}");
     }
     if policy.tickets.is_empty() {
         warn!("the policy names no ticket sink: findings are recorded and nobody is told");

@@ -53,6 +53,7 @@ mod policy_changes;
 mod principal;
 mod query;
 mod relationship_changes;
+mod relationship_effects;
 mod reply;
 mod role_management;
 mod roles;
@@ -79,6 +80,8 @@ mod tests_faults;
 #[cfg(test)]
 mod tests_graph;
 #[cfg(test)]
+mod tests_relationships;
+#[cfg(test)]
 mod tests_signin;
 #[cfg(test)]
 mod tests_settings;
@@ -97,7 +100,7 @@ pub use fault::{Answer, Faults, Refusal, Rule, Then, Times};
 pub use hold::{Hold, When};
 pub use inbox::Delivery;
 pub use moment::Moment;
-pub use partner_side::{AccessAssignment, Customer, Operation, PartnerSide, Relationship};
+pub use partner_side::{AccessAssignment, Changes, Customer, Operation, PartnerSide, Relationship};
 pub use pim::NoLicence;
 pub use policies::ServiceProviderConstraints;
 pub use principal::{Principal, PrincipalKind};

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 pub use self::agreement::{Agreement, Standing};
 pub use self::alone::Gates;
@@ -270,12 +270,14 @@ impl Sweep {
         kept::change(self.marks.as_ref(), tenant, kept::TURNS, note).await
     }
 
-    /// Tells of a trouble once a day, and once when it is over.
+    /// Tells of a trouble once a day, and once when it is over; louder of one that is `lasting`, which
+    /// does not pass before somebody has mended something.
     async fn tell(
         &self,
         tenant: &Tenant,
         topic: &str,
         trouble: Option<String>,
+        lasting: bool,
     ) -> Result<(), PortError> {
         let kept = kept::read::<Told>(self.marks.as_ref(), tenant.id, kept::TOLD).await?;
         let told = kept.value.unwrap_or_default();
@@ -295,7 +297,11 @@ impl Sweep {
         }) {
             return Ok(());
         }
-        warn!(tenant.name, topic, "{text}");
+        if lasting {
+            error!(tenant.name, topic, code = topic, "{text}");
+        } else {
+            warn!(tenant.name, topic, "{text}");
+        }
         let tell = |told: &mut Told| {
             told.insert(topic.to_owned(), Telling { at: now, text: digest.clone() });
         };

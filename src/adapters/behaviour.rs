@@ -80,6 +80,9 @@ macro_rules! behaviours {
             ledger::reading_again_ends_when_access_is_gone_or_patience_is
             ledger::revocations_that_came_about_within_the_window_are_counted
             ledger::a_revocation_whose_answer_was_lost_is_counted_once_it_is_seen
+            ledger::each_attempt_without_an_answer_counts_beside_what_came_of_the_next
+            ledger::an_attempt_that_certainly_took_nothing_counts_for_nothing
+            ledger::what_is_as_good_as_not_begun_may_have_taken_something_all_the_same
             ledger::what_graph_never_took_is_as_good_as_not_begun
             ledger::a_conclusion_is_kept_whole
             ledger::what_a_look_no_longer_finds_is_not_read_again

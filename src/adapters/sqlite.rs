@@ -103,6 +103,13 @@ CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID
 /// Tables that came later. A version that does not know them leaves them alone, so the form of
 /// the file stays the same.
 const ADDITIONS: &str = "
+CREATE TABLE IF NOT EXISTS attempts (
+    step TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    PRIMARY KEY (step, at)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS attempts_tenant ON attempts (tenant, at);
 CREATE TABLE IF NOT EXISTS tenant_marks (
     tenant TEXT NOT NULL,
     name TEXT NOT NULL,

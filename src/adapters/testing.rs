@@ -42,6 +42,8 @@ pub(super) struct Asked {
     pub(super) line: String,
     /// The `Authorization` header.
     pub(super) authorization: Option<String>,
+    /// The `If-Match` header.
+    pub(super) if_match: Option<String>,
     pub(super) body: Bytes,
     /// The origin it was asked under.
     pub(super) origin: String,
@@ -60,10 +62,12 @@ impl Server {
             let (log, base, answer) = (Arc::clone(&log), base.clone(), Arc::clone(&answer));
             async move {
                 let (parts, body) = request.into_parts();
-                let authorization = parts.headers.get("authorization");
+                let header =
+                    |name: &str| parts.headers.get(name).map(|it| it.to_str().unwrap().to_owned());
                 let mut asked = Asked {
                     line: format!("{} {}", parts.method, parts.uri),
-                    authorization: authorization.map(|it| it.to_str().unwrap().to_owned()),
+                    authorization: header("authorization"),
+                    if_match: header("if-match"),
                     body: to_bytes(body, usize::MAX).await.unwrap(),
                     origin: base.trim_end_matches('/').to_owned(),
                     before: 0,

@@ -11,7 +11,7 @@ use self::row::{Closing, rows};
 use super::approval::{Asked, ProposalChange, ProposalId, Standing};
 use super::facts::Facts;
 use super::finding::{Finding, FindingName, Severity};
-use super::id::{Sha256Hex, SinkName, StepId, TenantId};
+use super::id::{PrincipalId, Sha256Hex, SinkName, StepId, TenantId};
 use super::plan::{Plan, PlannedCase, Remediation, Step, StepState, Target, Unfinished, Verdict};
 use super::policy::Mode;
 use super::record::Cause;
@@ -99,6 +99,9 @@ pub struct StepRow {
     /// When it was seen to be gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_at: Option<Timestamp>,
+    /// When a person last began to have it put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone_at: Option<Timestamp>,
     /// How a person does the same.
     pub by_hand: String,
     /// Whether the same was done before and did not last.
@@ -110,6 +113,12 @@ pub struct StepRow {
     /// Whether somebody began to put back what it took away, and it was not seen to be there since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub restoring: bool,
+    /// Whether nothing holds it back but the stop switch or how much was done already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
+    /// When what it was to take away was seen to be gone, though its call was never answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_unanswered: Option<Timestamp>,
     /// What led to it. Nothing in what earlier versions have written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
@@ -206,7 +215,9 @@ impl Case {
     ) {
         let found: BTreeSet<FindingName> = planned.findings.iter().map(|it| it.finding).collect();
         let seen = rows(planned.findings, &planned.steps, &planned.recorded, outcome);
-        if !self.is_open() && seen.values().any(|row| !row.quiet) {
+        // One whose end was not told, since a crash came in between, goes on.
+        let is_told = !self.tickets.iter().any(|ticket| ticket.open);
+        if !self.is_open() && is_told && seen.values().any(|row| !row.quiet) {
             self.begin_again();
         }
         // What was not found again may only be unread, and is left to people still.
@@ -264,6 +275,8 @@ impl Case {
             step.request_id.clone_from(&outcome.request_id);
             step.acted_at = outcome.acted_at;
             step.stuck = false;
+            // Nothing but the stop switch holds back what was planned.
+            step.waits = outcome.state == StepState::Held;
         }
     }
 
@@ -308,18 +321,27 @@ impl Case {
         }
         if let Some(step) = self.row_of(step).and_then(|row| row.step.as_mut()) {
             step.detail = Some(why.to_owned());
+            step.undone_at = Some(now);
             step.restoring = true;
         }
     }
 
     /// Takes in how far putting back what a step took away has come, and whether it was seen to be
     /// there. `of` is the case in which the step was carried out, should this one be a later one.
-    pub fn put_back(&mut self, of: &Self, step: &StepId, outcome: &Outcome, seen: bool) {
+    pub fn put_back(
+        &mut self,
+        of: &Self,
+        step: &StepId,
+        outcome: &Outcome,
+        seen: bool,
+        now: Timestamp,
+    ) {
         self.adopt(of, step);
         if let Some(step) = self.row_of(step).and_then(|row| row.step.as_mut()) {
             if outcome.state == StepState::Restored {
                 step.state = StepState::Restored;
             }
+            step.undone_at = Some(now);
             step.detail.clone_from(&outcome.detail);
             step.restoring = !seen && outcome.state != StepState::Refused;
         }
@@ -350,6 +372,21 @@ impl Case {
         {
             asked.standing = Standing::Void;
         }
+    }
+
+    /// Whether something was taken from a principal, or may have been, since a step that accompanies
+    /// that was wanted first.
+    fn has_taken_from(&self, principal: &PrincipalId, with: &StepRow) -> bool {
+        let Some(since) = with.cause.as_ref().map(|cause| cause.decided) else { return false };
+        let is_its = |row: &&Row| {
+            let grant = row.findings.iter().find_map(|finding| finding.grant.as_ref());
+            grant.is_some_and(|grant| grant.principal == *principal)
+        };
+        let mut steps = self.rows.iter().filter(is_its).filter_map(|row| row.step.as_ref());
+        steps.any(|step| {
+            step.state == StepState::Intended
+                || step.acted_at.or(step.gone_unanswered).is_some_and(|at| since <= at)
+        })
     }
 
     fn row_of(&mut self, id: &StepId) -> Option<&mut Row> {
@@ -396,14 +433,29 @@ pub fn after_look(before: &[Case], plan: &Plan, facts: &Facts, now: Timestamp) -
     cases
 }
 
-/// What was begun to be done to principals and is not known to be done: a look that does not find
-/// any more what asked for it ends it all the same.
+/// What was begun to be done to principals and is not known to be done, or waits still, be it for a
+/// person, though what it goes with was taken away: a look that does not find any more what asked
+/// for it ends it all the same.
 pub fn unfinished(cases: &[Case]) -> Vec<Unfinished> {
     let of = |case: &Case, row: &Row| {
-        let step = row.step.as_ref().filter(|step| step.state == StepState::Intended)?;
-        let target = step.target.clone().filter(|it| matches!(it, Target::Principal { .. }))?;
+        let step = row.step.as_ref()?;
+        let target = step.target.clone()?;
+        let Target::Principal { principal, .. } = &target else { return None };
+        let is_owed = match step.state {
+            StepState::Intended => true,
+            StepState::Held => step.waits && case.has_taken_from(principal, step),
+            StepState::AwaitingApproval => case.has_taken_from(principal, step),
+            StepState::Described
+            | StepState::Revoked
+            | StepState::Verified
+            | StepState::Refused
+            | StepState::Reappeared
+            | StepState::Unverified
+            | StepState::Restored => false,
+        };
         let (partner, remediation) = (case.partner.clone(), step.remediation);
-        row.open.then_some(Unfinished { partner, remediation, target })
+        let asks = step.state == StepState::AwaitingApproval;
+        (row.open && is_owed).then_some(Unfinished { partner, remediation, target, asks })
     };
     cases.iter().flat_map(|case| case.rows.iter().filter_map(|row| of(case, row))).collect()
 }
@@ -426,8 +478,9 @@ mod tests {
     use crate::domain::facts::GapCause;
     use crate::domain::facts::{DelegatedAdminRelationship, Part};
     use crate::domain::finding::testing::partner_side::{Msp, relationship};
-    use crate::domain::finding::testing::{Case as Given, STRANGER, noon};
+    use crate::domain::finding::testing::{CONTOSO, Case as Given, STRANGER, noon};
     use crate::domain::plan::{Circumstances, History, plan};
+    use crate::domain::ticket::messages;
 
     fn plan_of(given: &Given) -> Plan {
         let policy = given.policy();
@@ -523,7 +576,9 @@ mod tests {
             "alice@contoso-reseller.example",
         );
         let unread = |part| Given::new().gap(part, GapCause::Unavailable);
-        for part in [Part::GroupMembers, Part::RoleAssignments, Part::ActiveSchedules] {
+        for part in
+            [Part::Principals, Part::GroupMembers, Part::RoleAssignments, Part::ActiveSchedules]
+        {
             assert!(after(&found, &unread(part)).is_open(), "{part:?}");
         }
         assert!(!after(&found, &unread(Part::EligibleSchedules)).is_open());
@@ -543,6 +598,28 @@ mod tests {
         let allowed = scheduled.clone().allow(&["Reports Reader"]);
         let unsure = allowed.gap(Part::Guests, GapCause::Denied);
         assert!(after(&scheduled, &unsure).is_open(), "held still, and not read whole");
+    }
+
+    #[test]
+    fn a_strangers_application_is_gone_only_when_the_strangers_were_read() {
+        let unread = |part| Given::new().gap(part, GapCause::Unavailable);
+        let with = |owner| {
+            Given::new().app_of(
+                owner,
+                "Sync",
+                "RoleManagement.ReadWrite.Directory",
+                "Microsoft Graph",
+            )
+        };
+        let named = with(CONTOSO);
+        for part in [Part::PartnerEntries, Part::Governance] {
+            assert!(!after(&named, &unread(part)).is_open(), "{part:?}");
+        }
+        let found = with(STRANGER).service_provider(STRANGER);
+        for part in [Part::PartnerApps, Part::PartnerEntries, Part::Governance] {
+            assert!(after(&found, &unread(part)).is_open(), "{part:?}");
+        }
+        assert!(!after(&found, &Given::new()).is_open());
     }
 
     #[test]
@@ -601,7 +678,15 @@ mod tests {
         for gone in [with("terminated"), with("expired"), Msp::new()] {
             let after = look(&found, &gone);
             assert!(!after[0].is_open());
+            // Whoever was to write its outcome down may have died: the look is its proof.
+            let step = after[0].rows.iter().find_map(|row| row.step.as_ref()).unwrap();
+            assert_eq!((step.state, step.verified_at), (StepState::Verified, Some(noon())));
         }
+        // What was never begun is not proven by that.
+        let after = look(&look(&[], &with("expiring")), &with("terminated"));
+        let step = after[0].rows.iter().find_map(|row| row.step.as_ref()).unwrap();
+        assert_eq!((step.state, step.verified_at), (StepState::Held, None));
+        assert!(!after[0].is_open());
     }
 
     #[test]
@@ -644,6 +729,25 @@ mod tests {
         let step = case.rows[0].step.as_ref().unwrap();
         assert_eq!(step.request_id.as_deref(), Some("r-1"));
         assert_eq!(step.acted_at, Some(noon()));
+    }
+
+    #[test]
+    fn a_case_whose_end_is_not_told_yet_goes_on() {
+        let told = "tickets: {s: {kind: webhook, url: https://x.example}}";
+        let none = Given::new().with_policy(told);
+        let found = none.clone().foreign_group("A", "User Administrator");
+        let looked = |cases: &[Case], given: &Given| {
+            after_look(cases, &plan_of(given), &given.facts, noon())
+        };
+        let mut cases = looked(&[], &found);
+        assert_eq!(messages(&mut cases[0], "r", None, noon()).len(), 1);
+        // Written down as closed, and the process ended before that was told.
+        let mut closed = looked(&cases, &none);
+        assert!(!closed[0].is_open());
+        let again = looked(&closed, &found);
+        assert_eq!((again[0].episode, again[0].is_open()), (0, true));
+        assert_eq!(messages(&mut closed[0], "r", None, noon()).len(), 1);
+        assert_eq!(looked(&closed, &found)[0].episode, 1);
     }
 
     #[test]
@@ -726,7 +830,52 @@ mod tests {
         let [one] = unfinished(&cases).try_into().unwrap();
         assert_eq!(one.remediation, Remediation::DisableGuest);
         let id = plan_of(&found).cases[0].steps[1].id.clone();
-        cases[0].settle(&id, &revoked(&plan_of(&found).cases[0].steps[1]));
+        let [first, also] = [0, 1].map(|n| plan_of(&found).cases[0].steps[n].clone());
+        cases[0].settle(&id, &revoked(&also));
         assert_eq!(unfinished(&cases), []);
+        // Held back between the two by what passes; or both were, or something else holds it.
+        let held = Outcome {
+            state: StepState::Held,
+            detail: Some("stopped".to_owned()),
+            request_id: None,
+            acted_at: None,
+        };
+        cases[0].caused(&Cause { event: None, received: None, decided: noon() });
+        cases[0].settle(&also.id, &held);
+        let lost = Outcome { state: StepState::Intended, detail: None, ..held.clone() };
+        cases[0].settle(&first.id, &lost);
+        let mut unanswered = cases.clone();
+        unanswered[0].verified(&first.id, noon());
+        assert_eq!(unfinished(&unanswered).len(), 1, "it was never answered, and is gone");
+        cases[0].settle(&first.id, &held);
+        let mut untouched = cases.clone();
+        untouched[0].verified(&first.id, noon());
+        assert_eq!(unfinished(&untouched), [], "somebody else took it away");
+        for (outcome, owed) in [(held.clone(), 0), (revoked(&first), 1)] {
+            cases[0].settle(&first.id, &outcome);
+            assert_eq!(unfinished(&cases).len(), owed);
+        }
+        let waits = Outcome { state: StepState::AwaitingApproval, detail: None, ..held.clone() };
+        cases[0].settle(&also.id, &waits);
+        assert!(unfinished(&cases)[0].asks, "a person has to agree still");
+        cases[0].settle(&also.id, &held);
+        assert!(!unfinished(&cases)[0].asks);
+        let with = |change: &dyn Fn(&mut StepRow)| {
+            let mut cases = cases.clone();
+            change(cases[0].row_of(&also.id).unwrap().step.as_mut().unwrap());
+            unfinished(&cases).len()
+        };
+        assert_eq!(with(&|_| {}), 1);
+        assert_eq!(with(&|step| step.waits = false), 0, "held back by what stays");
+        let later = noon() + jiff::SignedDuration::from_secs(1);
+        let anew = |step: &mut StepRow| step.cause.as_mut().unwrap().decided = later;
+        assert_eq!(with(&anew), 0, "what it goes with was taken before it was wanted");
+        // It is owed since it was wanted first, though its id is another one by now.
+        let row = cases[0].row_of(&also.id).unwrap();
+        let mut new = row.clone();
+        let step = new.step.as_mut().unwrap();
+        (step.id, step.cause) = (first.id.clone(), None);
+        row.replace(new);
+        assert!(row.step.as_ref().unwrap().cause.is_some());
     }
 }

@@ -107,6 +107,28 @@ impl Facts {
         self.gaps.is_empty()
     }
 
+    /// The domains, in lower case, of the accounts that were read: this tenant's own, since a domain
+    /// belongs to one tenant at a time. There may be more.
+    pub fn domains(&self) -> BTreeSet<String> {
+        let user = |object: &DirectoryObject| match object {
+            DirectoryObject::User(user) => user.user_principal_name.clone(),
+            DirectoryObject::Group(_)
+            | DirectoryObject::ServicePrincipal(_)
+            | DirectoryObject::PartnerReference(_)
+            | DirectoryObject::Other => None,
+        };
+        let given = |account: &GivenAccount| match account {
+            GivenAccount::Present { user, .. } => user.user_principal_name.clone(),
+            GivenAccount::Missing => None,
+        };
+        let guests = self.guests.values().filter_map(|user| user.user_principal_name.clone());
+        let objects = self.objects.values().filter_map(user);
+        let members = self.members.values().flatten().filter_map(|member| user(&member.object));
+        let accounts = self.accounts.values().chain(self.protected.values()).filter_map(given);
+        let names = guests.chain(objects).chain(members).chain(accounts);
+        names.filter_map(|upn| Some(upn.trim().rsplit_once('@')?.1.to_lowercase())).collect()
+    }
+
     /// As if these accounts had been read and were all there: for facts that nobody read.
     pub fn suppose_there(&mut self, protected: &[AccountName]) {
         for name in protected {
@@ -155,6 +177,16 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_domains_are_those_of_every_account_that_was_read() {
+        let case = crate::domain::finding::testing::Case::new()
+            .member("Megan", "Reports Reader")
+            .guest("Alice", "alice@contoso-reseller.example", "Reports Reader");
+        let domains = case.facts.domains();
+        assert!(domains.iter().map(String::as_str).eq(["woodgrove.example"]), "{domains:?}");
+        assert!(super::Facts::default().domains().is_empty());
+    }
+
     #[test]
     fn foreign_tenants_are_those_of_references_holders_service_providers_and_governors() {
         let own = "11111111-1111-1111-1111-111111111111";

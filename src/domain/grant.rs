@@ -150,15 +150,19 @@ impl Held {
         }
     }
 
-    /// The parts of the tenant that have to be read whole before it is seen that this is gone.
-    pub fn parts(&self) -> &'static [Part] {
+    /// The parts of the tenant that have to be read whole before it is seen that this is gone. Of
+    /// which group members are read, is told by what the holders of roles are.
+    fn parts(&self) -> &'static [Part] {
         match self {
             Self::ThroughGroup { eligible: true, .. } => {
-                &[Part::GroupMembers, Part::EligibleSchedules]
+                &[Part::Principals, Part::GroupMembers, Part::EligibleSchedules]
             }
-            Self::ThroughGroup { .. } => {
-                &[Part::GroupMembers, Part::RoleAssignments, Part::ActiveSchedules]
-            }
+            Self::ThroughGroup { .. } => &[
+                Part::Principals,
+                Part::GroupMembers,
+                Part::RoleAssignments,
+                Part::ActiveSchedules,
+            ],
             Self::Eligible { .. } => &[Part::EligibleSchedules],
             Self::Scheduled { .. } => &[Part::ActiveSchedules],
             Self::AppRole { .. } => &[Part::PartnerApps],
@@ -233,6 +237,15 @@ impl Grant {
             &self.role.definition_id.to_ascii_lowercase(),
             &self.scope,
         ])
+    }
+
+    /// The parts of the tenant that have to be read whole before it is seen that it is gone.
+    pub fn rests_on(&self) -> impl Iterator<Item = Part> {
+        // Applications are asked for by whose they are, and this tells of partners nobody named.
+        let is_strangers = matches!(self.held, Held::AppRole { .. }) && !self.partner.listed;
+        let strangers: &[Part] =
+            if is_strangers { &[Part::PartnerEntries, Part::Governance] } else { &[] };
+        self.held.parts().iter().chain(strangers).copied()
     }
 
     /// The role assignment, where the role is held by one of its own: what a deletion names.

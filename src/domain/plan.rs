@@ -123,6 +123,9 @@ pub struct Step {
     /// The approval by which it is carried out, where a person was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<String>,
+    /// Whether nothing holds it back but the stop switch or how much was done already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
 }
 
 impl Step {
@@ -197,12 +200,12 @@ pub struct History {
     pub revocations: u32,
     /// The last that people were asked about each partner, by [`AffectedPartner::key`].
     pub proposals: BTreeMap<String, Proposal>,
-    /// What accompanied steps that are done, was begun, and is not known to be done: the grants that
-    /// asked for it may be gone.
+    /// What accompanied steps that are done, and was begun and is not known to be done, or had to
+    /// wait: the grants that asked for it may be gone.
     pub unfinished: Vec<Unfinished>,
 }
 
-/// A step about a principal whose call had no answer.
+/// A step about a principal whose call had no answer, or that still waits for its call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
     /// The partner it is about.
@@ -211,6 +214,8 @@ pub struct Unfinished {
     pub remediation: Remediation,
     /// What it is to be done to.
     pub target: Target,
+    /// Whether a person has to agree first.
+    pub asks: bool,
 }
 
 impl History {

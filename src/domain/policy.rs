@@ -31,7 +31,7 @@ use super::approval::Approvals;
 use super::finding::{FindingName, Severity};
 use super::id::{PartnerId, Sha256Hex, SinkName, TenantId};
 use super::role::RoleTemplateId;
-use super::roster::{AccountName, Roster};
+use super::roster::{AccountName, Roster, Side, Tenant};
 use super::text::count;
 use super::trial::Trial;
 
@@ -206,7 +206,7 @@ pub struct Exception {
 /// What is never done, whatever the findings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guardrails {
-    /// Accounts from which nothing is ever taken.
+    /// What nothing is ever taken from: accounts, and relationships with customers.
     pub protected: Vec<AccountName>,
     /// Most revocations in one tenant within [`Guardrails::per`].
     pub max_revocations: u32,
@@ -214,6 +214,13 @@ pub struct Guardrails {
     pub per: SignedDuration,
     /// Times in which nothing is written.
     pub planned_changes: Vec<PlannedChange>,
+}
+
+impl Guardrails {
+    /// The accounts among what is protected.
+    pub fn protected_accounts(&self) -> impl Iterator<Item = &AccountName> {
+        self.protected.iter().filter(|name| !name.is_relationship())
+    }
 }
 
 /// A time in which nothing is written, for a change that people have planned.
@@ -362,8 +369,16 @@ impl Policy {
         match self.mode {
             Mode::Observe => false,
             Mode::Approve => self.respond.values().any(|it| it.act >= Do::Approve),
-            Mode::Enforce => self.respond.values().any(asks),
+            Mode::Enforce => self.respond.values().any(asks) || self.may_end_the_last(),
         }
+    }
+
+    /// Whether it may come to the last relationship with a customer, which is ended with a person's
+    /// word only.
+    fn may_end_the_last(&self) -> bool {
+        let ends = self.respond.get(&FindingName::GdapTooLong);
+        let is_partners = |tenant: &Tenant| tenant.side == Side::Partner;
+        ends.is_some_and(|it| it.act == Do::Revoke) && self.roster.tenants.iter().any(is_partners)
     }
 
     /// Whether it may come to a quarantine, by any of its responses.

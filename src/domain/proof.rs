@@ -1,5 +1,6 @@
 //! Whether what a step was to bring about is so, as far as was read.
 
+mod found;
 mod relationship;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +10,8 @@ use super::facts::{AppRoleAssignment, Facts, Part, RoleAssignment, ScheduleInsta
 use super::grant::{Grant, Held};
 use super::id::PrincipalId;
 use super::plan::{Remediation, Step, Target};
+
+pub use self::found::found;
 
 /// How far Microsoft's clock may be behind ours: by it sessions are said to have ended.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
@@ -61,7 +64,7 @@ pub fn seen(step: &Step, facts: &Facts) -> Seen {
         Target::Principal { principal, .. } => return signs_in(step, principal, facts),
         Target::Partner => return comes_in(step, facts),
         Target::Relationship { .. } | Target::AccessAssignment { .. } => {
-            match relationship::seen(step, facts) {
+            match relationship::seen(step.remediation, &step.target, facts) {
                 Seen::Gone => false,
                 seen @ (Seen::There | Seen::Failed { .. } | Seen::Unread) => return seen,
             }
@@ -73,6 +76,12 @@ pub fn seen(step: &Step, facts: &Facts) -> Seen {
         false if unread => Seen::Unread,
         false => Seen::Gone,
     }
+}
+
+/// Whether a whole look shows that what was to be taken from a relationship is gone.
+pub fn is_gone_from_relationship(remediation: Remediation, target: &Target, facts: &Facts) -> bool {
+    let unread = facts.gaps.iter().any(|gap| gap.part == Part::Relationships);
+    !unread && relationship::seen(remediation, target, facts) == Seen::Gone
 }
 
 /// Whether a principal may sign in still, or by a session it had. One that does not exist any more
@@ -179,6 +188,7 @@ mod tests {
             answers: Vec::new(),
             verdict: Verdict::CarryOut,
             approval: None,
+            waits: false,
             quarantine: None,
             since: None,
         }
@@ -224,11 +234,16 @@ mod tests {
             let step = step(&case);
             assert_eq!(parts(&step), [part]);
             assert_eq!(seen(&step, &case.facts), Seen::There, "{step:#?}");
+            let [line] = found(&step, &case.facts).try_into().unwrap();
+            let held = &step.grant().unwrap().held;
+            let id = held.within().first().map_or(held.id().0.as_str(), |it| it.group.as_str());
+            assert!(line.contains(id), "{line}");
             let there = case.clone().gap(part, GapCause::Unavailable);
             assert_eq!(seen(&step, &there.facts), Seen::There, "though not all was read");
             let mut gone = case.clone();
             take_away(&mut gone.facts);
             assert_eq!(seen(&step, &gone.facts), Seen::Gone, "{step:#?}");
+            assert_eq!(found(&step, &gone.facts), [""; 0], "{step:#?}");
             let other = gone.clone().gap(Part::ConditionalAccess, GapCause::Denied);
             assert_eq!(seen(&step, &other.facts), Seen::Gone, "no matter what else was not read");
             let unread = gone.gap(part, GapCause::Denied);

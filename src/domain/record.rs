@@ -18,9 +18,9 @@ use super::case::{Case, Outcome};
 use super::facts::{Facts, Gap};
 use super::grant::{Grant, grants};
 use super::id::{Sha256Hex, StepId, TenantId};
-use super::plan::StepState;
+use super::plan::{Step, StepState};
 use super::policy::Mode;
-use super::proof::Seen;
+use super::proof::{Seen, found, seen};
 use super::roster::Tenant;
 use super::signal::Signal;
 
@@ -29,6 +29,9 @@ pub use self::timeline::{Cause, Timeline};
 /// Most grants that a record lists of what was read. A store on AWS takes no more than 4 MB at
 /// once, and the case holds whatever breaks the policy anyway.
 pub const GRANTS_MAX: usize = 1_000;
+
+/// Most lines that a record has of what reading again found of one step.
+pub const FOUND_MAX: usize = 50;
 
 /// One entry of the ledger's chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -220,15 +223,29 @@ pub struct Reread {
     pub step: StepId,
     /// What was seen.
     pub seen: Seen,
+    /// When the reading that shows it began. Nothing in what earlier versions have written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_at: Option<Timestamp>,
+    /// What is there still of the same principal, policy or relationship: the first [`FOUND_MAX`]
+    /// lines of [`found`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<String>,
+    /// How many more lines there were.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub more: usize,
+}
+
+impl Reread {
+    /// What facts, the reading of which began at a moment, show of a step.
+    pub fn of(step: &Step, facts: &Facts, read_at: Timestamp) -> Self {
+        let mut found = found(step, facts);
+        let more = found.len().saturating_sub(FOUND_MAX);
+        found.truncate(FOUND_MAX);
+        Self { step: step.id.clone(), seen: seen(step, facts), read_at: Some(read_at), found, more }
+    }
 }
 
 impl After {
-    /// What was seen of steps at a moment.
-    pub fn of<'a>(read_at: Timestamp, steps: impl IntoIterator<Item = (&'a StepId, Seen)>) -> Self {
-        let steps = steps.into_iter().map(|(step, seen)| Reread { step: step.clone(), seen });
-        Self { read_at, steps: steps.collect() }
-    }
-
     /// What of it concerns a case.
     #[must_use]
     pub fn of_case(&self, case: &Case) -> Self {

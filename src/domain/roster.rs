@@ -87,6 +87,18 @@ impl AccountName {
         &self.0
     }
 
+    /// Whether it is no account, but a relationship of a partner's with a customer, by its id: two
+    /// GUIDs with a hyphen between them.
+    ///
+    /// Source: Microsoft Graph documentation, "delegatedAdminRelationship resource type".
+    pub fn is_relationship(&self) -> bool {
+        const GUID: usize = 36;
+        let is_guid = |text: &str| text.len() == GUID && text.parse::<PartnerId>().is_ok();
+        let halves = self.0.split_at_checked(GUID);
+        halves
+            .is_some_and(|(one, rest)| is_guid(one) && rest.strip_prefix('-').is_some_and(is_guid))
+    }
+
     /// Whether it means the principal with this id and, if it has one, user principal name.
     pub fn means(&self, id: &PrincipalId, user_principal_name: Option<&str>) -> bool {
         self.0 == id.as_str() || user_principal_name.is_some_and(|upn| lower(upn) == self.0)
@@ -230,5 +242,25 @@ mod tests {
         assert!(known.of_account(&id, Some("svc-contoso2@woodgrove.example")).is_none());
         assert!(known.of_account(&id, None).is_none());
         assert!(AccountName::new("aBc").means(&id, None));
+    }
+
+    #[test]
+    fn a_relationship_is_named_by_two_guids() {
+        let one = "11111111-1111-1111-1111-11111111111A";
+        for (name, expect) in [
+            (format!("{one}-{one}"), true),
+            (format!(" {}-{one} ", one.to_lowercase()), true),
+            (one.to_owned(), false),
+            (format!("{one}{one}"), false),
+            (format!("{one}-{one}-{one}"), false),
+            (format!("{one}-{}", &one[1..]), false),
+            (format!("{one}-"), false),
+            (format!("{}@woodgrove.example", "é".repeat(40)), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(AccountName::new(&name).is_relationship(), expect, "{name}");
+        }
+        let name = AccountName::new(&format!("{one}-{one}"));
+        assert!(name.means(&PrincipalId::new(&format!("{one}-{one}")), None));
     }
 }

@@ -137,9 +137,12 @@ pub struct Signal {
     /// The application in whose name it was done, where it was one and can be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initiator: Option<Initiator>,
-    /// Whether all that was done is to take a role assignment away, as our own revocations do.
+    /// Whether all that was done is to take something away, as our own revocations do.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removal: bool,
+    /// Everything that it is said to have been done to, where that is more than the subject tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub about: Vec<Subject>,
     /// Where the audit records are that tell whether there is a reason to look: an address within
     /// the tenant's own feed of the Management Activity API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,6 +187,7 @@ mod tests {
         let signal = envelope.signal();
         assert_eq!(signal.what, "Add member to role");
         assert_eq!((signal.initiator, signal.removal, signal.content_uri), (None, false, None));
+        assert_eq!(signal.about, []);
     }
 
     #[test]
@@ -193,7 +197,7 @@ mod tests {
             "receivedAt":"2026-03-04T05:06:07Z",
             "digest":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
             "initiator":{"servicePrincipal":"D1F68B05-47E2-4A9C-83B0-C6E59127D4FA"},
-            "removal":true,
+            "removal":true,"about":["object-0123456789ab"],
             "contentUri":"https://manage.example/x"}}"#;
         let envelope: Envelope = serde_json::from_str(stored).unwrap();
         let again = serde_json::from_str(&serde_json::to_string(&envelope).unwrap()).unwrap();
@@ -202,6 +206,10 @@ mod tests {
         let id = PrincipalId::new("d1f68b05-47e2-4a9c-83b0-c6e59127d4fa");
         assert_eq!(signal.initiator, Some(Initiator::ServicePrincipal(id)));
         assert!(signal.removal);
+        assert_eq!(
+            signal.about.iter().map(Subject::as_str).collect::<Vec<_>>(),
+            ["object-0123456789ab"]
+        );
         assert_eq!(signal.content_uri.as_deref(), Some("https://manage.example/x"));
     }
 

@@ -435,17 +435,20 @@ fn told(step: &StepRow, mode: Mode) -> String {
     } else {
         ""
     };
+    let for_good = step.remediation.cannot_be_undone();
+    let for_good = for_good.map_or_else(String::new, |why| format!(" It cannot be undone: {why}."));
     match step.state {
         StepState::Described => {
-            format!("Would {summary}, but mode {mode} changes nothing{detail}.{again}")
+            format!("Would {summary}, but mode {mode} changes nothing{detail}.{again}{for_good}")
         }
         StepState::AwaitingApproval if mode == Mode::Observe => {
             format!(
-                "Would ask a person, but mode {mode} changes nothing: {summary}{detail}.{again}"
+                "Would ask a person, but mode {mode} changes nothing: \
+                 {summary}{detail}.{again}{for_good}"
             )
         }
         StepState::AwaitingApproval => {
-            format!("Waits for a person to agree: {summary}{detail}.{again}")
+            format!("Waits for a person to agree: {summary}{detail}.{again}{for_good}")
         }
         StepState::Held => format!("Held back: {summary}{detail}.{again}"),
         StepState::Intended => {

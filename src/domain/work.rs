@@ -10,7 +10,7 @@ use super::signal::Envelope;
 #[serde(untagged)]
 pub enum Work {
     /// A verified reason to look.
-    Signal(Envelope),
+    Signal(Box<Envelope>),
     /// Something of a tenant has come due; the store says what.
     Due(Due),
 }
@@ -37,7 +37,10 @@ impl Work {
     /// The tenant to work on.
     pub fn tenant(&self) -> TenantId {
         match self {
-            Self::Signal(Envelope::V1 { signal }) => signal.tenant,
+            Self::Signal(envelope) => {
+                let Envelope::V1 { signal } = envelope.as_ref();
+                signal.tenant
+            }
             Self::Due(Due::V1 { due }) => *due,
         }
     }

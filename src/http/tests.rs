@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
+use tower_service::Service as _;
 
 use super::*;
 use crate::domain::approval::{Proposal, ProposalId};
@@ -24,6 +25,7 @@ struct World {
     refuses: AtomicBool,
     hangs: AtomicBool,
     taken: AtomicUsize,
+    switch: Mutex<Switch>,
 }
 
 impl Clock for World {
@@ -80,6 +82,26 @@ impl Decide for World {
     }
 }
 
+/// What the stop switch says in a test.
+#[derive(Default)]
+enum Switch {
+    #[default]
+    Free,
+    Stopped(Stop),
+    Unreadable,
+}
+
+#[async_trait]
+impl StopSwitch for World {
+    async fn stopped(&self) -> Result<Option<Stop>, PortError> {
+        match &*self.switch.lock().unwrap() {
+            Switch::Free => Ok(None),
+            Switch::Stopped(stop) => Ok(Some(stop.clone())),
+            Switch::Unreadable => Err(PortError::new(Failure::Transient, "unreadable")),
+        }
+    }
+}
+
 struct Town {
     world: Arc<World>,
     front: Front,
@@ -97,7 +119,7 @@ impl Town {
             key("whsec_dGhlIGtleSBvZiB0aGUgdGVzdHMnIGZvcndhcmRlcg=="),
         ];
         let front = Front {
-            stop: None,
+            stop: world.clone(),
             clock: world.clone(),
             policy: Arc::new(Case::new().policy()),
             client_state_keys: vec![],
@@ -205,4 +227,29 @@ async fn a_queue_that_does_not_answer_is_not_waited_for() {
     world.hangs.store(false, Ordering::SeqCst);
     assert_eq!(send().await.unwrap().status(), StatusCode::ACCEPTED);
     assert_eq!(world.taken.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn health_says_since_when_all_writing_is_stopped_and_not_why() {
+    let town = Town::new();
+    let (world, router) = (town.world, router(town.front));
+    let asked = async |switch: Switch| {
+        *world.switch.lock().unwrap() = switch;
+        let request = Request::get("/health").body(Body::empty()).unwrap();
+        let answer = router.clone().call(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert!(!body.to_string().contains("INC-7"), "{body}");
+        (body["stopped"].clone(), body["stoppedSince"].clone())
+    };
+    let nothing = serde_json::Value::Null;
+    assert_eq!(asked(Switch::Free).await, (nothing.clone(), nothing.clone()));
+    let stop = Stop::new("INC-7 <script>", noon());
+    let since = json!(noon().to_string());
+    assert_eq!(asked(Switch::Stopped(stop.clone())).await, (json!(true), since));
+    let by_hand = Stop { since: None, ..stop };
+    assert_eq!(asked(Switch::Stopped(by_hand)).await, (json!(true), nothing.clone()));
+    assert_eq!(asked(Switch::Unreadable).await, (json!(true), nothing.clone()), "in doubt it is");
+    assert_eq!(asked(Switch::Free).await, (nothing.clone(), nothing));
 }

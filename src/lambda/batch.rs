@@ -59,7 +59,7 @@ pub fn sort(messages: Vec<Arrived>) -> Batch {
         let of_tenant = &mut batch.tenants[at];
         of_tenant.messages.push(message.id);
         match work {
-            Work::Signal(Envelope::V1 { signal }) => of_tenant.signals.push(waiting(signal)),
+            Work::Signal(envelope) => of_tenant.signals.push(waiting(envelope.signal())),
             Work::Due(Due::V1 { .. }) => {}
         }
     }

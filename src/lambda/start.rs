@@ -154,7 +154,15 @@ async fn run_ingest() -> Result<(), StartError> {
         let config = base.start.with(secrets).map_err(|wrong| {
             PortError::new(Failure::Refused, "the secrets do not hold together").because(wrong)
         })?;
-        Ok(router(parts::front(&config, &lasting, queue.clone(), table.clone(), None)))
+        if config.policy.asks() && config.secrets.secret("decisionKey").is_none() {
+            warn!("the policy asks people, and no decision is taken here: set decisionKey");
+        }
+        let sign_in = config.settings.approvers.as_deref();
+        if let Some(concern) = parts::concerns_about_deciding(&config.policy, sign_in) {
+            warn!("{concern}");
+        }
+        let front = parts::front(&config, &lasting, queue.clone(), table.clone(), table.clone());
+        Ok(router(front))
     });
     info!("the door is open");
     let answer = |request: lambda_http::Request| async move {

@@ -134,7 +134,7 @@ impl Worker {
         why: &str,
     ) -> Result<(), PortError> {
         let work = match &waiting.first {
-            Some(first) => Work::Signal(first.clone()),
+            Some(first) => Work::Signal(Box::new(first.clone())),
             None => Work::due(tenant),
         };
         let body = serde_json::to_string(&work).map_err(|error| {

@@ -8,7 +8,7 @@ use super::record::OfLook;
 use super::{World, alarm, stop};
 use crate::domain::case::{Case, Outcome};
 use crate::domain::grant::{Grant, Held, PrincipalKind, Within};
-use crate::domain::id::TenantId;
+use crate::domain::id::{PrincipalId, TenantId};
 use crate::domain::plan::{Plan, Remediation, Step, StepState, Target, Verdict};
 use crate::domain::policy::Mode;
 use crate::ports::{
@@ -73,10 +73,16 @@ impl Writers {
         }
     }
 
-    /// Makes the call that a step asks for.
-    async fn carry_out(&self, tenant: TenantId, step: &Step) -> Result<Outcome, PortError> {
+    /// Makes the calls that a step asks for; [`StepState::Held`] where `pause` held back a further
+    /// one.
+    async fn carry_out(
+        &self,
+        tenant: TenantId,
+        step: &Step,
+        pause: Pause<'_>,
+    ) -> Result<Outcome, PortError> {
         match (&step.target, step.remediation) {
-            (Target::Grant(grant), _) => self.take_away(tenant, step, grant).await,
+            (Target::Grant(grant), _) => self.take_away(tenant, step, grant, pause).await,
             (Target::Principal { principal, .. }, Remediation::RevokeSessions) => {
                 self.sessions.revoke_sessions(tenant, principal).await
             }
@@ -133,11 +139,50 @@ impl Writers {
         }
     }
 
+    /// Takes somebody out of one group after another, until one refuses or `pause` holds it back.
+    async fn take_out(
+        &self,
+        tenant: TenantId,
+        member: &PrincipalId,
+        within: &[Within],
+        pause: Pause<'_>,
+    ) -> Result<Outcome, PortError> {
+        let (mut all, mut out_of): (Option<Outcome>, Vec<String>) = (None, Vec::new());
+        for (at, Within { group, group_name, .. }) in within.iter().enumerate() {
+            let left = within.get(at..).unwrap_or_default();
+            if all.is_some()
+                && let Some(held) = pause.held().await
+            {
+                let said = held.detail.as_deref().unwrap_or("all is stopped");
+                let detail = Some(in_part(&out_of, left, said));
+                return Ok(Outcome { detail, ..held });
+            }
+            let next =
+                self.members.remove_member(tenant, group, member).await.map_err(|error| {
+                    let said = in_part(&out_of, left, &error.said);
+                    PortError { said, ..error }
+                })?;
+            if next.state == StepState::Refused {
+                let said = next.detail.as_deref().unwrap_or("refused");
+                let detail = Some(in_part(&out_of, left, said));
+                // What was taken before is taken.
+                let acted_at = all.and_then(|before| before.acted_at);
+                return Ok(Outcome { detail, acted_at, ..next });
+            }
+            let request = next.request_id.as_ref();
+            let request = request.map_or_else(String::new, |id| format!(" (request-id {id})"));
+            out_of.push(format!("{group_name}{request}"));
+            all = Some(all.map_or(next.clone(), |before| both(before, next)));
+        }
+        Ok(all.unwrap_or_else(unknown))
+    }
+
     async fn take_away(
         &self,
         tenant: TenantId,
         step: &Step,
         grant: &Grant,
+        pause: Pause<'_>,
     ) -> Result<Outcome, PortError> {
         match &grant.held {
             Held::Assignment { assignment, scheduled } => {
@@ -146,6 +191,9 @@ impl Writers {
                 let its = *scheduled && grant.kind != PrincipalKind::ForeignGroup;
                 if outcome.state != StepState::Refused || !its {
                     return Ok(outcome);
+                }
+                if let Some(held) = pause.held().await {
+                    return Ok(held);
                 }
                 let other = self.scheduled.remove_scheduled(&step.id, tenant, grant).await?;
                 Ok(either(outcome, other))
@@ -157,21 +205,34 @@ impl Writers {
                 self.scheduled.remove_scheduled(&step.id, tenant, grant).await
             }
             Held::ThroughGroup { within, .. } => {
-                let mut all: Option<Outcome> = None;
-                for Within { group, .. } in within {
-                    let next = self.members.remove_member(tenant, group, &grant.principal).await?;
-                    if next.state == StepState::Refused {
-                        return Ok(next);
-                    }
-                    all = Some(all.map_or(next.clone(), |before| both(before, next)));
-                }
-                Ok(all.unwrap_or_else(unknown))
+                self.take_out(tenant, &grant.principal, within, pause).await
             }
             Held::AppRole { app_role, .. } => {
                 self.app_roles.remove_app_role(tenant, &grant.principal, app_role).await
             }
         }
     }
+}
+
+/// What is left after somebody was taken out of some groups, in words: what was said of the next one
+/// alone tells neither which of the ways is gone nor which remain.
+fn in_part(out_of: &[String], left: &[Within], said: &str) -> String {
+    if out_of.is_empty() {
+        return said.to_owned();
+    }
+    let left: Vec<&str> = left.iter().map(|within| within.group_name.as_str()).collect();
+    let (out_of, left) = (out_of.join(" and "), left.join(" and "));
+    format!(
+        "done in part: it is out of {out_of}, and still in {left}, by which it keeps all: {said}"
+    )
+}
+
+/// Whether a call that failed so certainly took nothing away. Of several calls the first may have.
+fn certainly_nothing(step: &Step, error: &PortError) -> bool {
+    let is_one = step.grant().is_none_or(|grant| grant.held.within().len() <= 1);
+    let heard =
+        matches!(error.kind, Failure::Throttled(_) | Failure::SignInRefused | Failure::Denied);
+    is_one && heard
 }
 
 /// How a refused deletion and the request to Privileged Identity Management in its stead ended.
@@ -220,19 +281,28 @@ pub(super) async fn act(
     told: &mut OfLook,
 ) -> Result<bool, PortError> {
     let mut settled = true;
+    let pause = Pause { world, mode: plan.mode };
     for step in plan.cases.iter().flat_map(|case| &case.steps) {
         if step.verdict != Verdict::CarryOut {
             continue;
         }
-        if let Some(held) = held_at_last(world, plan.mode).await {
-            warn!(tenant.name = plan.tenant_name, "{}: held at the last moment", step.summary());
-            for case in cases.iter_mut() {
-                case.settle(&step.id, &held);
-            }
-            continue;
-        }
+        let ended = match pause.held().await {
+            Some(held) => Ok(held),
+            None => world.writers.carry_out(plan.tenant, step, pause).await,
+        };
         let mut stuck = false;
-        let outcome = match world.writers.carry_out(plan.tenant, step).await {
+        let outcome = match ended {
+            Ok(held) if held.state == StepState::Held => {
+                warn!(
+                    tenant.name = plan.tenant_name,
+                    "{}: held at the last moment",
+                    step.summary()
+                );
+                for case in cases.iter_mut() {
+                    case.settle(&step.id, &held);
+                }
+                continue;
+            }
             Ok(outcome) if plan.mode == Mode::Observe => outcome,
             Ok(outcome) => {
                 world.ledger.settle(plan.tenant, step, &outcome).await?;
@@ -242,6 +312,9 @@ pub(super) async fn act(
                 settled = false;
                 stuck = matches!(error.kind, Failure::SignInRefused | Failure::Denied);
                 warn!(tenant.name = plan.tenant_name, "{}: {}", step.summary(), chain(&error));
+                if plan.mode != Mode::Observe && certainly_nothing(step, &error) {
+                    world.ledger.not_taken(plan.tenant, step).await?;
+                }
                 if stuck {
                     alarm::denied_write(plan, step, &error.said);
                 }
@@ -276,16 +349,84 @@ pub(super) async fn act(
     Ok(settled)
 }
 
-/// What becomes of a step when all is stopped after it was planned.
-///
-/// It stays written down as intended: after a call whose outcome is unknown that is the truth, and
-/// otherwise reading again shows that it was not done, and the next look begins it anew.
-async fn held_at_last(world: &World, mode: Mode) -> Option<Outcome> {
-    // The recorder writes nothing.
-    if mode == Mode::Observe {
-        return None;
+/// What may hold back what was planned: the stop switch, read before each call.
+#[derive(Clone, Copy)]
+struct Pause<'a> {
+    world: &'a World,
+    mode: Mode,
+}
+
+impl Pause<'_> {
+    /// What becomes of a step when all is stopped after it was planned, or between two of its calls.
+    ///
+    /// It stays written down as intended: after a call that was made or whose outcome is unknown
+    /// that is the truth, and otherwise reading again shows that it was not done, and the next look
+    /// begins it anew.
+    async fn held(self) -> Option<Outcome> {
+        // The recorder writes nothing.
+        if self.mode == Mode::Observe {
+            return None;
+        }
+        let stop = stop::asked(self.world.stop.as_ref()).await?;
+        let (state, detail) = (StepState::Held, Some(stop.holds()));
+        Some(Outcome { state, detail, request_id: None, acted_at: None })
     }
-    let stop = stop::asked(world.stop.as_ref()).await?;
-    let (state, detail) = (StepState::Held, Some(stop.holds()));
-    Some(Outcome { state, detail, request_id: None, acted_at: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_and_what_remains_of_several_groups_is_told() {
+        let within = |name: &str| Within {
+            group: PrincipalId::new(name),
+            group_name: name.to_owned(),
+            kept_by: None,
+        };
+        let left = [within("Night"), within("Weekend")];
+        let out_of = ["Help (request-id r-1)".to_owned()];
+        assert_eq!(
+            in_part(&out_of, &left, "Microsoft Graph answered 403"),
+            "done in part: it is out of Help (request-id r-1), and still in Night and Weekend, by \
+             which it keeps all: Microsoft Graph answered 403"
+        );
+        assert_eq!(
+            in_part(&[], &left, "Microsoft Graph answered 403"),
+            "Microsoft Graph answered 403"
+        );
+    }
+
+    #[test]
+    fn only_what_was_answered_and_is_one_call_certainly_took_nothing() {
+        use crate::domain::finding::testing::{Case as Given, noon};
+        use crate::domain::plan::{Circumstances, History, plan};
+        let given = Given::new()
+            .with_policy("respond: {role-not-allowed: {do: revoke}}")
+            .member("Megan", "Global Administrator")
+            .own_group("Admins", "Exchange Administrator")
+            .guest_in("Admins", "Alice", "alice@contoso-reseller.example");
+        let (policy, history) = (given.policy(), History::default());
+        let about = Circumstances {
+            policy: &policy,
+            tenant: &policy.roster.tenants[0],
+            history: &history,
+            own_apps: &[],
+            stopped: None,
+            now: noon(),
+        };
+        let mut step = plan(&given.facts, about).cases[0].steps[0].clone();
+        let nothing = |step: &Step, kind| certainly_nothing(step, &PortError::new(kind, "said"));
+        for kind in [Failure::Throttled(None), Failure::Denied, Failure::SignInRefused] {
+            assert!(nothing(&step, kind), "{kind:?}");
+        }
+        // The answer may be all that was lost.
+        for kind in [Failure::Transient, Failure::Unintelligible] {
+            assert!(!nothing(&step, kind), "{kind:?}");
+        }
+        let Target::Grant(grant) = &mut step.target else { panic!("{step:?}") };
+        let Held::ThroughGroup { within, .. } = &mut grant.held else { panic!("{grant:?}") };
+        within.push(within[0].clone());
+        assert!(!nothing(&step, Failure::Throttled(None)), "the first of two may have been taken");
+    }
 }

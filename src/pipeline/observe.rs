@@ -12,10 +12,10 @@ use crate::domain::facts::Facts;
 use crate::domain::id::TenantId;
 use crate::domain::plan::Step;
 use crate::domain::policy::{Guardrails, Policy};
-use crate::domain::proof::Seen;
+use crate::domain::record::Reread;
 use crate::domain::roster::{AccountName, Side, Tenant};
 use crate::ports::{
-    ReadActiveSchedules, ReadConditionalAccess, ReadCrossTenantAccess, ReadCustomers,
+    Clock, ReadActiveSchedules, ReadConditionalAccess, ReadCrossTenantAccess, ReadCustomers,
     ReadDelegatedAccess, ReadEligibleSchedules, ReadGovernance, ReadGroupMembers, ReadObjects,
     ReadPartnerApps, ReadRelationships, ReadRoles, ReadTenantNames, ReadUsers,
 };
@@ -65,9 +65,15 @@ enum Purpose<'a> {
 }
 
 /// Reads again what steps were to take away from a tenant of this name: what became of each, in
-/// their order.
-pub async fn again(readers: &Readers, tenant: TenantId, name: &str, steps: &[&Step]) -> Vec<Seen> {
-    again::seen_again(readers, tenant, name, steps).await
+/// their order, and when each was read.
+pub async fn again(
+    readers: &Readers,
+    clock: &dyn Clock,
+    tenant: TenantId,
+    name: &str,
+    steps: &[&Step],
+) -> Vec<Reread> {
+    again::seen_again(readers, clock, tenant, name, steps).await
 }
 
 /// Reads everything the findings need.

@@ -1,25 +1,26 @@
 //! Whether what waits is a reason to read the tenant. In doubt it is.
 //!
 //! Two kinds of signals can turn out to be none: that our own application took away what a step of
-//! ours was to take away, and that there is new audit content, in which there may be nothing about
+//! ours was to take away (`reason/ours.rs`), and that there is new audit content, in which there may be nothing about
 //! access. Neither decides anything but whether to look.
+
+mod ours;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tokio::sync::OnceCell;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
+use self::ours::{Deed, Ours};
 use super::World;
-use crate::domain::case::{Case, Row};
 use crate::domain::facts::{Gap, GapCause};
 use crate::domain::id::PrincipalId;
-use crate::domain::plan::StepState;
 use crate::domain::roster::Tenant;
 use crate::domain::signal::{Envelope, Initiator, Signal, Subject};
 use crate::domain::text::count;
-use crate::ports::{Look, PortError, Waiting, chain};
+use crate::ports::{Look, Waiting, chain};
+use crate::telemetry::metric::{self, Denied};
 use crate::wire::audit::{self, Whose};
 
 /// Most contents that are fetched before a look. Where more wait, reading the tenant is cheaper.
@@ -37,8 +38,8 @@ const WITHIN: Duration = Duration::from_secs(5);
 enum Hint {
     /// A reason to look.
     Look,
-    /// An application took something away, and from whom.
-    Removed(Initiator, Subject),
+    /// An application took something away.
+    Removed(Initiator, Box<Signal>),
     /// Audit content tells more.
     Content(String),
 }
@@ -51,9 +52,12 @@ impl Hint {
             return Self::Look;
         }
         match waiting.first.clone().map(Envelope::signal) {
-            Some(Signal {
-                removal: true, initiator: Some(by), content_uri: None, subject, ..
-            }) => Self::Removed(by, subject),
+            Some(signal @ Signal { removal: true, content_uri: None, .. }) => {
+                match signal.initiator.clone() {
+                    Some(by) => Self::Removed(by, Box::new(signal)),
+                    None => Self::Look,
+                }
+            }
             Some(Signal { removal: false, content_uri: Some(uri), .. }) => Self::Content(uri),
             _ => Self::Look,
         }
@@ -80,16 +84,17 @@ pub(super) async fn is_any(world: &World, tenant: &Tenant, look: &Look) -> bool 
 }
 
 async fn weigh(world: &World, tenant: &Tenant, hints: Vec<Hint>) -> bool {
-    let (mut uris, taken) = (Vec::new(), Taken::new(world, tenant));
+    let (mut uris, ours) = (Vec::new(), Ours::new(world, tenant));
     for hint in hints {
         match hint {
-            Hint::Removed(by, from)
-                if is_ours(world, tenant, &by).await && taken.from(&from).await => {}
+            Hint::Removed(by, signal)
+                if is_ours(world, tenant, &by).await
+                    && ours.deed(&signal).await == Some(Deed::Taking) => {}
             Hint::Removed(..) | Hint::Look => return true,
             Hint::Content(uri) => uris.push(uri),
         }
     }
-    let reads = uris.into_iter().map(|uri| is_reason(world, tenant, &taken, uri));
+    let reads = uris.into_iter().map(|uri| is_reason(world, tenant, &ours, uri));
     let mut reads = futures_util::stream::iter(reads).buffer_unordered(CONTENTS_AT_ONCE);
     while let Some(reason) = reads.next().await {
         if reason {
@@ -100,7 +105,7 @@ async fn weigh(world: &World, tenant: &Tenant, hints: Vec<Hint>) -> bool {
 }
 
 /// Whether a content tells of anything but what steps of ours took away.
-async fn is_reason(world: &World, tenant: &Tenant, taken: &Taken<'_>, uri: String) -> bool {
+async fn is_reason(world: &World, tenant: &Tenant, ours: &Ours<'_>, uri: String) -> bool {
     let body = match world.audit_content.audit_content(tenant.id, &uri).await {
         Ok(body) => body,
         Err(error) => {
@@ -134,15 +139,18 @@ async fn is_reason(world: &World, tenant: &Tenant, taken: &Taken<'_>, uri: Strin
     }
     for signal in &received.signals {
         let signal = signal.as_ref();
-        let ours = match &signal.initiator {
+        if signal.tenant == tenant.id && is_about_us(world, tenant, signal).await {
+            error_of(tenant, &signal.what);
+        }
+        let in_our_name = match &signal.initiator {
             Some(by) if signal.tenant == tenant.id => is_ours(world, tenant, by).await,
             _ => false,
         };
-        let revocation = signal.removal && taken.from(&signal.subject).await;
-        if ours && !revocation {
+        let deed = if in_our_name { ours.deed(signal).await } else { None };
+        if in_our_name && deed.is_none() {
             warn_of(tenant, &signal.what);
         }
-        if !ours || !revocation {
+        if deed != Some(Deed::Taking) {
             info!(tenant.name, records, "audit content tells of: {}", signal.what);
             return true;
         }
@@ -152,26 +160,28 @@ async fn is_reason(world: &World, tenant: &Tenant, taken: &Taken<'_>, uri: Strin
     false
 }
 
-/// Tells of what was done in our own name and is no revocation of ours. Whoever did it may have got
-/// hold of our credential.
+/// Tells of what was done in our own name and is no write of ours. Whoever did it may have got hold
+/// of our credential.
 pub(super) async fn tell_of_misuse(world: &World, tenant: &Tenant, look: &Look, gaps: &[Gap]) {
     if gaps.iter().any(|gap| gap.cause == GapCause::SignInRefused) {
         return;
     }
     let first = look.waiting.iter().filter_map(|waiting| waiting.first.clone());
-    let done = first.map(Envelope::signal).filter_map(|signal| {
-        let from = signal.removal.then_some(signal.subject);
-        Some(((signal.initiator?, from), signal.what))
-    });
-    let done: BTreeMap<(Initiator, Option<Subject>), String> = done.collect();
-    let taken = Taken::new(world, tenant);
+    // One line for each kind of thing, however often it was done.
+    let mut done: BTreeMap<(Initiator, String), Vec<Signal>> = BTreeMap::new();
+    for signal in first.map(Envelope::signal) {
+        if let Some(by) = signal.initiator.clone() {
+            done.entry((by, signal.what.clone())).or_default().push(signal);
+        }
+    }
+    let ours = Ours::new(world, tenant);
     let tell = async {
-        for ((by, from), what) in &done {
-            let revocation = match from {
-                Some(from) => taken.from(from).await,
-                None => false,
-            };
-            if !revocation && is_ours(world, tenant, by).await {
+        for ((by, what), signals) in &done {
+            let mut known = true;
+            for signal in signals {
+                known = known && ours.deed(signal).await.is_some();
+            }
+            if !known && is_ours(world, tenant, by).await {
                 warn_of(tenant, what);
             }
         }
@@ -181,51 +191,57 @@ pub(super) async fn tell_of_misuse(world: &World, tenant: &Tenant, look: &Look, 
     }
 }
 
+/// Tells of what was done to our own application in the tenant: it may have lost a permission, a
+/// credential or its life, or somebody may have given it another credential. What it is still let do
+/// the look that follows shows.
+pub(super) async fn tell_of_ourselves(world: &World, tenant: &Tenant, look: &Look) {
+    let first = look.waiting.iter().filter_map(|waiting| waiting.first.clone());
+    let mut told = BTreeSet::new();
+    let tell = async {
+        for signal in first.map(Envelope::signal) {
+            if !told.contains(&signal.what) && is_about_us(world, tenant, &signal).await {
+                error_of(tenant, &signal.what);
+                told.insert(signal.what);
+            }
+        }
+    };
+    if tokio::time::timeout(WITHIN, tell).await.is_err() {
+        warn!(tenant.name, "whether something was done to this program could not be read in time");
+    }
+}
+
+fn error_of(tenant: &Tenant, what: &str) {
+    error!(
+        tenant.name,
+        code = "own-application-changed",
+        "the audit log tells of a change to this program's own application: {what}; if it was not \
+         planned, see in Microsoft Entra who did it, and what permissions and credentials it has"
+    );
+    metric::denied(tenant.id, Denied::OwnApplication, 1);
+}
+
+/// Whether a signal is about an application of ours, by the service principal that stands for it.
+/// Only events that are about applications at all are worth asking for.
+async fn is_about_us(world: &World, tenant: &Tenant, signal: &Signal) -> bool {
+    let what = signal.what.to_lowercase();
+    if !["application", "service principal"].iter().any(|word| what.contains(word)) {
+        return false;
+    }
+    for id in own_principals(world, tenant).await {
+        let own = Subject::object(id.as_str());
+        if signal.subject == own || signal.about.contains(&own) {
+            return true;
+        }
+    }
+    false
+}
+
 fn warn_of(tenant: &Tenant, what: &str) {
     warn!(
         tenant.name,
-        "done in the name of the application WARDEN_CLIENT_ID, and no revocation known here: {what}; \
-         if this program did not do it, find out who else holds the credential"
+        "done in the name of the application WARDEN_CLIENT_ID, and no write known here: {what}; if \
+         this program did not do it, find out who else holds the credential"
     );
-}
-
-/// Whom steps of ours have taken something from, read when it is first asked for.
-struct Taken<'a> {
-    world: &'a World,
-    tenant: &'a Tenant,
-    read: OnceCell<BTreeSet<Subject>>,
-}
-
-impl<'a> Taken<'a> {
-    fn new(world: &'a World, tenant: &'a Tenant) -> Self {
-        Self { world, tenant, read: OnceCell::new() }
-    }
-
-    /// Whether a step of ours took something from the object that a signal is about. Anything else
-    /// that is taken away in our name, somebody else takes away who holds our credential: it may be
-    /// an administrator of the tenant who lost the role. Not so where it cannot be read.
-    async fn from(&self, subject: &Subject) -> bool {
-        let read = self.read.get_or_init(async || {
-            let cases = self.world.ledger.cases(self.tenant.id).await.unwrap_or_else(|error| {
-                warn!(self.tenant.name, "our own steps cannot be read: {}", chain(&error));
-                Vec::new()
-            });
-            taken_from(&cases)
-        });
-        read.await.contains(subject)
-    }
-}
-
-/// Those from whom steps have taken something or may have: what Graph never answered for counts as
-/// taken, since it is written down before the call.
-fn taken_from(cases: &[Case]) -> BTreeSet<Subject> {
-    let rows = cases.iter().flat_map(|case| &case.rows).filter(|row| {
-        row.step
-            .as_ref()
-            .is_some_and(|step| step.acted_at.is_some() || step.state == StepState::Intended)
-    });
-    let grants = rows.flat_map(|row: &Row| &row.findings).filter_map(|found| found.grant.as_ref());
-    grants.map(|grant| Subject::object(grant.principal.as_str())).collect()
 }
 
 /// Whether it was an application of ours.
@@ -234,29 +250,28 @@ async fn is_ours(world: &World, tenant: &Tenant, by: &Initiator) -> bool {
         Initiator::OurApp => return true,
         Initiator::ServicePrincipal(id) => id,
     };
+    own_principals(world, tenant).await.contains(id)
+}
+
+/// What stands for our applications in a tenant, as far as that can be read.
+async fn own_principals(world: &World, tenant: &Tenant) -> Vec<PrincipalId> {
+    let mut all = Vec::new();
     for app in &world.own_apps {
-        let own: Result<Option<PrincipalId>, PortError> =
-            world.service_principals.service_principal(tenant.id, app).await;
-        match own {
-            Ok(own) if own.as_ref() == Some(id) => return true,
-            Ok(_) => {}
+        match world.service_principals.service_principal(tenant.id, app).await {
+            Ok(own) => all.extend(own),
             Err(error) => {
                 warn!(tenant.name, "our own service principal is not known: {}", chain(&error));
             }
         }
     }
-    false
+    all
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::domain::case::{Outcome, after_look};
-    use crate::domain::finding::testing::{Case as Given, WOODGROVE, noon};
+    use crate::domain::finding::testing::{WOODGROVE, noon};
     use crate::domain::id::Sha256Hex;
-    use crate::domain::plan::{Circumstances, History, plan};
     use crate::domain::signal::Sender;
 
     fn signal() -> Signal {
@@ -271,6 +286,7 @@ mod tests {
             digest: Sha256Hex::of(b""),
             initiator: None,
             removal: false,
+            about: Vec::new(),
             content_uri: None,
         }
     }
@@ -286,50 +302,6 @@ mod tests {
         }
     }
 
-    /// Whether something counts as taken from a group, once the step for its role has come so far.
-    fn taken_once(state: StepState, acted_at: Option<Timestamp>) -> bool {
-        let given = Given::new()
-            .with_policy("respond: {role-not-allowed: {do: revoke}}")
-            .member("Megan", "Global Administrator")
-            .foreign_group("Agents", "Exchange Administrator");
-        let (policy, history) = (given.policy(), History::default());
-        let (tenant, policy, own_apps) = (&policy.roster.tenants[0], &policy, &[]);
-        let about = Circumstances {
-            policy,
-            tenant,
-            history: &history,
-            own_apps,
-            stopped: None,
-            now: noon(),
-        };
-        let plan = plan(&given.facts, about);
-        let mut cases = after_look(&[], &plan, &given.facts, noon());
-        let group = given.facts.assignments[1].principal_id.as_str();
-        let group = BTreeSet::from([Subject::object(&group.to_uppercase())]);
-        assert_eq!(taken_from(&cases), group, "begun");
-        let outcome = Outcome { state, detail: None, request_id: None, acted_at };
-        cases[0].settle(&plan.cases[0].steps[0].id, &outcome);
-        taken_from(&cases) == group
-    }
-
-    #[test]
-    fn a_step_has_taken_something_if_graph_took_it_or_may_have() {
-        assert!(taken_once(StepState::Intended, None));
-        for state in [StepState::Revoked, StepState::Verified, StepState::Unverified] {
-            assert!(taken_once(state, Some(noon())), "{state:?}");
-        }
-        // What is described, held back or refused, and gone all the same, somebody else took away.
-        for state in [
-            StepState::Described,
-            StepState::AwaitingApproval,
-            StepState::Held,
-            StepState::Refused,
-            StepState::Verified,
-        ] {
-            assert!(!taken_once(state, None), "{state:?}");
-        }
-    }
-
     #[test]
     fn only_a_signal_that_waits_alone_and_says_so_can_be_no_reason() {
         let by = Some(Initiator::OurApp);
@@ -337,7 +309,8 @@ mod tests {
         let removed = Signal { removal: true, initiator: by.clone(), ..signal() };
         let content = Signal { content_uri: uri.clone(), ..signal() };
         let alone = |signal: &Signal| Hint::of(&waiting(Some(signal.clone())));
-        assert_eq!(alone(&removed), Hint::Removed(Initiator::OurApp, Subject::object("1")));
+        let expect = Hint::Removed(Initiator::OurApp, Box::new(removed.clone()));
+        assert_eq!(alone(&removed), expect);
         assert_eq!(alone(&content), Hint::Content(uri.clone().unwrap()));
         for other in [
             signal(),

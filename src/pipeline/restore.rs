@@ -216,9 +216,10 @@ async fn is_there(world: &World, case: &Case, step: &StepId, pauses: &[SignedDur
 async fn see(world: &World, case: &Case, steps: &[Step]) -> BTreeMap<StepId, Seen> {
     let (exactly, asked): (Vec<&Step>, Vec<&Step>) =
         steps.iter().partition(|step| is_read_exactly(step));
-    let seen = observe::again(&world.readers, case.tenant, &case.tenant_name, &asked).await;
+    let (clock, name) = (world.clock.as_ref(), &case.tenant_name);
+    let seen = observe::again(&world.readers, clock, case.tenant, name, &asked).await;
     let mut seen: BTreeMap<StepId, Seen> =
-        asked.iter().map(|step| step.id.clone()).zip(seen).collect();
+        seen.into_iter().map(|reread| (reread.step, reread.seen)).collect();
     for step in exactly {
         let so = match &step.target {
             Target::Partner => let_in(world, case).await,
@@ -307,6 +308,7 @@ fn step_of(case: &Case, row: &Row) -> Option<Step> {
         answers: Vec::new(),
         verdict: StepVerdict::Already(step.state),
         approval: None,
+        waits: false,
         quarantine: None,
         since: None,
     })
@@ -330,7 +332,8 @@ async fn note(
     seen: bool,
     calls: Vec<Call>,
 ) -> Result<(), PortError> {
-    let change = |case: &mut Case| case.put_back(&record.case, &item.step, outcome, seen);
+    let now = world.clock.now();
+    let change = |case: &mut Case| case.put_back(&record.case, &item.step, outcome, seen, now);
     let is_back = outcome.state == StepState::Restored;
     let proof = is_back.then(|| (item.step.clone(), Proof::Restored));
     write_down(world, record, change, calls, proof.as_slice()).await

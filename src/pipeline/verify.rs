@@ -8,7 +8,7 @@ use crate::domain::case::{Case, StepRow};
 use crate::domain::id::{StepId, TenantId};
 use crate::domain::plan::{Step, StepState};
 use crate::domain::proof::Seen;
-use crate::domain::record::{After, Record, RecordEvent};
+use crate::domain::record::{After, Record, RecordEvent, Reread};
 use crate::ports::{DueVerification, PortError, Proof};
 use crate::telemetry::metric;
 
@@ -25,13 +25,13 @@ pub async fn verify(
     let steps: Vec<&Step> = due.iter().map(|due| &due.step).collect();
     let id = tenant.to_string();
     let name = world.policy.roster.tenant(tenant).map_or(id.as_str(), |tenant| &tenant.name);
-    let seen = observe::again(&world.readers, tenant, name, &steps).await;
+    let seen = observe::again(&world.readers, world.clock.as_ref(), tenant, name, &steps).await;
     let now = world.clock.now();
     let before = world.ledger.cases(tenant).await?;
     let mut cases = before.clone();
     let mut proofs = Vec::new();
-    let after = After::of(now, due.iter().map(|due| &due.step.id).zip(seen.iter().cloned()));
-    for (due, seen) in due.iter().zip(seen) {
+    let after = After { read_at: now, steps: seen.clone() };
+    for (due, Reread { seen, .. }) in due.iter().zip(seen) {
         let taken_at = acted_at(&before, &due.step.id);
         let failed = failed(&seen, taken_at);
         let proof = match seen {

@@ -274,6 +274,7 @@ mod tests {
             digest: Sha256Hex::of(b"event"),
             initiator: None,
             removal: false,
+            about: Vec::new(),
             content_uri: None,
         };
         Waiting {

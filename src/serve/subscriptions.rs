@@ -97,7 +97,9 @@ pub async fn ensure(
 ) -> Result<Vec<OfTenant>, ServeError> {
     let (sweep, enqueue, decide) = open(config, timing)?;
     let done = CancellationToken::new();
-    let front = parts::front(config, &Lasting::new(&config.settings)?, enqueue, decide, None);
+    let (lasting, stop) =
+        (Lasting::new(&config.settings)?, super::stop_switch(&config.settings.store)?);
+    let front = parts::front(config, &lasting, enqueue, decide, stop);
     let door = door::open(listener, router(front), Limits::default(), &done);
     let work = async {
         let mut all = Vec::new();

@@ -231,6 +231,9 @@ fn request(directory: &mut Directory, ask: &Ask<'_>, eligible: bool) -> Result<R
     super::pim::licensed(directory)?;
     let body = body(ask)?;
     let action = text(&body, "action")?;
+    if action != "adminRemove" {
+        may_assign(ask, eligible)?;
+    }
     let held = wanted(directory, &body)?;
     let is_there = if eligible {
         directory.eligible.iter().any(|it| same(it, &held))
@@ -294,6 +297,18 @@ fn request(directory: &mut Directory, ask: &Ask<'_>, eligible: bool) -> Result<R
     }));
     shown.extend(body);
     Ok(created(kind, ask, shown))
+}
+
+/// Whoever may only remove (`….Remove.Directory`) may ask for nothing else.
+fn may_assign(ask: &Ask<'_>, eligible: bool) -> Result<(), GraphError> {
+    let assign =
+        if eligible { Change::EligibleRequest } else { Change::ActiveRequest }.permissions();
+    let assign = assign.iter().filter(|permission| !permission.contains(".Remove."));
+    let assign: Vec<&str> = assign.copied().collect();
+    if ask.roles.iter().any(|role| assign.contains(&role.as_str())) {
+        return Ok(());
+    }
+    Err(GraphError::of(StatusCode::FORBIDDEN))
 }
 
 /// When what is asked for ends.

@@ -9,9 +9,9 @@ use super::graph::Ask;
 use super::ids;
 use super::moment::{Moment, after, length};
 use super::objects::object;
-use super::partner_side::{Customer, Operation, PartnerSide, Relationship};
+use super::partner_side::{Changes, Customer, Operation, PartnerSide, Relationship};
 use super::query::Object;
-use super::relationship_changes::{Effect, Pending};
+use super::relationship_effects::{Back, Pending, Requested, Stale};
 use super::reply::{GraphError, Reply};
 use super::scenario::ScenarioError;
 use super::state::State;
@@ -22,12 +22,7 @@ use super::tenant::Tenant;
 pub(crate) struct Partnership {
     pub(crate) customers: Vec<Customer>,
     pub(crate) relationships: Vec<Related>,
-    /// How long an operation takes, in milliseconds.
-    pub(crate) operations_take: i64,
-    /// Whether an operation fails.
-    pub(crate) operations_fail: bool,
-    /// Whether a deletion is answered with 202 rather than 204: Microsoft's pages have both.
-    pub(crate) deletions_accepted: bool,
+    pub(crate) changes: Changes,
 }
 
 /// A relationship as it is now. Its version is behind its etag.
@@ -38,17 +33,20 @@ pub(crate) struct Related {
     customer: Option<(String, Option<String>)>,
     pub(crate) roles: Vec<String>,
     created: Timestamp,
-    modified: Timestamp,
+    pub(crate) modified: Timestamp,
     activated: Option<Timestamp>,
     end: Option<Timestamp>,
     pub(crate) version: u64,
     pub(crate) assignments: Vec<Used>,
     pub(crate) operations: Vec<(String, Operation, Timestamp)>,
+    pub(crate) requests: Vec<Requested>,
     pub(crate) pending: Vec<Pending>,
+    pub(crate) back: Vec<Back>,
+    pub(crate) stale: Option<Stale>,
 }
 
 /// An access assignment as it is now.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Used {
     pub(crate) id: String,
     pub(crate) group: String,
@@ -73,19 +71,13 @@ impl Partnership {
             let what = format!("the relationship {:?} is there twice", twice.given.name);
             return Err(ScenarioError::new(&directory.name, what));
         }
-        Ok(Some(Self {
-            customers: side.customers.clone(),
-            relationships,
-            operations_take: side.operations_take,
-            operations_fail: side.operations_fail,
-            deletions_accepted: side.deletions_accepted,
-        }))
+        Ok(Some(Self { customers: side.customers.clone(), relationships, changes: side.changes }))
     }
 
     /// Brings about what operations that are over by now were to bring about.
     pub(crate) fn settle(&mut self, now: Timestamp) {
         for related in &mut self.relationships {
-            related.settle(now);
+            related.settle(now, self.changes);
         }
     }
 }
@@ -161,44 +153,11 @@ impl Related {
             end,
             assignments,
             operations,
+            requests: Vec::new(),
             pending: Vec::new(),
+            back: Vec::new(),
+            stale: None,
         })
-    }
-
-    fn settle(&mut self, now: Timestamp) {
-        let (over, pending) =
-            std::mem::take(&mut self.pending).into_iter().partition(|it| it.due <= now);
-        self.pending = pending;
-        let over: Vec<Pending> = over;
-        for Pending { operation, due, effect } in over {
-            match effect {
-                Effect::Roles(roles) => self.roles = roles,
-                Effect::AutoExtend(duration) => self.given.auto_extend_duration = duration,
-                Effect::Terminated => "terminated".clone_into(&mut self.given.status),
-                Effect::Deleted(id) => self.assignment(&id, "deleted"),
-                Effect::Active(id) => self.assignment(&id, "active"),
-            }
-            self.modified = due;
-            self.version += 1;
-            let found = self.operations.iter_mut().find(|it| Some(&it.0) == operation.as_ref());
-            if let Some((_, operation, _)) = found {
-                "succeeded".clone_into(&mut operation.status);
-            }
-        }
-    }
-
-    fn assignment(&mut self, id: &str, status: &str) {
-        if let Some(used) = self.assignments.iter_mut().find(|it| it.id == id) {
-            status.clone_into(&mut used.status);
-            used.version += 1;
-        }
-    }
-
-    /// Changes the status, and so the etag.
-    pub(crate) fn change(&mut self, status: &str, now: Timestamp) {
-        status.clone_into(&mut self.given.status);
-        self.modified = now;
-        self.version += 1;
     }
 
     pub(crate) fn to_json(&self) -> Object {
@@ -292,6 +251,8 @@ const ASSIGNMENT_PROPERTIES: &[&str] = &[
     "lastModifiedDateTime",
     "status",
 ];
+const REQUEST_PROPERTIES: &[&str] =
+    &["id", "action", "createdDateTime", "lastModifiedDateTime", "status"];
 const OPERATION_PROPERTIES: &[&str] =
     &["id", "createdDateTime", "data", "lastModifiedDateTime", "operationType", "status"];
 
@@ -313,6 +274,11 @@ pub(crate) enum About<'a> {
     Operations(&'a str),
     /// One of those.
     Operation(&'a str, &'a str),
+    /// `GET …/{id}/requests`
+    /// (<https://learn.microsoft.com/graph/api/delegatedadminrelationship-list-requests>).
+    Requests(&'a str),
+    /// One of those.
+    Request(&'a str, &'a str),
 }
 
 /// Answers what is asked about relationships. Whoever asks has to be in a partner's tenant.
@@ -326,50 +292,67 @@ pub(crate) fn answer(
     let directory = directories.get_mut(tenant).ok_or_else(GraphError::unauthenticated)?;
     let forbidden = || GraphError::of(http::StatusCode::FORBIDDEN);
     let partnership = directory.partnership.as_mut().ok_or_else(forbidden)?;
-    partnership.settle(ask.asked.now);
-    let partnership = &*partnership;
-    let one = |id: &str| {
-        let found = partnership.relationships.iter().find(|it| it.id.eq_ignore_ascii_case(id));
-        found.ok_or_else(|| GraphError::not_found(id))
-    };
+    let now = ask.asked.now;
+    partnership.settle(now);
+    // A list is read once, on however many pages it comes.
+    let read = ask.query.from.is_none();
+    let all = &mut partnership.relationships;
     match about {
         About::All => {
             let filter = ask.query.filter_on(&["status", "customer/tenantId"])?;
-            let wanted = |it: &&Related| match filter {
+            let shown: Vec<Object> = all.iter_mut().map(|it| it.shown(read, now)).collect();
+            let wanted = |it: &Object| match filter {
                 None => true,
-                Some(("status", status)) => it.given.status == status,
-                Some((_, id)) => it.customer.as_ref().is_some_and(|it| it.0 == id),
+                Some(("status", status)) => it["status"] == status,
+                Some((_, id)) => it["customer"]["tenantId"] == id,
             };
-            let all = partnership.relationships.iter().filter(wanted).map(Related::to_json);
-            ask.list(settings, "tenantRelationships/delegatedAdminRelationships", PROPERTIES, all)
+            let shown = shown.into_iter().filter(wanted);
+            ask.list(settings, "tenantRelationships/delegatedAdminRelationships", PROPERTIES, shown)
         }
         About::One(id) => {
-            let item = ask.query.choose(one(id)?.to_json(), PROPERTIES)?;
+            let item = ask.query.choose(find(all, id)?.shown(read, now), PROPERTIES)?;
             Ok(ask.item("tenantRelationships/delegatedAdminRelationships", item))
         }
         About::AccessAssignments(id) => {
-            let related = one(id)?;
+            let related = find(all, id)?;
             ask.query.filter_on(&[])?;
-            let all = related.assignments.iter().map(|it| related.assignment_json(it));
-            ask.list(settings, "accessAssignments", ASSIGNMENT_PROPERTIES, all)
+            let shown = related.shown_assignments(read, now).into_iter();
+            ask.list(settings, "accessAssignments", ASSIGNMENT_PROPERTIES, shown)
         }
         About::AccessAssignment(id, assignment) => {
-            let related = one(id)?;
-            let found = related.assignments.iter().find(|it| it.id == assignment);
+            let shown = find(all, id)?.shown_assignments(read, now);
+            let found = shown.into_iter().find(|it| it["id"] == assignment);
             let used = found.ok_or_else(|| GraphError::not_found(assignment))?;
-            Ok(ask.item("accessAssignments", related.assignment_json(used)))
+            Ok(ask.item("accessAssignments", used))
         }
         About::Operations(id) => {
-            let related = one(id)?;
+            let related = find(all, id)?;
             ask.query.filter_on(&[])?;
             let all = related.operations.iter().map(Related::operation_json);
             ask.list(settings, "operations", OPERATION_PROPERTIES, all)
         }
         About::Operation(id, operation) => {
-            let related = one(id)?;
+            let related = find(all, id)?;
             let found = related.operations.iter().find(|it| it.0 == operation);
             let found = found.ok_or_else(|| GraphError::not_found(operation))?;
             Ok(ask.item("operations", Related::operation_json(found)))
         }
+        About::Requests(id) => {
+            let related = find(all, id)?;
+            ask.query.filter_on(&[])?;
+            let all = related.requests.iter().map(Requested::to_json);
+            ask.list(settings, "requests", REQUEST_PROPERTIES, all)
+        }
+        About::Request(id, request) => {
+            let related = find(all, id)?;
+            let found = related.requests.iter().find(|it| it.id == request);
+            let found = found.ok_or_else(|| GraphError::not_found(request))?;
+            Ok(ask.item("requests", found.to_json()))
+        }
     }
+}
+
+fn find<'r>(all: &'r mut [Related], id: &str) -> Result<&'r mut Related, GraphError> {
+    let found = all.iter_mut().find(|it| it.id.eq_ignore_ascii_case(id));
+    found.ok_or_else(|| GraphError::not_found(id))
 }

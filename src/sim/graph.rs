@@ -148,6 +148,8 @@ impl<'a> Resource<'a> {
                     [id, "accessAssignments", one] => About::AccessAssignment(id, one),
                     [id, "operations"] => About::Operations(id),
                     [id, "operations", one] => About::Operation(id, one),
+                    [id, "requests"] => About::Requests(id),
+                    [id, "requests", one] => About::Request(id, one),
                     _ => return None,
                 })
             }

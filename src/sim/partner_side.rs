@@ -15,16 +15,32 @@ pub struct PartnerSide {
     /// Its granular delegated admin relationships.
     #[serde(default)]
     pub relationships: Vec<Relationship>,
-    /// How long an operation on one of them takes, in milliseconds.
+    /// What comes of changes to them.
     #[serde(default)]
-    pub operations_take: i64,
-    /// Whether operations on them fail after they were accepted.
-    #[serde(default)]
-    pub operations_fail: bool,
+    pub changes: Changes,
+}
+
+/// How a partner's relationships take changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Changes {
+    /// How long one takes after it was accepted, in milliseconds.
+    pub take: i64,
+    /// Whether it comes to nothing in the end.
+    pub fail: bool,
     /// Whether the deletion of an access assignment is answered with 202 rather than 204:
     /// Microsoft's pages have both.
-    #[serde(default)]
     pub deletions_accepted: bool,
+    /// In how many reads a change does not show yet. A read is one list from its first page on, or
+    /// one item; those of a relationship and those of its access assignments count apart.
+    pub lag_reads: u64,
+    /// After this many further reads what was taken away is back: Global Administrator in the
+    /// relationship, its extension, or an access assignment under another id. What has ended stays
+    /// ended.
+    pub come_back: Option<u64>,
+    /// Whether a group keeps Global Administrator when it is taken out of the relationship.
+    /// Microsoft documents neither.
+    pub groups_keep_roles: bool,
 }
 
 /// A customer of a partner.
@@ -155,6 +171,12 @@ impl PartnerSide {
         let (tenant_id, name) = (tenant_id.to_owned(), name.to_owned());
         self.customers.push(Customer { tenant_id, name, domain: None, allow_delegated_access });
         self
+    }
+
+    /// With relationships that take changes so.
+    #[must_use]
+    pub fn changing(self, changes: Changes) -> Self {
+        Self { changes, ..self }
     }
 
     /// With one more relationship.

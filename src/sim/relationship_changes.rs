@@ -6,7 +6,7 @@
 
 use http::StatusCode;
 use http::header::LOCATION;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::changes::{body, created};
@@ -14,12 +14,9 @@ use super::delegated_admin::{Related, Used, etag};
 use super::directory::Directory;
 use super::graph::Ask;
 use super::ids;
-use super::objects::object;
-use super::partner_side::Operation;
+use super::partner_side::{Changes, Operation};
+use super::relationship_effects::{Effect, GLOBAL_ADMINISTRATOR, Pending, Requested};
 use super::reply::{GraphError, Reply};
-
-/// The roles' template id of Global Administrator.
-const GLOBAL_ADMINISTRATOR: &str = "62e90394-69f5-4237-9190-012177145e10";
 
 /// What is asked of a relationship.
 #[derive(Clone, Copy, Debug)]
@@ -34,24 +31,6 @@ pub(crate) enum Wish<'a> {
     NewAssignment(&'a str),
 }
 
-/// What an operation comes to, once it has succeeded.
-#[derive(Clone, Debug)]
-pub(crate) enum Effect {
-    Roles(Vec<String>),
-    AutoExtend(String),
-    Terminated,
-    Deleted(String),
-    Active(String),
-}
-
-/// An operation under way.
-#[derive(Clone, Debug)]
-pub(crate) struct Pending {
-    pub(crate) operation: Option<String>,
-    pub(crate) due: Timestamp,
-    pub(crate) effect: Effect,
-}
-
 /// Makes a change. Whoever asks has to be in a partner's tenant.
 pub(crate) fn make(
     directory: &mut Directory,
@@ -61,22 +40,25 @@ pub(crate) fn make(
     let forbidden = || GraphError::of(StatusCode::FORBIDDEN);
     let partnership = directory.partnership.as_mut().ok_or_else(forbidden)?;
     partnership.settle(ask.asked.now);
-    let takes = SignedDuration::from_millis(partnership.operations_take);
-    let fails = partnership.operations_fail;
-    let accepted = partnership.deletions_accepted;
+    let changes = partnership.changes;
     let (Wish::Update(id)
     | Wish::Request(id)
     | Wish::DeleteAssignment(id, _)
     | Wish::NewAssignment(id)) = wish;
     let found = partnership.relationships.iter_mut().find(|it| it.id.eq_ignore_ascii_case(id));
     let related = found.ok_or_else(|| GraphError::not_found(id))?;
-    let due = ask.asked.now + takes;
     match wish {
-        Wish::Update(_) => update(related, ask, due, fails),
-        Wish::Request(_) => request(related, ask, due),
-        Wish::DeleteAssignment(_, one) => delete(related, ask, one, due, accepted),
-        Wish::NewAssignment(_) => add(related, ask, due),
+        Wish::Update(_) => update(related, ask, changes),
+        Wish::Request(_) => request(related, ask, changes),
+        Wish::DeleteAssignment(_, one) => delete(related, ask, one, changes),
+        Wish::NewAssignment(_) => add(related, ask, changes),
     }
+}
+
+/// What is done in its own time, told by the operation or the request with this id.
+fn later(ask: &Ask<'_>, changes: Changes, told_by: Option<String>, effect: Effect) -> Pending {
+    let due = ask.asked.now + SignedDuration::from_millis(changes.take);
+    Pending { told_by, due, effect, fails: changes.fail }
 }
 
 /// A change has to be against what there is.
@@ -96,12 +78,7 @@ fn matches(ask: &Ask<'_>, etag: &str) -> Result<(), GraphError> {
     }
 }
 
-fn update(
-    related: &mut Related,
-    ask: &Ask<'_>,
-    due: Timestamp,
-    fails: bool,
-) -> Result<Reply, GraphError> {
+fn update(related: &mut Related, ask: &Ask<'_>, changes: Changes) -> Result<Reply, GraphError> {
     matches(ask, &etag(&related.id, related.version))?;
     let given = Value::Object(body(ask)?);
     let refuse = |what: &str| Err(GraphError::bad_request(what));
@@ -128,18 +105,15 @@ fn update(
         return refuse("There is nothing to change.");
     };
     let id = ids::guid(&["operation", &related.id, &ask.asked.request_id()]);
-    let status = if fails { "failed" } else { "notStarted" };
     let operation = Operation {
         operation_type: kind.to_owned(),
         id: Some(id.clone()),
-        status: status.to_owned(),
+        status: "notStarted".to_owned(),
         data: given.to_string(),
         created_date_time: None,
     };
     related.operations.push((id.clone(), operation, ask.asked.now));
-    if !fails {
-        related.pending.push(Pending { operation: Some(id.clone()), due, effect });
-    }
+    related.pending.push(later(ask, changes, Some(id.clone()), effect));
     let path = ask.asked.path();
     let location = format!("{}{path}/operations/{id}", ask.asked.origin());
     Ok(Reply::json(StatusCode::ACCEPTED, &Value::Object(related.to_json()))
@@ -147,19 +121,18 @@ fn update(
         .retry_after(Some(1)))
 }
 
-fn request(related: &mut Related, ask: &Ask<'_>, due: Timestamp) -> Result<Reply, GraphError> {
+fn request(related: &mut Related, ask: &Ask<'_>, changes: Changes) -> Result<Reply, GraphError> {
     let given = body(ask)?;
     if given.get("action") != Some(&json!("terminate")) || related.given.status != "active" {
         return Err(GraphError::bad_request("The request is not valid in this status."));
     }
-    related.change("terminationRequested", ask.asked.now);
-    related.pending.push(Pending { operation: None, due, effect: Effect::Terminated });
-    let shown = object(json!({
-        "id": ids::guid(&["request", &ask.asked.request_id()]),
-        "action": "terminate",
-        "status": "created",
-        "createdDateTime": ask.asked.now.to_string(),
-    }));
+    related.changes_now(ask.asked.now, changes);
+    "terminationRequested".clone_into(&mut related.given.status);
+    let id = ids::guid(&["request", &ask.asked.request_id()]);
+    let request = Requested::new(&id, "terminate", ask.asked.now);
+    let shown = request.to_json();
+    related.requests.push(request);
+    related.pending.push(later(ask, changes, Some(id), Effect::Terminated));
     Ok(created("requests", ask, shown))
 }
 
@@ -167,20 +140,23 @@ fn delete(
     related: &mut Related,
     ask: &Ask<'_>,
     one: &str,
-    due: Timestamp,
-    accepted: bool,
+    changes: Changes,
 ) -> Result<Reply, GraphError> {
-    let found = related.assignments.iter_mut().find(|it| it.id == one && it.status != "deleted");
-    let used = found.ok_or_else(|| GraphError::not_found(one))?;
+    let found = related.assignments.iter().position(|it| it.id == one && it.status != "deleted");
+    let place = found.ok_or_else(|| GraphError::not_found(one))?;
+    let used = &related.assignments[place];
     matches(ask, &etag(&used.id, used.version))?;
+    related.remember(changes.lag_reads);
+    let used = &mut related.assignments[place];
     "deleting".clone_into(&mut used.status);
     used.version += 1;
-    related.pending.push(Pending { operation: None, due, effect: Effect::Deleted(one.to_owned()) });
+    related.pending.push(later(ask, changes, None, Effect::Deleted(one.to_owned())));
+    let accepted = changes.deletions_accepted;
     let status = if accepted { StatusCode::ACCEPTED } else { StatusCode::NO_CONTENT };
     Ok(Reply::empty(status))
 }
 
-fn add(related: &mut Related, ask: &Ask<'_>, due: Timestamp) -> Result<Reply, GraphError> {
+fn add(related: &mut Related, ask: &Ask<'_>, changes: Changes) -> Result<Reply, GraphError> {
     let given = Value::Object(body(ask)?);
     let group = given["accessContainer"]["accessContainerId"].as_str().unwrap_or_default();
     let roles = given["accessDetails"]["unifiedRoles"].as_array().into_iter().flatten();
@@ -204,7 +180,8 @@ fn add(related: &mut Related, ask: &Ask<'_>, due: Timestamp) -> Result<Reply, Gr
     let id = ids::guid(&["accessAssignment", &related.id, &ask.asked.request_id()]);
     let used = Used { id: id.clone(), group, roles, status: "pending".to_owned(), version: 1 };
     let shown = related.assignment_json(&used);
+    related.remember(changes.lag_reads);
     related.assignments.push(used);
-    related.pending.push(Pending { operation: None, due, effect: Effect::Active(id) });
+    related.pending.push(later(ask, changes, None, Effect::Active(id)));
     Ok(created("accessAssignments", ask, shown))
 }

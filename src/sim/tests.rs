@@ -69,6 +69,26 @@ impl Client {
         }
     }
 
+    /// Asks for a change against an etag, or against none.
+    pub(super) async fn change(
+        &self,
+        method: Method,
+        path: &str,
+        etag: Option<&str>,
+        body: Option<Value>,
+    ) -> Response {
+        let url = format!("{}{path}", self.origin);
+        let request = self.http.request(method, url).bearer_auth(&self.token);
+        let request = match etag {
+            Some(etag) => request.header("If-Match", etag),
+            None => request,
+        };
+        match body {
+            Some(body) => request.json(&body).send().await.unwrap(),
+            None => request.send().await.unwrap(),
+        }
+    }
+
     pub(super) async fn get(&self, path: &str) -> (u16, Value) {
         let answer = self.send(Method::GET, path, None).await;
         (answer.status().as_u16(), answer.json().await.unwrap())

@@ -197,3 +197,25 @@ async fn every_change_takes_its_permission() {
         assert_eq!(answer.status(), 403, "{permission}");
     }
 }
+
+/// Whoever was granted no more than to remove may ask for nothing else.
+#[tokio::test]
+async fn to_remove_is_not_to_assign() {
+    for (kind, requests) in [
+        ("RoleEligibilitySchedule", "roleEligibilityScheduleRequests"),
+        ("RoleAssignmentSchedule", "roleAssignmentScheduleRequests"),
+    ] {
+        let mut scenario = Scenario::woodgrove()
+            .without_permission("RoleManagement.ReadWrite.Directory")
+            .without_permission(&format!("{kind}.ReadWrite.Directory"));
+        scenario.permissions.push(format!("{kind}.Remove.Directory"));
+        let sim = start(scenario).await;
+        let graph = Client::of(&sim, WOODGROVE).await;
+        let alice = id(&sim, "Alice");
+        let path = format!("{DIRECTORY}/{requests}");
+        for (action, status) in [("adminAssign", 403), ("adminExtend", 403), ("adminRemove", 400)] {
+            let body = request(action, &alice, &json!({ "type": "noExpiration" }));
+            assert_eq!(post(&graph, &path, body).await.0, status, "{kind} {action}");
+        }
+    }
+}

@@ -214,7 +214,7 @@ impl Sweep {
             let Polled { pages, events, fresh, more, .. } = &polled;
             info!(tenant.name, pages, events, fresh, more, "the audit log was read");
         }
-        self.tell(tenant, "audit-log", polled.trouble.clone()).await?;
+        self.tell(tenant, "audit-log", polled.trouble.clone(), false).await?;
         Ok((polled, found))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tracing::info;
+use tracing::{error, info};
 
 use super::alone::Alone;
 use super::{Sweep, kept, words};
@@ -16,10 +16,14 @@ use crate::domain::signal::Subject;
 use crate::domain::subscription::{
     Action, LIFE, Made, Resource, Subscription, Wanted, is_ours, plan, resources,
 };
+use crate::domain::text::count;
 use crate::ports::{Created, Failure, Look, PortError, ReadSubscriptions, WriteSubscriptions};
 use crate::telemetry::metric;
 use crate::wire::graph::client_state;
 use crate::wire::schedule;
+
+/// By what it is known in the log that subscriptions are gone.
+const GONE: &str = "subscription-gone";
 
 /// How to subscribe.
 #[derive(Clone)]
@@ -176,6 +180,7 @@ impl Sweep {
             return Ok(tended);
         }
         let marks = self.marks.as_ref();
+        let gone = self.gone(tenant, &listed.items).await?;
         let known = |made: &mut BTreeMap<String, Made>| {
             made.retain(|id, _| listed.items.iter().any(|it| it.id == *id));
         };
@@ -207,7 +212,37 @@ impl Sweep {
         tended.live = tending.live.into_values().collect();
         tended.live.sort_by_key(|live| live.resource);
         self.tell_of(tenant, &tended).await?;
+        if gone > 0 && tended.failed.is_empty() {
+            info!(
+                tenant.name,
+                code = GONE,
+                "over: it is subscribed again, and a look covers the gap"
+            );
+        }
         Ok(tended)
+    }
+
+    /// Tells of subscriptions that were made here and are gone, once: they are not remembered any
+    /// longer afterwards. Says how many they are.
+    async fn gone(&self, tenant: &Tenant, listed: &[Subscription]) -> Result<usize, PortError> {
+        let made = self.made(tenant).await?;
+        let mut gone = made.into_iter().filter(|(id, _)| !listed.iter().any(|it| it.id == *id));
+        let Some((_, first)) = gone.next() else { return Ok(0) };
+        let number = 1 + gone.count();
+        let what = count(number, "subscription");
+        let how = if first.granted_until > self.clock.now() {
+            "before its time was up: somebody or Microsoft removed it"
+        } else {
+            "since it was not renewed in time"
+        };
+        error!(
+            tenant.name,
+            code = GONE,
+            "{what} to the tenant's changes gone, the first {how}; nothing is heard by that way until \
+             it is made anew"
+        );
+        metric::subscriptions_gone(tenant.id, number);
+        Ok(number)
     }
 
     /// Sees to the subscriptions of a tenant where a lifecycle notification that waits for a look
@@ -246,7 +281,8 @@ impl Sweep {
         let lines = tended.failed.iter().map(|it| format!("cannot {}: {}", it.action, it.why));
         let lines: Vec<String> = lines.collect();
         let trouble = (!lines.is_empty()).then(|| lines.join("; "));
-        self.tell(tenant, "subscriptions", trouble).await
+        let lasting = tended.failed.iter().any(|failed| !failed.may_pass);
+        self.tell(tenant, "subscriptions", trouble, lasting).await
     }
 
     /// Deletes every subscription of a tenant that is ours; says how many there were.

@@ -357,7 +357,7 @@ async fn the_same_trouble_is_told_once_a_day() {
     };
     let tell = async |minutes, text: Option<&str>| {
         given.put(minutes);
-        given.sweep.tell(given.tenant(), "x", text.map(str::to_owned)).await.unwrap();
+        given.sweep.tell(given.tenant(), "x", text.map(str::to_owned), false).await.unwrap();
         told().await.map(|at| at.duration_since(noon()).as_mins())
     };
     assert_eq!(tell(0, Some("denied")).await, Some(0));

@@ -258,4 +258,42 @@ mod tests {
         assert_eq!(line["warden_subscription_hours"], json!([1.5]));
         assert_eq!((&line["tenant"], &line["resource"]), (&json!(tenant), &json!("users")));
     }
+
+    #[test]
+    fn each_time_of_a_revocation_is_told_by_partner_and_strangers_share_one_name() {
+        use crate::domain::record::Cause;
+        use crate::domain::roster::AffectedPartner;
+        let recorder = Embedded::new("warden");
+        let at = |seconds| noon() + jiff::SignedDuration::from_secs(seconds);
+        let cause = Cause { event: Some(at(0)), received: Some(at(3)), decided: at(4) };
+        let partner = |id: &str, listed| AffectedPartner {
+            id: id.parse().ok(),
+            name: "Contoso".to_owned(),
+            listed,
+        };
+        let listed = "22222222-2222-2222-2222-222222222222";
+        metrics::with_local_recorder(&recorder, || {
+            metric::revoked(&cause, &partner(listed, true), at(5));
+            for stranger in ["66666666-6666-6666-6666-666666666666", "7"] {
+                metric::revoked(&cause, &partner(stranger, false), at(9));
+            }
+        });
+        let lines = parsed(&recorder.lines(noon()));
+        let of = |metric: &str, since: Option<&str>, partner: &str| {
+            let since = since.map_or(Value::Null, |since| json!(since));
+            let its = |line: &&Value| {
+                !line[metric].is_null() && line["since"] == since && line["partner"] == partner
+            };
+            let its: Vec<&Value> = lines.iter().filter(its).collect();
+            let [line] = its.as_slice() else { panic!("{lines:#?}") };
+            assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Stack"]]));
+            line[metric].clone()
+        };
+        let revoke = "warden_time_to_revoke_seconds";
+        assert_eq!(of(revoke, Some("event"), listed), json!([5.0]));
+        assert_eq!(of(revoke, Some("received"), listed), json!([2.0]));
+        assert_eq!(of("warden_time_to_act_seconds", None, listed), json!([1.0]));
+        assert_eq!(of(revoke, Some("event"), "unlisted"), json!([9.0, 9.0]));
+        assert_eq!(lines.len(), 6, "three for each of two: {lines:#?}");
+    }
 }

@@ -55,10 +55,13 @@ pub enum Metric {
     TimeToVerify,
     /// What could not be done about a tenant's subscriptions, by `tenant`.
     SubscriptionFailures,
+    /// Subscriptions that were gone although nothing here deleted them, by `tenant`.
+    SubscriptionsGone,
     /// Hours until a subscription ends, by `tenant` and `resource`; none where there is none. Where
     /// they cannot be listed in passing, what was known last is told on.
     SubscriptionHours,
-    /// What this program was not let do, by `tenant` and `what`: `sign-in`, `read` or `write`.
+    /// What this program was not let do, by `tenant` and `what`: `sign-in`, `read` or `write`; and
+    /// `own-application`, where it may not be let do it much longer.
     Denied,
     /// Windows in which `guardrails.maxRevocations` held steps back, by `tenant`.
     RevocationLimits,
@@ -75,6 +78,8 @@ pub enum Denied {
     Read,
     /// Carry out a step.
     Write,
+    /// Go on as it was: its own application was changed in the tenant.
+    OwnApplication,
 }
 
 /// How a look or a delivery ended.
@@ -105,7 +110,7 @@ pub enum Lack {
 
 impl Metric {
     /// Every metric there is.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Signals,
         Self::Irrelevant,
         Self::Rejects,
@@ -122,6 +127,7 @@ impl Metric {
         Self::TimeToProve,
         Self::TimeToVerify,
         Self::SubscriptionFailures,
+        Self::SubscriptionsGone,
         Self::SubscriptionHours,
         Self::Denied,
         Self::RevocationLimits,
@@ -147,6 +153,7 @@ impl Metric {
             Self::TimeToProve => "warden_time_to_prove_seconds",
             Self::TimeToVerify => "warden_time_to_verify_seconds",
             Self::SubscriptionFailures => "warden_subscription_failures_total",
+            Self::SubscriptionsGone => "warden_subscriptions_gone_total",
             Self::SubscriptionHours => "warden_subscription_hours",
             Self::Denied => "warden_denied_total",
             Self::RevocationLimits => "warden_revocation_limits_total",
@@ -173,6 +180,7 @@ impl Metric {
             Self::TimeToProve => "Time from a revocation until the access was seen to be gone",
             Self::TimeToVerify => "Time until access that was taken away was seen to be gone",
             Self::SubscriptionFailures => "What could not be done about subscriptions",
+            Self::SubscriptionsGone => "Subscriptions that nothing here deleted and are gone",
             Self::SubscriptionHours => "Hours until a subscription ends",
             Self::Denied => "What this program was not let do",
             Self::RevocationLimits => "Windows in which maxRevocations held steps back",
@@ -199,6 +207,7 @@ impl Metric {
             | Self::Verifications
             | Self::Deliveries
             | Self::SubscriptionFailures
+            | Self::SubscriptionsGone
             | Self::SubscriptionHours
             | Self::Denied
             | Self::RevocationLimits
@@ -333,6 +342,12 @@ pub fn unsubscribed(tenant: TenantId, failures: usize) {
     failed.increment(failures as u64);
 }
 
+/// So many subscriptions of a tenant were gone.
+pub fn subscriptions_gone(tenant: TenantId, gone: usize) {
+    let gone_by_now = counter!(Metric::SubscriptionsGone.name(), "tenant" => tenant.to_string());
+    gone_by_now.increment(gone as u64);
+}
+
 /// The stop switch was read.
 pub fn stopped(engaged: bool) {
     gauge!(Metric::StopSwitch.name()).set(f64::from(u8::from(engaged)));
@@ -356,6 +371,7 @@ impl Denied {
             Self::SignIn => "sign-in",
             Self::Read => "read",
             Self::Write => "write",
+            Self::OwnApplication => "own-application",
         }
     }
 }

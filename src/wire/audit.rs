@@ -5,6 +5,7 @@ mod activity;
 mod directory;
 pub mod exported;
 mod management;
+pub mod trail;
 mod value;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,10 @@ const TOLD_MAX: usize = 10;
 /// Most signals that events without a tenant make, each of them one for each tenant. If they were
 /// more, each tenant is looked at as a whole instead, which shows all that the events tell of.
 const FANNED_OUT_MAX: usize = 10_000;
+
+/// Most targets of an event that are remembered; no write of ours has as many. Of what has more, all
+/// that is known is that it is about the tenant.
+const ABOUT_MAX: usize = 16;
 
 /// Whose events these can be, and when they came.
 #[derive(Debug, Clone, Copy)]
@@ -176,6 +181,8 @@ struct Event {
     at: Option<Timestamp>,
     /// Whom it is about.
     object: Option<String>,
+    /// The accounts, groups and applications that it names as its targets.
+    principals: Vec<String>,
     /// What it says to have become of the properties of its targets.
     changes: Vec<Change>,
     /// The application in whose name it was done.
@@ -183,7 +190,12 @@ struct Event {
 }
 
 impl Event {
+    /// What is done in our own name always matters: it was this program, or somebody who holds its
+    /// credential.
     fn matters(&self) -> bool {
+        if self.initiator == Some(Initiator::OurApp) {
+            return true;
+        }
         let changed = |property: &str| self.changes.iter().any(|it| it.changes(property));
         self.activity.matters(self.category.as_deref(), changed)
     }
@@ -196,6 +208,21 @@ impl Event {
             Some(partner) => Subject::object(&partner.to_string()),
             None => self.object.as_deref().map_or_else(Subject::tenant, Subject::object),
         }
+    }
+}
+
+impl Event {
+    /// Everything that it is said to have been done to. The targets of an application permission are
+    /// the API's application and, by its id in a property or as a further target, the one that had it.
+    fn about(&self) -> Vec<Subject> {
+        let apps = self.changes.iter().filter(|change| change.is("ServicePrincipal.ObjectID"));
+        let apps = apps.flat_map(Change::guids).map(|id| id.to_string());
+        let all: BTreeSet<Subject> =
+            self.principals.iter().cloned().chain(apps).map(|id| Subject::object(&id)).collect();
+        if all.len() > ABOUT_MAX {
+            return vec![Subject::tenant()];
+        }
+        all.into_iter().collect()
     }
 }
 
@@ -250,7 +277,8 @@ impl Reader<'_> {
     /// did not cause the others.
     fn whole(&self, tenant: TenantId, event: &Event) -> Signal {
         let signal = self.signal(tenant, event);
-        Signal { subject: Subject::tenant(), initiator: None, removal: false, ..signal }
+        let (initiator, about) = (None, Vec::new());
+        Signal { subject: Subject::tenant(), initiator, removal: false, about, ..signal }
     }
 
     fn unintelligible(&self, tenant: TenantId) -> Signal {
@@ -265,6 +293,7 @@ impl Reader<'_> {
             digest: self.digest.clone(),
             initiator: None,
             removal: false,
+            about: Vec::new(),
             content_uri: None,
         }
     }
@@ -280,7 +309,8 @@ impl Reader<'_> {
             received_at: self.whose.now,
             digest: self.digest.clone(),
             initiator: event.initiator.clone(),
-            removal: event.activity.is_our_kind_of_removal(),
+            removal: event.activity.trail().takes,
+            about: event.about(),
             content_uri: None,
         }
     }
@@ -749,6 +779,52 @@ mod tests {
         (signal.initiator.clone(), signal.removal)
     }
 
+    #[test]
+    fn what_is_done_in_our_own_name_matters_whatever_it_is() {
+        let reset = |app: &str| {
+            let by = json!({"user": null, "app": {"appId": app}});
+            let user = json!([{"id": "1", "type": "User"}]);
+            let event = json!({"activityDisplayName": "Reset password", "initiatedBy": by,
+                "activityDateTime": "2026-11-20T05:09:27Z", "targetResources": user});
+            receive_signed(&event.to_string(), Some(WOODGROVE)).unwrap()
+        };
+        let ours = reset(OWN_APP);
+        assert_eq!((ours.signals.len(), ours.irrelevant), (1, 0));
+        let signal = ours.signals[0].as_ref();
+        assert_eq!((signal.what.as_str(), signal.removal), ("Reset password", false));
+        let others = reset("44444444-4444-4444-4444-444444444444");
+        assert_eq!((others.signals.len(), others.irrelevant), (0, 1));
+    }
+
+    #[test]
+    fn all_that_an_event_is_about_is_told_and_what_stands_beside_it_is_not() {
+        let about = |targets: Value| {
+            let event = json!({"activityDisplayName": "Remove member from group",
+                "targetResources": targets});
+            let received = receive_signed(&event.to_string(), Some(WOODGROVE)).unwrap();
+            received.signals[0].as_ref().about.clone()
+        };
+        let sorted = |ids: &[&str]| {
+            let mut all: Vec<Subject> = ids.iter().map(|id| Subject::object(id)).collect();
+            all.sort();
+            all
+        };
+        let target = |id: &str, kind: &str| json!({"id": id, "type": kind});
+        let beside = ["Role", "Request", "Directory", "Other", "policy"].map(|it| target("x", it));
+        let pim: Vec<Value> = beside.into_iter().chain([target("who", "User")]).collect();
+        assert_eq!(about(json!(pim)), sorted(&["who"]));
+        let group =
+            json!([target("who", "User"), target("group", "Group"), target("new", "Thing")]);
+        assert_eq!(about(group), sorted(&["who", "group", "new"]));
+        let app = json!({"id": "api", "type": "ServicePrincipal", "modifiedProperties": [
+            {"displayName": "ServicePrincipal.ObjectID", "oldValue": format!("\"{OWN_ID}\""),
+             "newValue": null},
+        ]});
+        assert_eq!(about(json!([app])), sorted(&["api", OWN_ID]));
+        let many: Vec<Value> = (0..17).map(|n| target(&format!("{n}"), "User")).collect();
+        assert_eq!(about(json!(many)), [Subject::tenant()], "more than a write of ours names");
+    }
+
     fn service_principal(id: &str) -> Initiator {
         Initiator::ServicePrincipal(PrincipalId::new(id))
     }
@@ -768,7 +844,10 @@ mod tests {
                 "Remove member from role",
                 "Remove member from role in PIM completed (permanent)",
             );
-            assert_eq!(done(&pim), (Some(service_principal(OWN_ID)), false));
+            assert_eq!(done(&pim), (Some(service_principal(OWN_ID)), true));
+            let policy =
+                body.replace("Remove member from role", "Delete Conditional Access policy");
+            assert_eq!(done(&policy), (Some(service_principal(OWN_ID)), false));
         }
         let by_person = include_str!("../../events/audit/array.json");
         assert_eq!(done(by_person), (None, true));

@@ -158,6 +158,7 @@ pub fn decided(proposal: &Proposal, now: Timestamp) -> Verified<Signal> {
         digest: Sha256Hex::of_fields(&["decision/v1", question.id.as_str(), &said]),
         initiator: None,
         removal: false,
+        about: Vec::new(),
         content_uri: None,
     })
 }

@@ -230,6 +230,7 @@ impl Reader<'_> {
             digest: self.digest.clone(),
             initiator: None,
             removal: false,
+            about: Vec::new(),
             content_uri: None,
         }
     }

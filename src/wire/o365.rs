@@ -171,6 +171,7 @@ impl News {
             digest: digest.clone(),
             initiator: None,
             removal: false,
+            about: Vec::new(),
             content_uri: self.uri.map(String::from),
         }
     }

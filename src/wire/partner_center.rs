@@ -175,6 +175,7 @@ pub fn receive(
         digest: digest.clone(),
         initiator: None,
         removal: false,
+        about: Vec::new(),
         content_uri: None,
     };
     let signals = tenants.into_iter().map(|tenant| Verified::new(signal(tenant))).collect();

@@ -19,6 +19,7 @@ pub fn sweep(tenant: TenantId, now: Timestamp) -> Verified<Signal> {
         digest: Sha256Hex::of(now.to_string().as_bytes()),
         initiator: None,
         removal: false,
+        about: Vec::new(),
         content_uri: None,
     })
 }

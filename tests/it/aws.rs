@@ -108,9 +108,9 @@ pub(crate) fn table(stack: &Stack) -> DynamoDb {
     DynamoDb::new(&config, stack.output("Table"), "tests")
 }
 
-/// Where Woodgrove's chain of records begins, and all of it.
-pub(crate) async fn chain(stack: &Stack) -> (Anchor, Vec<Entry>) {
-    table(stack).chain(WOODGROVE.parse().unwrap()).await.unwrap()
+/// Where a tenant's chain of records begins, and all of it.
+pub(crate) async fn chain(stack: &Stack, tenant: &str) -> (Anchor, Vec<Entry>) {
+    table(stack).chain(tenant.parse().unwrap()).await.unwrap()
 }
 
 /// What is remembered of the looks at Woodgrove.

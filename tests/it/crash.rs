@@ -18,6 +18,7 @@ use partner_warden::wire::graph::client_state;
 
 use When::{AfterEffect, BeforeEffect};
 
+mod relationships;
 mod remedies;
 
 use crate::harness::{CLIENT_STATE_KEY, ENFORCE, LIMIT, Town, Warden, steps};

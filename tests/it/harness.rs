@@ -18,7 +18,7 @@ use partner_warden::domain::record::chain::check;
 use partner_warden::domain::secret::Secret;
 use partner_warden::ports::{Clock as _, Queue as _};
 use partner_warden::sim::{
-    Assigned, CLIENT_ID, CLIENT_SECRET, Call, INBOX_SECRET, Scenario, Sim, View, WOODGROVE,
+    Assigned, CLIENT_ID, CLIENT_SECRET, CONTOSO, Call, INBOX_SECRET, Scenario, Sim, View, WOODGROVE,
 };
 use partner_warden::wire::graph::client_state;
 use partner_warden::wire::standard_webhooks::WebhookSecret;
@@ -384,12 +384,21 @@ impl Town {
     }
 
     /// The ledger's records, each of which must seal the one before it. No `serve` may be
-    /// running.
+    /// running. On AWS those of Woodgrove: there each tenant has a chain of its own.
     pub(crate) async fn records(&self) -> Vec<Record> {
+        self.records_of(WOODGROVE).await
+    }
+
+    /// The same of a tenant, where it is the only one that has any.
+    pub(crate) async fn records_of(
+        &self,
+        #[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "only on AWS"))]
+        tenant: &str,
+    ) -> Vec<Record> {
         let (anchor, chain) = match self.backend {
             Backend::Embedded => self.store().chain().await.unwrap(),
             #[cfg(feature = "aws")]
-            Backend::Aws => crate::aws::chain(self.stack()).await,
+            Backend::Aws => crate::aws::chain(self.stack(), tenant).await,
         };
         check(anchor, &chain, None).unwrap();
         let texts = chain.iter().map(|entry| entry.record.as_deref().unwrap());
@@ -612,6 +621,15 @@ impl Warden {
         let mut event: Value = serde_json::from_str(event).unwrap();
         event["id"] = json!(format!("{id:08x}-0000-4000-8000-000000000000"));
         assert_eq!(self.audit(&event.to_string()).await, 202);
+    }
+
+    /// Posts an event of a partner's own tenant, another one for each number.
+    pub(crate) async fn partner_changed(&self, id: u32) {
+        let event = include_str!("../../events/audit/add-member-to-role.json");
+        let mut event: Value = serde_json::from_str(event).unwrap();
+        event["id"] = json!(format!("{id:08x}-0000-4000-8000-00000000000c"));
+        let path = format!("/hooks/audit?tenant={CONTOSO}");
+        assert_eq!(self.audit_at(&path, &event.to_string()).await.status, 202);
     }
 
     /// Posts a Graph notification collection; `{{clientState}}` is filled in for Woodgrove.

@@ -12,6 +12,7 @@ mod harness;
 mod limits;
 mod log_secrecy;
 mod partner_center;
+mod partner_ways;
 mod metrics;
 mod observe;
 mod plan_invariants;

@@ -127,6 +127,7 @@ async fn what_happens_is_counted_by_sender_and_reason() {
             Metric::RevocationLimits,
             Metric::SubscriptionFailures,
             Metric::SubscriptionHours,
+            Metric::SubscriptionsGone,
         ];
         let rare = rare.contains(&metric);
         assert!(told || rare, "{}", metric.name());

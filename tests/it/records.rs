@@ -85,6 +85,13 @@ async fn what_is_kept_is_listed_told_and_proven_while_serve_runs() {
     let proof = town.json(&["show", proven["id"].as_str().unwrap()]);
     let again = proof["record"]["after"]["steps"].as_array().unwrap();
     assert_eq!(again.iter().map(|step| &step["seen"]).collect::<Vec<_>>(), ["gone", "gone"]);
+    for step in again {
+        let (read, found) = (step["readAt"].as_str().unwrap(), &step["found"]);
+        assert!(found.is_null() && read <= proof["record"]["readAt"].as_str().unwrap(), "{step:#}");
+    }
+    let told = town.records_command(&["show", proven["id"].as_str().unwrap()]).out;
+    assert_eq!(told.matches("there still: nothing that was seen").count(), 2, "{told}");
+    assert!(told.contains("time to revoke: ") && told.contains("\n  verified: "), "{told}");
     let moments = ["event", "received", "decided", "revoked", "verified"];
     let moments = moments.map(|name| proof["record"]["timeline"][name].as_str().unwrap());
     assert!(moments[1..].is_sorted(), "{moments:?}");

@@ -272,7 +272,7 @@ async fn graph_is_asked_for_notifications_and_they_are_believed() {
 #[tokio::test]
 async fn a_subscription_is_renewed_in_time_and_made_anew_when_it_is_gone() {
     let town = reachable(Town::new(calm(), ENFORCE).await).set("WARDEN_SWEEP_EVERY", "PT1S");
-    let _warden = town.serve();
+    let warden = town.serve();
     let all = subscribed(&town, "both subscriptions", |all| both(all, CLIENT_STATE_KEY)).await;
     let (old, users) = (all[0].clone(), all[1].clone());
     // Graph grants less than was asked for, and ends one of them.
@@ -286,6 +286,24 @@ async fn a_subscription_is_renewed_in_time_and_made_anew_when_it_is_gone() {
     .await;
     assert!(both(&all, CLIENT_STATE_KEY), "{all:#?}");
     assert_eq!(town.sim.count("DELETE", SUBSCRIPTIONS), 0);
+    warden.logged("over: it is subscribed again", 1).await;
+    // It is told loudly, and once, however many turns come after it.
+    let lists = town.sim.count("GET", SUBSCRIPTIONS);
+    let turns = town.sim.wait_for("another turn", LIMIT, |view| {
+        let lists_now = view
+            .calls()
+            .filter(|call| call.method == "GET" && call.path.starts_with(SUBSCRIPTIONS));
+        (lists_now.count() > lists + 1).then_some(())
+    });
+    turns.await.unwrap();
+    let log = warden.stop().await;
+    let gone: Vec<&str> =
+        log.lines().filter(|line| line.contains("\"code\":\"subscription-gone\"")).collect();
+    assert_eq!(gone.len(), 2, "{gone:#?}");
+    assert!(
+        gone[0].contains("\"ERROR\"") && gone[0].contains("before its time was up"),
+        "{gone:#?}"
+    );
 }
 
 #[tokio::test]

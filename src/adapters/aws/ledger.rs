@@ -9,7 +9,7 @@ pub(super) mod conclude;
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -25,22 +25,36 @@ use crate::domain::id::{Sha256Hex, StepId, TenantId};
 use crate::domain::plan::{History, PastStep, Step, StepState};
 use crate::ports::{Conclusion, DueVerification, Failure, Ledger, PortError, Proof};
 
+/// The state of a step that Graph never said that it took: as good as not begun.
+const FORGOTTEN: &str = "forgotten";
+
 /// Most verifications handed out at once.
 const DUE_MAX: usize = 100;
 
 #[async_trait]
 impl Ledger for DynamoDb {
     async fn history(&self, tenant: TenantId, since: Timestamp) -> Result<History, PortError> {
-        let only = "#grant, #episode, #state, #intended_at, #acted_at, #approval";
+        let only = "#grant, #episode, #state, #intended_at, #acted_at, #approval, #attempts";
         let steps = self.all(&tenant_key(tenant), "STEP#", Some(only)).await?;
         let mut history = History::default();
         for item in steps {
-            let (grant, past) = past_step(&item)?;
-            // What was seen to be gone after its answer was lost has no moment but its beginning.
-            let seen = (past.state == StepState::Verified).then_some(past.at);
-            if as_moment(&item, "acted_at").or(seen).is_some_and(|at| at >= since) {
-                history.revocations += 1;
+            let last = as_moment(&item, "intended_at");
+            let mut attempts = attempts(&item);
+            if as_text(&item, "state") == Some(FORGOTTEN) {
+                history.revocations += counted(attempts.into_iter(), since);
+                continue;
             }
+            let (grant, past) = past_step(&item)?;
+            let acted = as_moment(&item, "acted_at");
+            // The last attempt is what the step itself tells of.
+            if acted.is_none() && matches!(past.state, StepState::Intended | StepState::Verified) {
+                attempts.retain(|at| Some(*at) != last);
+            }
+            // What was seen to be gone after its answer was lost has no moment but its beginning.
+            // Every former attempt without an answer may have come about too.
+            let seen = (past.state == StepState::Verified).then_some(past.at);
+            let all = attempts.into_iter().chain(acted.or(seen));
+            history.revocations += counted(all, since);
             let last = history.steps.entry(grant).or_insert(past);
             if last.episode < past.episode {
                 *last = past;
@@ -103,8 +117,8 @@ impl Ledger for DynamoDb {
     ) -> Result<(), PortError> {
         let pk = tenant_key(tenant);
         let mut changes = Vec::new();
-        if self.item(step_key(tenant, &step.id)).await?.is_some() {
-            changes.push(self.settled(tenant, step, outcome));
+        if let Some(item) = self.item(step_key(tenant, &step.id)).await? {
+            changes.push(self.settled(tenant, step, outcome, as_number(&item, "intended_at")));
         }
         let partner = step.partner.key();
         if let Some(item) = self.item(key(&pk, &format!("CASE#{partner}"))).await? {
@@ -113,6 +127,18 @@ impl Ledger for DynamoDb {
             changes.extend(self.case(&case)?.items);
         }
         if changes.is_empty() { Ok(()) } else { self.under_lease(tenant, changes).await }
+    }
+
+    async fn not_taken(&self, tenant: TenantId, step: &Step) -> Result<(), PortError> {
+        let key = step_key(tenant, &step.id);
+        let item = self.item(key.clone()).await?;
+        let Some(at) = item.as_ref().and_then(|item| as_number(item, "intended_at")) else {
+            return Ok(());
+        };
+        let exists = Some("attribute_exists(#pk)");
+        let values = with([(":at", moments([at]))]);
+        let change = self.update(key, "DELETE #attempts :at", exists, values);
+        self.under_lease(tenant, vec![change]).await
     }
 
     async fn conclude(&self, conclusion: Conclusion) -> Result<(), PortError> {
@@ -233,7 +259,9 @@ impl DynamoDb {
             (":intended", text(StepState::Intended.as_str())),
             (":refused", text(StepState::Refused.as_str())),
             (":step", text(&written(step)?)),
+            (":forgotten", text(FORGOTTEN)),
             (":now", moment(now)),
+            (":attempt", moments([now.as_millisecond()])),
             (":due", moment(check_at)),
             (":q", Queue::Verifications.of(&tenant.to_string())),
             (":none", number(0)),
@@ -246,10 +274,11 @@ impl DynamoDb {
             change.push_str(", #approval = :approval");
             values.insert(":approval".to_owned(), text(approval));
         }
+        change.push_str(" ADD #attempts :attempt");
         Ok(self.update(
             step_key(tenant, &step.id),
             &change,
-            Some("attribute_not_exists(#pk) OR #state IN (:intended, :refused)"),
+            Some("attribute_not_exists(#pk) OR #state IN (:intended, :refused, :forgotten)"),
             values,
         ))
     }
@@ -281,8 +310,15 @@ impl DynamoDb {
         }
     }
 
-    /// How the call of a step ended. One that Graph took is due to be read again at once.
-    fn settled(&self, tenant: TenantId, step: &Step, outcome: &Outcome) -> TransactWriteItem {
+    /// How the call of a step that was begun at this millisecond ended. One that Graph took is due to
+    /// be read again at once.
+    fn settled(
+        &self,
+        tenant: TenantId,
+        step: &Step,
+        outcome: &Outcome,
+        begun: Option<i64>,
+    ) -> TransactWriteItem {
         let taken = outcome.state == StepState::Revoked;
         let mut values = with([(":state", text(outcome.state.as_str())), (":none", number(0))]);
         let mut set = vec!["#state = :state".to_owned(), "#attempt = :none".to_owned()];
@@ -306,7 +342,12 @@ impl DynamoDb {
         } else {
             format!(" REMOVE {}", remove.join(", "))
         };
-        let change = format!("SET {}{remove}", set.join(", "));
+        let mut change = format!("SET {}{remove}", set.join(", "));
+        // What was refused after a part of it was taken has taken something away.
+        if let Some(begun) = begun.filter(|_| taken || outcome.acted_at.is_none()) {
+            change.push_str(" DELETE #attempts :begun");
+            values.insert(":begun".to_owned(), moments([begun]));
+        }
         self.update(step_key(tenant, &step.id), &change, Some("attribute_exists(#pk)"), values)
     }
 
@@ -316,8 +357,12 @@ impl DynamoDb {
         let key = step_key(tenant, step);
         let mut values = with([(":one", number(1))]);
         let (state, change) = match proof {
-            // The next look that finds it begins it anew.
-            Proof::NotDone => return self.delete(key),
+            // The next look that finds it begins it anew. What it may have taken away still counts.
+            Proof::NotDone => {
+                let change = "SET #state = :forgotten REMOVE #due, #q, #approval";
+                let values = with([(":forgotten", text(FORGOTTEN))]);
+                return self.update(key, change, exists, values);
+            }
             Proof::Again(due) => {
                 values.insert(":due".to_owned(), moment(due));
                 return self.update(key, "SET #due = :due ADD #attempt :one", exists, values);
@@ -357,6 +402,21 @@ pub(super) fn due_verification(item: &Item) -> Result<DueVerification, PortError
         }),
         _ => Err(unreadable("a step that is not whole")),
     }
+}
+
+/// When attempts of a step were begun that were never answered.
+fn attempts(item: &Item) -> Vec<Timestamp> {
+    let numbers = item.get("attempts").and_then(|them| them.as_ns().ok());
+    let moment = |number: &String| Timestamp::from_millisecond(number.parse().ok()?).ok();
+    numbers.into_iter().flatten().filter_map(moment).collect()
+}
+
+fn moments(millis: impl IntoIterator<Item = i64>) -> AttributeValue {
+    AttributeValue::Ns(millis.into_iter().map(|at| at.to_string()).collect())
+}
+
+fn counted(moments: impl Iterator<Item = Timestamp>, since: Timestamp) -> u32 {
+    u32::try_from(moments.filter(|at| *at >= since).count()).unwrap_or(u32::MAX)
 }
 
 fn past_step(item: &Item) -> Result<(Sha256Hex, PastStep), PortError> {

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{failed, kind};
 use crate::domain::id::{Sha256Hex, TenantId};
-use crate::domain::signal::{Envelope, Initiator, Signal};
+use crate::domain::signal::{Envelope, Initiator, Signal, Subject};
 use crate::domain::work::Work;
 use crate::ports::{Enqueue, Failure, Forward, Later, PortError};
 use crate::wire::Verified;
@@ -167,7 +167,7 @@ impl Later for WorkQueue {
 /// A signal as the queue takes it.
 fn posted(signal: Signal) -> Result<Posted, PortError> {
     let (group, once) = (signal.tenant.to_string(), once(&signal));
-    let body = written(&Work::Signal(Envelope::V1 { signal }))?;
+    let body = written(&Work::Signal(Box::new(Envelope::V1 { signal })))?;
     Ok(Posted { body, group, once })
 }
 
@@ -189,7 +189,10 @@ fn once(signal: &Signal) -> String {
         Some(Initiator::ServicePrincipal(id)) => id.as_str(),
     };
     let content = signal.content_uri.as_deref().unwrap_or_default();
-    let fields = ["signal/v3", &tenant, subject, sender, kind, event, &time, removal, by, content];
+    let about: Vec<&str> = signal.about.iter().map(Subject::as_str).collect();
+    let about = about.join(",");
+    let fields =
+        ["signal/v4", &tenant, subject, sender, kind, event, &time, removal, &about, by, content];
     Sha256Hex::of_fields(&fields).to_string()
 }
 
@@ -242,6 +245,7 @@ mod tests {
             digest: Sha256Hex::of(b"bytes"),
             initiator: None,
             removal: false,
+            about: Vec::new(),
             content_uri: None,
         }
     }
@@ -258,6 +262,7 @@ mod tests {
             signal(WOODGROVE, "alice", None, 0),
             Signal { sender: Sender::AuditLog, ..first.clone() },
             Signal { removal: true, ..first.clone() },
+            Signal { about: vec![Subject::object("other")], ..first.clone() },
             Signal { initiator: Some(Initiator::OurApp), ..first.clone() },
             Signal { content_uri: Some("https://manage.example/x".to_owned()), ..first.clone() },
         ] {

@@ -99,6 +99,11 @@ impl<S: Store> Given<S> {
         history.steps.get(&step.key()).map(|past| past.state)
     }
 
+    /// How many revocations count since some seconds after noon.
+    async fn count(&self, seconds: i64) -> u32 {
+        self.store.history(tenant(WOODGROVE), at(seconds)).await.unwrap().revocations
+    }
+
     async fn due_steps(&self, seconds: i64) -> Vec<DueVerification> {
         self.store.due_verifications(at(seconds)).await.unwrap()
     }
@@ -136,7 +141,8 @@ pub(in crate::adapters) async fn the_history_tells_how_far_each_step_has_come<S:
             PastStep { episode: 0, state: StepState::Intended, at: at(2), approved: false },
         ),
     ];
-    assert_eq!(history, History { steps: expect.into(), revocations: 1, ..History::default() });
+    // The first attempt at the second may have come about too.
+    assert_eq!(history, History { steps: expect.into(), revocations: 2, ..History::default() });
     let elsewhere = given.store.history(tenant(CONTOSO), noon()).await.unwrap();
     assert_eq!(elsewhere, History::default());
     given.settle(&second, StepState::Refused, 1).await;
@@ -258,7 +264,8 @@ pub(in crate::adapters) async fn revocations_that_came_about_within_the_window_a
     };
     given.intend(&first, 0).await;
     assert_eq!(since(0).await, 0, "it is only intended");
-    given.settle(&first, StepState::Refused, 10).await;
+    let refused = Outcome { acted_at: None, ..outcome(StepState::Refused, 10) };
+    given.store.settle(tenant(WOODGROVE), &first, &refused).await.unwrap();
     assert_eq!(since(0).await, 0, "it was refused");
     given.settle(&first, StepState::Revoked, 10).await;
     given.intend(&second, 20).await;
@@ -279,6 +286,69 @@ pub(in crate::adapters) async fn a_revocation_whose_answer_was_lost_is_counted_o
         history.revocations
     };
     assert_eq!([since(0).await, since(10).await, since(11).await], [1, 1, 0]);
+}
+
+pub(in crate::adapters) async fn each_attempt_without_an_answer_counts_beside_what_came_of_the_next<
+    S: Store,
+>() {
+    let given = Given::<S>::new().await;
+    let [first, second] = steps();
+    let since = async |seconds: i64| {
+        let history = given.store.history(tenant(WOODGROVE), at(seconds)).await.unwrap();
+        history.revocations
+    };
+    // Its answer was lost, the same was given again, and it is done once more.
+    given.intend(&first, 10).await;
+    assert_eq!(since(0).await, 0, "the step that is begun tells of the last attempt");
+    given.intend(&first, 20).await;
+    assert_eq!([since(10).await, since(11).await], [1, 0]);
+    given.settle(&first, StepState::Revoked, 25).await;
+    assert_eq!([since(10).await, since(11).await, since(26).await], [2, 1, 0]);
+    given.verified(&first, Proof::Gone).await;
+    assert_eq!(since(10).await, 2);
+    // Neither of two was answered, and it is seen to be gone.
+    given.intend(&second, 30).await;
+    given.intend(&second, 40).await;
+    given.verified(&second, Proof::Gone).await;
+    assert_eq!([since(26).await, since(31).await, since(41).await], [2, 1, 0]);
+    assert_eq!(given.after_a_crash().await.count(0).await, 4);
+}
+
+pub(in crate::adapters) async fn an_attempt_that_certainly_took_nothing_counts_for_nothing<
+    S: Store,
+>() {
+    let given = Given::<S>::new().await;
+    let [first, second] = steps();
+    given.store.not_taken(tenant(WOODGROVE), &first).await.unwrap();
+    given.intend(&first, 10).await;
+    given.store.not_taken(tenant(WOODGROVE), &first).await.unwrap();
+    assert_eq!(given.state(&first).await, Some(StepState::Intended), "it stays begun");
+    given.intend(&first, 20).await;
+    assert_eq!(given.count(0).await, 0);
+    given.settle(&first, StepState::Revoked, 25).await;
+    assert_eq!(given.count(0).await, 1);
+    // One that was refused whole took nothing; one that was refused in part did.
+    given.intend(&second, 30).await;
+    let refused = Outcome { acted_at: None, ..outcome(StepState::Refused, 31) };
+    given.store.settle(tenant(WOODGROVE), &second, &refused).await.unwrap();
+    assert_eq!(given.count(0).await, 1);
+    given.intend(&second, 40).await;
+    given.settle(&second, StepState::Refused, 41).await;
+    assert_eq!(given.count(0).await, 2);
+}
+
+pub(in crate::adapters) async fn what_is_as_good_as_not_begun_may_have_taken_something_all_the_same<
+    S: Store,
+>() {
+    let given = Given::<S>::new().await;
+    let [step, _] = steps();
+    given.intend(&step, 10).await;
+    given.verified(&step, Proof::NotDone).await;
+    assert_eq!((given.state(&step).await, given.count(10).await), (None, 1));
+    given.intend(&step, 20).await;
+    assert_eq!(given.state(&step).await, Some(StepState::Intended));
+    given.settle(&step, StepState::Revoked, 21).await;
+    assert_eq!([given.count(10).await, given.count(11).await], [2, 1]);
 }
 
 pub(in crate::adapters) async fn what_graph_never_took_is_as_good_as_not_begun<S: Store>() {

@@ -2,7 +2,8 @@
 //! their end.
 //!
 //! A relationship is read right before it is changed, and its etag of that moment goes with the
-//! change: whoever changes it between the two makes Graph answer 412. Some changes are *long-running*:
+//! change: whoever changes it between the two makes Graph answer 412. Then it is read again and judged
+//! anew, and nothing is written over what was not seen. Some changes are *long-running*:
 //! Graph answers 202 and does them in its own time. They are not waited for here. Verification reads
 //! the relationship itself again, and what became of the operation, which also holds after a crash.
 //!
@@ -38,6 +39,16 @@ enum Now {
     Changed(String),
 }
 
+/// How often a change is tried against what somebody else keeps changing.
+const ATTEMPTS: usize = 3;
+
+/// How one attempt at a change went.
+enum Attempt {
+    Over(Outcome),
+    /// It was changed between the look and the change, and nothing was done.
+    Overtaken(Outcome),
+}
+
 /// A change of a thing that is read before.
 struct Change<'a, T> {
     /// The way to the thing.
@@ -61,23 +72,39 @@ impl Revoker {
         tenant: TenantId,
         change: Change<'_, T>,
     ) -> Result<Outcome, PortError> {
+        let mut attempts = 1;
+        loop {
+            match self.attempt(tenant, &change).await? {
+                Attempt::Over(outcome) => return Ok(outcome),
+                Attempt::Overtaken(outcome) if attempts == ATTEMPTS => return Ok(outcome),
+                Attempt::Overtaken(_) => attempts += 1,
+            }
+        }
+    }
+
+    async fn attempt<T: DeserializeOwned + Send + Sync>(
+        &self,
+        tenant: TenantId,
+        change: &Change<'_, T>,
+    ) -> Result<Attempt, PortError> {
         let Self(graph) = self;
+        let over = |outcome: Outcome| Ok(Attempt::Over(outcome.at(graph)));
         if !change.thing.iter().chain(change.to).all(|segment| is_segment(segment)) {
-            return Ok(refused("its id cannot be asked for".to_owned(), None));
+            return over(refused("its id cannot be asked for".to_owned(), None));
         }
         let url = graph.way(change.thing)?;
         let answer = graph.send(tenant, |client: &Client| client.get(url.clone())).await?;
         let thing = match read::<T>(&answer)? {
             Read::Thing(thing) => thing,
-            Read::Outcome(outcome) => return Ok(outcome.at(graph)),
+            Read::Outcome(outcome) => return over(outcome),
         };
         let request_id = request_id(&answer);
         match (change.now)(&thing) {
             Now::Same => {}
-            Now::Done(words) => return Ok(taken(Some(words.to_owned()), request_id).at(graph)),
+            Now::Done(words) => return over(taken(Some(words.to_owned()), request_id)),
             Now::Changed(how) => {
                 let words = format!("it was not asked to, since {how}; the next look decides anew");
-                return Ok(refused(words, request_id));
+                return over(refused(words, request_id));
             }
         }
         // Without it Graph changes nothing, and with any other it might change what nobody saw.
@@ -86,7 +113,7 @@ impl Revoker {
             Ok(etag) if etag.as_ref().is_none_or(|etag| !etag.is_empty()) => etag,
             _ => {
                 let words = format!("{WHOM} does not say what is to be changed (@odata.etag)");
-                return Ok(refused(words, request_id));
+                return over(refused(words, request_id));
             }
         };
         let to: Vec<&str> = change.thing.iter().chain(change.to).copied().collect();
@@ -103,6 +130,7 @@ impl Revoker {
             }
         };
         let answer = graph.send(tenant, request).await?;
+        let mut overtaken = false;
         let outcome = match answer.status {
             StatusCode::OK if change.done.contains(&StatusCode::OK) => {
                 // Reading again decides, whatever is shown here.
@@ -114,23 +142,25 @@ impl Revoker {
             // Our own standing is in doubt, not the step.
             StatusCode::UNAUTHORIZED => return Err(refusal(&answer)),
             status if status.is_client_error() => {
-                match self.is_done_all_the_same(tenant, &change).await {
+                match self.is_done_all_the_same(tenant, change).await {
                     Some(words) => taken(Some(words), None),
-                    None if status == StatusCode::PRECONDITION_FAILED => refused(
-                        format!(
-                            "{WHOM} answered {}: it was changed in the meantime; the next look \
-                             decides anew",
+                    None if status == StatusCode::PRECONDITION_FAILED => {
+                        overtaken = true;
+                        let words = format!(
+                            "{WHOM} answered {}: somebody changed it each time it was to be \
+                             changed; the next look decides anew",
                             said(&answer)
-                        ),
-                        None,
-                    ),
+                        );
+                        refused(words, None)
+                    }
                     None => refused(format!("{WHOM} answered {}", said(&answer)), None),
                 }
             }
             // Neither yes nor no, such as the page of a gateway: nothing may have come of it.
             _ => return Err(refusal(&answer)),
         };
-        Ok(Outcome { request_id: self::request_id(&answer), ..outcome }.at(graph))
+        let outcome = Outcome { request_id: self::request_id(&answer), ..outcome }.at(graph);
+        Ok(if overtaken { Attempt::Overtaken(outcome) } else { Attempt::Over(outcome) })
     }
 
     /// Whether what was refused is so already: an earlier attempt may have been heard without an

@@ -7,6 +7,8 @@ mod batch;
 mod credential;
 mod quarantine;
 mod read;
+mod reduce;
+mod reduced;
 mod relationships;
 mod remove;
 mod revoke;

@@ -12,6 +12,10 @@ use crate::domain::record::Record;
 use crate::domain::record::chain::link;
 use crate::ports::{Conclusion, DueVerification, Ledger, PortError, Proof};
 
+/// How long attempts without an answer are remembered, in milliseconds: a year, which no limit on
+/// revocations reaches back.
+const ATTEMPTS_KEPT: i64 = 366 * 24 * 3600 * 1000;
+
 /// Most verifications handed out at once.
 const DUE_MAX: i64 = 100;
 
@@ -68,6 +72,10 @@ impl Ledger for Sqlite {
         self.run(move |db| {
             let taken = outcome.state == StepState::Revoked;
             let acted = outcome.acted_at.filter(|_| taken).map(millis);
+            // What was refused after a part of it was taken has taken something away.
+            if taken || outcome.acted_at.is_none() {
+                answered(db, &tenant, &id)?;
+            }
             // What Graph took is read again at once; what it refused stays as it is.
             let verify = taken.then_some(0_i64);
             db.execute(
@@ -94,6 +102,11 @@ impl Ledger for Sqlite {
             put_case(db, &case)
         })
         .await
+    }
+
+    async fn not_taken(&self, tenant: TenantId, step: &Step) -> Result<(), PortError> {
+        let (tenant, id) = (tenant.to_string(), step.id.clone());
+        self.run(move |db| answered(db, &tenant, &id)).await
     }
 
     async fn conclude(&self, conclusion: Conclusion) -> Result<(), PortError> {
@@ -182,16 +195,32 @@ pub(super) fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Re
         Ok((from_text(row.get(0)?)?, past))
     })?;
     // What was seen to be gone after its answer was lost has no moment but that of its beginning.
+    // Every former attempt that was not answered may have come about too, before the same was given
+    // again; the last one of a step is what the step itself tells of.
     let revocations = db.query_row(
-        "SELECT COUNT(*) FROM steps
-         WHERE tenant = ?1
-           AND COALESCE(acted_at, CASE state WHEN 'verified' THEN intended_at END) >= ?2",
+        "SELECT (SELECT COUNT(*) FROM steps
+                 WHERE tenant = ?1
+                   AND COALESCE(acted_at, CASE state WHEN 'verified' THEN intended_at END) >= ?2)
+              + (SELECT COUNT(*) FROM attempts AS a LEFT JOIN steps AS s ON s.id = a.step
+                 WHERE a.tenant = ?1 AND a.at >= ?2
+                   AND NOT COALESCE(a.at = s.intended_at AND s.acted_at IS NULL
+                                    AND s.state IN ('intended', 'verified'), 0))",
         params![tenant, since],
         |row| row.get(0),
     )?;
     let steps = rows.collect::<rusqlite::Result<_>>()?;
     let proposals = proposals::last(db, tenant)?;
     Ok(History { steps, revocations, proposals, ..History::default() })
+}
+
+/// It is known what came of the last attempt of a step.
+fn answered(db: &Connection, tenant: &str, step: &StepId) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "DELETE FROM attempts WHERE tenant = ?1 AND step = ?2
+           AND at = (SELECT intended_at FROM steps WHERE id = ?2)",
+    )?
+    .execute([tenant, step.0.as_str()])
+    .map(drop)
 }
 
 fn put_case(db: &Connection, case: &Case) -> rusqlite::Result<()> {
@@ -211,23 +240,34 @@ fn intend(
     check_at: Timestamp,
 ) -> rusqlite::Result<()> {
     // A step that was begun before is the same step; one that was ended is never begun again.
-    db.prepare_cached(
-        "INSERT INTO steps VALUES (?1, ?2, ?3, ?4, ?5, 'intended', ?6, ?7, NULL, NULL, ?8, 0)
-         ON CONFLICT (id) DO UPDATE SET
-            state = 'intended', intended_at = excluded.intended_at, verify_due = excluded.verify_due, verify_attempt = 0
-         WHERE state IN ('intended', 'refused')",
-    )?
-    .execute(params![
+    let begun = db
+        .prepare_cached(
+            "INSERT INTO steps VALUES (?1, ?2, ?3, ?4, ?5, 'intended', ?6, ?7, NULL, NULL, ?8, 0)
+             ON CONFLICT (id) DO UPDATE SET state = 'intended', intended_at = excluded.intended_at,
+                verify_due = excluded.verify_due, verify_attempt = 0
+             WHERE state IN ('intended', 'refused')",
+        )?
+        .execute(params![
+            step.id.0.as_str(),
+            tenant.to_string(),
+            step.partner.key(),
+            step.key().as_str(),
+            step.episode,
+            json(step)?,
+            millis(now),
+            millis(check_at)
+        ])?;
+    if begun == 0 {
+        return Ok(());
+    }
+    db.prepare_cached("INSERT OR IGNORE INTO attempts VALUES (?1, ?2, ?3)")?.execute(params![
         step.id.0.as_str(),
-        tenant.to_string(),
-        step.partner.key(),
-        step.key().as_str(),
-        step.episode,
-        json(step)?,
         millis(now),
-        millis(check_at)
-    ])
-    .map(drop)
+        tenant.to_string()
+    ])?;
+    db.prepare_cached("DELETE FROM attempts WHERE tenant = ?1 AND at < ?2")?
+        .execute(params![tenant.to_string(), millis(now).saturating_sub(ATTEMPTS_KEPT)])
+        .map(drop)
 }
 
 fn conclude(db: &Connection, conclusion: &Conclusion) -> rusqlite::Result<()> {

@@ -182,8 +182,21 @@ impl Told {
                 Seen::Unread => "could not be read",
             };
             self.say(&format!("{seen}: {summary}"));
+            let Some(at) = reread.read_at else { continue };
+            self.add(&format!("read {}", moment(at)));
+            for line in &reread.found {
+                self.add(&format!("there still: {line}"));
+            }
+            match (reread.found.is_empty(), reread.more) {
+                (true, _) => self.add("there still: nothing that was seen"),
+                (false, 0) => {}
+                (false, more) => self.add(&format!("and {more} more")),
+            }
         }
-        self.add(&format!("read {}", moment(after.read_at)));
+        // Earlier versions wrote one moment for all.
+        if after.steps.iter().any(|reread| reread.read_at.is_none()) {
+            self.add(&format!("read {}", moment(after.read_at)));
+        }
     }
 
     fn timeline(&mut self, record: &Record) {
@@ -215,4 +228,48 @@ fn length(took: SignedDuration) -> String {
         return format!("{:.3} s", took.as_secs_f64());
     }
     format!("{:#}", SignedDuration::from_secs(took.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::record::testing::record;
+    use crate::domain::record::{After, Reread};
+
+    /// What is told of a reading again.
+    fn told(steps: Vec<Reread>) -> Vec<String> {
+        let record = record(0, "Contoso Reseller", true);
+        let after = Some(After { read_at: record.at, steps });
+        let mut told = Told::default();
+        told.after(&Record { after, ..record });
+        told.lines
+    }
+
+    #[test]
+    fn what_was_read_again_is_told_with_when_and_with_what_is_there_still() {
+        let at = record(0, "Contoso Reseller", true).at;
+        let read = moment(at);
+        let new = |found: &[&str], more| Reread {
+            step: crate::domain::id::StepId(crate::domain::id::Sha256Hex::of(b"step")),
+            seen: Seen::There,
+            read_at: Some(at),
+            found: found.iter().map(|line| (*line).to_owned()).collect(),
+            more,
+        };
+        let lines = told(vec![new(&["role assignment x: role y for /"], 2), new(&[], 0)]);
+        assert!(lines[2].starts_with("  still there: "), "{lines:?}");
+        assert_eq!(
+            lines[3..6],
+            [
+                format!("    read {read}"),
+                "    there still: role assignment x: role y for /".to_owned(),
+                "    and 2 more".to_owned(),
+            ]
+        );
+        assert_eq!(lines[8], "    there still: nothing that was seen");
+        assert_eq!(lines.len(), 9);
+        // One of an earlier version.
+        let old = Reread { read_at: None, ..new(&[], 0) };
+        assert_eq!(told(vec![old])[3..], [format!("    read {read}")]);
+    }
 }

@@ -119,9 +119,15 @@ pub fn plan_hash(case: &PlannedCase, policy: &Policy) -> Sha256Hex {
     Sha256Hex::of_fields(&fields)
 }
 
-/// Whether the grant a finding speaks of is being taken away without asking.
+/// Whether what a finding speaks of is being taken away without asking.
 fn goes_its_way(case: &PlannedCase, finding: &Finding) -> bool {
-    let Some(grant) = &finding.grant else { return false };
+    let Some(grant) = &finding.grant else {
+        // What is done to a relationship says which findings it answers.
+        let key = finding.key();
+        let mut steps = case.steps.iter().filter(|step| step.answers.contains(&key)).peekable();
+        return steps.peek().is_some()
+            && steps.all(|step| matches!(step.verdict, Verdict::CarryOut | Verdict::Already(_)));
+    };
     let key = grant.key();
     case.steps.iter().any(|step| {
         let own = step.grant().is_some_and(|its| its.key() == key);

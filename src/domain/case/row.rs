@@ -11,6 +11,7 @@ use crate::domain::finding::{Finding, FindingName};
 use crate::domain::grant::Grant;
 use crate::domain::id::Sha256Hex;
 use crate::domain::plan::{Remediation, Step, StepState, Target, Verdict};
+use crate::domain::proof::is_gone_from_relationship;
 
 /// Why a row no longer stands.
 pub(super) enum Closing {
@@ -52,7 +53,7 @@ impl Row {
             Some(grant) if grant.is_seen_in(facts) => {
                 return facts.is_complete().then_some(Closing::Allowed);
             }
-            Some(grant) => !grant.held.parts().iter().any(|part| unread(*part)),
+            Some(grant) => !grant.rests_on().any(unread),
             // The part it speaks of was read this time, or its gap would have been found again;
             // unless nobody was let in at all.
             None if unreadable => {
@@ -69,6 +70,9 @@ impl Row {
     pub(super) fn close(&mut self, now: Timestamp) {
         self.open = false;
         if let Some(step) = &mut self.step {
+            if step.state == StepState::Intended {
+                step.gone_unanswered = Some(now);
+            }
             step.state = StepState::Verified;
             step.verified_at = Some(now);
         }
@@ -87,10 +91,15 @@ impl Row {
         let old = std::mem::replace(self, new);
         let (Some(new), Some(old)) = (&mut self.step, old.step) else { return };
         if new.id != old.id {
+            // What still waits is owed since it was wanted first.
+            if new.waits && old.waits {
+                new.cause = old.cause;
+            }
             return;
         }
         new.cause = old.cause;
         new.restoring = old.restoring;
+        new.undone_at = old.undone_at;
         if new.acted_at.is_none() {
             new.detail = new.detail.take().or(old.detail);
             new.request_id = old.request_id;
@@ -104,12 +113,27 @@ impl Row {
 }
 
 impl StepRow {
-    /// Whether a look shows that a guest was disabled.
+    /// Whether a look shows that a guest was disabled, or that what was begun to be taken from a
+    /// relationship is gone: whoever was to write down its outcome may have died before.
     fn is_seen_done(&self, facts: &Facts) -> bool {
-        let Some(Target::Principal { principal, .. }) = &self.target else { return false };
-        let guest = facts.guests.get(principal);
-        self.remediation == Remediation::DisableGuest
-            && guest.is_some_and(|guest| guest.account_enabled == Some(false))
+        match &self.target {
+            Some(Target::Principal { principal, .. }) => {
+                let guest = facts.guests.get(principal);
+                self.remediation == Remediation::DisableGuest
+                    && guest.is_some_and(|guest| guest.account_enabled == Some(false))
+            }
+            Some(target @ (Target::Relationship { .. } | Target::AccessAssignment { .. })) => {
+                let begun = matches!(
+                    self.state,
+                    StepState::Intended
+                        | StepState::Revoked
+                        | StepState::Reappeared
+                        | StepState::Unverified
+                );
+                begun && is_gone_from_relationship(self.remediation, target, facts)
+            }
+            Some(Target::Grant(_) | Target::Partner) | None => false,
+        }
     }
 }
 
@@ -152,10 +176,13 @@ fn step_row(step: &Step, outcome: Outcome) -> StepRow {
         request_id: outcome.request_id,
         acted_at: outcome.acted_at,
         verified_at: None,
+        undone_at: None,
         by_hand: step.by_hand(),
         reappeared: step.episode > 0,
         stuck: false,
         restoring: false,
+        waits: step.waits,
+        gone_unanswered: None,
         cause: None,
     }
 }

@@ -111,7 +111,7 @@ fn finish(
             past.approved && past.state == StepState::Intended && past.episode == step.episode
         });
         if is_begun {
-            step.verdict = guard.allow(step);
+            guard.allow(step);
             step.approval = begun.map(str::to_owned);
         }
     }
@@ -120,7 +120,7 @@ fn finish(
 fn carry_out(case: &mut PlannedCase, guard: &mut Guard<'_>, proposal: &Proposal) {
     let waiting = case.steps.iter_mut().filter(|step| step.verdict == Verdict::AwaitApproval);
     for step in waiting {
-        step.verdict = guard.allow(step);
+        guard.allow(step);
         step.approval = Some(proposal.question.id.as_str().to_owned());
     }
 }

@@ -9,7 +9,8 @@ mod reach;
 mod testing;
 mod whose;
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
@@ -29,8 +30,11 @@ pub(super) struct Guard<'a> {
     about: Circumstances<'a>,
     facts: &'a Facts,
     administrators: Administrators,
+    domains: OnceCell<BTreeSet<String>>,
     revocations: u32,
     held_by_limit: u32,
+    /// How many steps were held back by what passes.
+    waiting: u32,
     /// What was decided so far, by the keys of the steps.
     decided: BTreeMap<Sha256Hex, Decided>,
 }
@@ -48,7 +52,16 @@ impl<'a> Guard<'a> {
         let revocations = about.history.revocations + outcome_unknown(about.history);
         let administrators = Administrators::of(facts, about);
         let decided = BTreeMap::new();
-        Self { about, facts, administrators, revocations, held_by_limit: 0, decided }
+        Self {
+            about,
+            facts,
+            administrators,
+            domains: OnceCell::new(),
+            revocations,
+            held_by_limit: 0,
+            waiting: 0,
+            decided,
+        }
     }
 
     /// How many steps were held back only because too much was done already.
@@ -71,7 +84,9 @@ impl<'a> Guard<'a> {
         // One that was begun before is counted already.
         let begun = u32::from(past.is_some_and(|past| past.state == StepState::Intended));
         self.revocations = self.revocations.saturating_sub(begun);
+        let waiting = self.waiting;
         let verdict = self.verdict(&wanted, episode, past);
+        let waits = self.waiting > waiting;
         self.revocations += begun.max(u32::from(verdict == Verdict::CarryOut));
         let (is_new, decided) = (past.is_none(), verdict.clone());
         self.decided.insert(key.clone(), Decided { episode, is_new, verdict: decided });
@@ -90,6 +105,7 @@ impl<'a> Guard<'a> {
             quarantine,
             since,
             approval: None,
+            waits,
         }
     }
 
@@ -169,24 +185,27 @@ impl<'a> Guard<'a> {
 
     /// Decides about a step that waited for a person, who has agreed: what may change from one
     /// minute to the next is asked now.
-    pub(super) fn allow(&mut self, step: &Step) -> Verdict {
+    pub(super) fn allow(&mut self, step: &mut Step) {
         let past = self.about.history.steps.get(&step.key());
         let begun = past
             .is_some_and(|past| past.episode == step.episode && past.state == StepState::Intended);
         // One that was begun before is counted already.
         self.revocations = self.revocations.saturating_sub(u32::from(begun));
-        let verdict = self.passing().map_or(Verdict::CarryOut, Verdict::Held);
-        self.revocations += u32::from(begun || verdict == Verdict::CarryOut);
-        verdict
+        let held = self.passing();
+        step.waits = held.is_some();
+        step.verdict = held.map_or(Verdict::CarryOut, Verdict::Held);
+        self.revocations += u32::from(begun || step.verdict == Verdict::CarryOut);
     }
 
     /// What holds everything back that would be done at this moment, in words.
     fn passing(&mut self) -> Option<String> {
         if let Some(reason) = pause::stopped(self.about) {
+            self.waiting += 1;
             return Some(reason);
         }
         // Last of all, so that what it alone holds back is known.
         let too_many = limits::too_many(self.about, self.revocations)?;
+        self.waiting += 1;
         self.held_by_limit += 1;
         Some(too_many)
     }
@@ -209,15 +228,15 @@ impl<'a> Guard<'a> {
 
     /// The guardrail that forbids what is wanted, in words.
     fn holds_back(&self, wanted: &Wanted, episode: u32) -> Option<String> {
-        let Self { about, facts, administrators, .. } = *self;
-        let asked = Asked { about, facts, wanted, administrators, episode };
+        let Self { about, facts, administrators, ref domains, .. } = *self;
+        let asked = Asked { about, facts, wanted, administrators, domains, episode };
         GUARDRAILS.iter().find_map(|guardrail| guardrail(&asked))
     }
 }
 
 /// Everything that may hold a step back, beside the stop switch and how much was done already. The
 /// first that does is told: what stays as it is comes before what passes.
-const GUARDRAILS: [Guardrail; 15] = [
+const GUARDRAILS: [Guardrail; 14] = [
     whose::unknown,
     whose::with_nobody,
     whose::own,
@@ -231,7 +250,6 @@ const GUARDRAILS: [Guardrail; 15] = [
     lock_out::lock_out,
     reach::out_of_reach,
     limits::comes_back,
-    reach::relationships,
     pause::planned_change,
 ];
 
@@ -244,6 +262,8 @@ struct Asked<'a> {
     facts: &'a Facts,
     wanted: &'a Wanted,
     administrators: Administrators,
+    /// The domains of this tenant, once somebody asks for them.
+    domains: &'a OnceCell<BTreeSet<String>>,
     /// How often the same was done before and did not last.
     episode: u32,
 }

@@ -198,6 +198,7 @@ fn what_was_begun_is_ended_although_nothing_asks_for_it_any_more() {
         partner: step.partner.clone(),
         remediation: step.remediation,
         target: step.target.clone(),
+        asks: false,
     };
     let mut history = after([(disable, Intended), (sessions, Verified)]);
     history.unfinished = vec![unfinished(disable)];
@@ -317,6 +318,9 @@ fn an_account_of_another_tenant_is_missing_and_need_not_be_left_out() {
     let verdict = |protected: &str| {
         let (mut given, policy) = (agents(""), policy(protected));
         given.facts.protected.insert(protected.to_owned(), GivenAccount::Missing);
+        let of_here = Some("al_x.example#EXT#@Woodgrove.example".to_owned());
+        let guest = User { user_principal_name: of_here, ..User::default() };
+        given.facts.guests.insert(PrincipalId::new("a guest"), guest);
         let (tenant, history) = (&policy.roster.tenants[0], &History::default());
         let about = Circumstances {
             policy: &policy,
@@ -330,6 +334,8 @@ fn an_account_of_another_tenant_is_missing_and_need_not_be_left_out() {
     };
     assert_eq!(verdict("glass@tailspin.example"), Verdict::CarryOut);
     assert!(matches!(verdict("eve@contoso-reseller.example"), Verdict::Held(_)));
+    // This tenant's own under another name, which would be kept out.
+    assert!(matches!(verdict("glass@woodgrove.example"), Verdict::Held(_)));
 }
 
 #[test]

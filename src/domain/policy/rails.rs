@@ -4,14 +4,23 @@ use super::raw::{RawGuardrails, RawPlannedChange};
 use super::read::Reader;
 use super::words::Day;
 use super::{Guardrails, PlannedChange, end_in_words};
-use crate::domain::roster::{Attribution, Roster};
+use crate::domain::roster::{Attribution, Roster, Side};
 
 impl Reader {
     pub(super) fn guardrails(&mut self, raw: RawGuardrails, roster: &Roster) -> Guardrails {
         let default = Guardrails::default();
         let mut protected = Vec::new();
         for text in &raw.protected {
-            let Some(account) = self.account(text) else { continue };
+            let Some(account) = self.protected(text) else { continue };
+            let side = |side| roster.tenants.iter().any(|tenant| tenant.side == side);
+            if account.is_relationship() && !roster.tenants.is_empty() && !side(Side::Partner) {
+                let message = format!(
+                    "`{}` protects nothing: relationships are only changed in a tenant with `side: \
+                     partner`, and there is none",
+                    text.value
+                );
+                self.warn(text.at, message);
+            }
             let partners = || roster.tenants.iter().flat_map(|tenant| &tenant.partners);
             if let Some(partner) = partners().find(|p| p.accounts.contains(&account)) {
                 let message = format!(

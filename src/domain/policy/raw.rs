@@ -198,7 +198,8 @@ pub(super) struct RawException {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(rename = "Guardrails")]
 pub(super) struct RawGuardrails {
-    /// Accounts from which nothing is ever taken, each by user principal name or object id.
+    /// What nothing is ever taken from: accounts, each by user principal name or object id; of a
+    /// partner's own tenant also relationships, customers and groups, each by id.
     #[serde(default)]
     #[schemars(example = ["breakglass@woodgrove.example"])]
     pub(super) protected: Vec<Text>,

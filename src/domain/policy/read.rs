@@ -157,7 +157,7 @@ impl Reader {
                 continue;
             };
             if let Some(finding) = finding {
-                self.accompaniment(finding, &response);
+                self.accompaniment(finding, &response, roster);
             }
             let names_a_sink = response.ticket.is_some();
             let ticket = response.ticket.and_then(|sink| self.sink_name(&sink, sinks));
@@ -190,10 +190,23 @@ impl Reader {
     }
 
     /// Says what of a response has no effect.
-    fn accompaniment(&mut self, finding: FindingName, response: &RawResponse) {
+    fn accompaniment(&mut self, finding: FindingName, response: &RawResponse, roster: &Roster) {
         let act = response.r#do.value;
         let takes_away = matches!(act, Do::Approve | Do::Revoke);
-        let on_customers = finding.is_raised_on(Side::Customer);
+        // What is raised on customers alone, of whom there are none, is told elsewhere.
+        let customers = roster.tenants.is_empty()
+            || roster.tenants.iter().any(|tenant| tenant.side == Side::Customer)
+            || !finding.is_raised_on(Side::Partner);
+        let on_customers = finding.is_raised_on(Side::Customer) && customers;
+        if takes_away && finding == FindingName::DapActive {
+            self.warn(
+                response.r#do.at,
+                format!(
+                    "`{act}` has no effect on `{finding}` beyond a ticket: Microsoft lets only a \
+                     person take delegated admin privileges away, and the ticket tells them how"
+                ),
+            );
+        }
         if act == Do::Quarantine && !on_customers {
             self.warn(
                 response.r#do.at,

@@ -287,6 +287,83 @@ fn what_goes_with_a_response_is_read_and_warned_of_where_it_has_no_effect() {
 }
 
 #[test]
+fn what_cannot_be_done_on_a_partners_side_is_warned_of() {
+    let partner = HEAD.replace("    name: Woodgrove\n", "    name: Woodgrove\n    side: partner\n");
+    let partner = partner.replace("    partners:\n", "    customers:\n");
+    assert!(partner.contains("side: partner") && partner.contains("customers:"), "{partner}");
+    let tail = |act: &str, tail: &str| {
+        format!(
+            "respond:
+  dap-active: {{do: {act}}}
+  gdap-auto-extend: {{do: quarantine}}
+  gdap-too-long: {{do: revoke, also: [disable-guest], ifRefused: quarantine}}
+  unreadable: {{do: quarantine}}
+tickets: {{s: {{kind: webhook, url: https://x.example}}}}
+{tail}"
+        )
+    };
+    let of = |act: &str, more: &str| -> Vec<String> {
+        let warnings = parse(&format!("{partner}{}", tail(act, more))).warnings(at(NOW));
+        warnings.iter().map(|it| it.message.clone()).collect()
+    };
+    let only_customers = |name: &str| {
+        format!(
+            "`quarantine` has no effect on `{name}`: it blocks a partner's people in a customer's \
+             tenant"
+        )
+    };
+    let others = [
+        only_customers("gdap-auto-extend"),
+        "`disable-guest` has no effect here: it goes with `revoke` or `approve`, in a customer's \
+         tenant"
+            .to_owned(),
+        "`ifRefused` has no effect here: it goes with `revoke` or `approve`, in a customer's tenant"
+            .to_owned(),
+        only_customers("unreadable"),
+    ];
+    assert_eq!(of("ticket", ""), others);
+    for act in ["revoke", "approve"] {
+        let dap = format!(
+            "`{act}` has no effect on `dap-active` beyond a ticket: Microsoft lets only a person \
+             take delegated admin privileges away, and the ticket tells them how"
+        );
+        assert_eq!(of(act, ""), [&[dap], others.as_slice()].concat());
+    }
+    assert_eq!(of("quarantine", ""), [&[only_customers("dap-active")], others.as_slice()].concat());
+    // With a customer's tenant beside it, there is somewhere to block.
+    let customer = "  - id: 44444444-4444-4444-4444-444444444444\n    name: Fabrikam\nrespond";
+    let both = format!("{partner}{}", tail("ticket", "")).replacen("respond", customer, 1);
+    let warnings = parse(&both).warnings(at(NOW));
+    assert!(warnings.iter().all(|it| it.message != others[3]), "{warnings:?}");
+
+    let id = "aaaaaaaa-0000-0000-0000-00000000000a-bbbbbbbb-0000-0000-0000-00000000000b";
+    let protect = format!("guardrails: {{protected: [{id}]}}\n");
+    let policy = parse(&format!("{partner}{protect}"));
+    assert_eq!(policy.warnings(at(NOW)), []);
+    assert_eq!(policy.policy.guardrails.protected, [AccountName::new(id)]);
+    assert_eq!(policy.policy.guardrails.protected_accounts().count(), 0);
+    let warnings = parse(&format!("{HEAD}{protect}")).warnings(at(NOW));
+    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert!(warning.message.ends_with("`side: partner`, and there is none"), "{warning}");
+}
+
+#[test]
+fn where_a_person_may_be_asked_about_the_last_relationship_people_are_asked() {
+    let asks = |side: &str, act: &str, mode: &str| {
+        let text = format!(
+            "version: 1\nmode: {mode}\ntenants:\n  - id: {}\n    name: W\n    side: \
+             {side}\nrespond: {{gdap-too-long: {{do: {act}}}}}\n",
+            "11111111-1111-1111-1111-111111111111"
+        );
+        parse(&text).policy.asks()
+    };
+    assert!(asks("partner", "revoke", "enforce"));
+    assert!(!asks("partner", "ticket", "enforce"));
+    assert!(!asks("customer", "revoke", "enforce"));
+    assert!(!asks("partner", "revoke", "observe"));
+}
+
+#[test]
 fn what_ends_is_warned_of_once_it_is_past_and_not_before() {
     let text = format!(
         "{HEAD}        allow: {{roles: [Directory Readers], until: 2026-11-24}}
@@ -374,7 +451,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("exceptions:\n  - {partner: Contoso Reseller, role: Reports Reader, reason: x}", &["9:5: `until` is missing"]),
     ("exceptions:\n  - {partner: Contoso Reseller, role: Reports Reader, until: 2027-01-01}", &["9:5: `reason` is missing"]),
     // Guardrails.
-    ("guardrails: {protected: [break glass], per: forever, maxRevocations: -1}", &["8:26: `break glass` names no account; give a user principal name (name@domain) or an object id", "8:45: `forever` is not a duration of fixed length such as PT15M, P180D or 1h", "8:70: this must be a whole number from 0 to 4294967295, not `-1`"]),
+    ("guardrails: {protected: [break glass], per: forever, maxRevocations: -1}", &["8:26: `break glass` names nothing that can be protected; give an account's user principal name (name@domain), an object id, a customer's tenant id or a relationship's id (GUID-GUID)", "8:45: `forever` is not a duration of fixed length such as PT15M, P180D or 1h", "8:70: this must be a whole number from 0 to 4294967295, not `-1`"]),
     ("approvals: {expire: never, onExpiry: maybe, people: 3}", &["8:21: `never` is not a duration of fixed length such as PT15M, P180D or 1h", "8:38: `maybe` is not one of ask-again, hold, carry-out", "8:53: `people` is 1 or 2"]),
     ("approvals: {expire: PT10S}", &["8:21: nobody can answer within less than a minute; give PT1M or more"]),
     ("mode: approve\napprovals: {onExpiry: carry-out}", &["9:23: in `mode: approve` nothing is carried out without a person's word; use ask-again or hold"]),

@@ -132,6 +132,25 @@ impl Reader {
         None
     }
 
+    /// An account, or a relationship with a customer, by its id: two GUIDs.
+    pub(super) fn protected(&mut self, text: &Text) -> Option<AccountName> {
+        let name = AccountName::new(&text.value);
+        if name.is_relationship() {
+            return Some(name);
+        }
+        if is_address(name.as_str()) || name.as_str().parse::<TenantId>().is_ok() {
+            return Some(name);
+        }
+        let message = format!(
+            "`{}` names nothing that can be protected; give an account's user principal name \
+             (name@domain), an object id, a customer's tenant id or a relationship's id \
+             (GUID-GUID)",
+            text.value
+        );
+        self.wrong(text.at, message);
+        None
+    }
+
     /// Text that must say something.
     pub(super) fn name(&mut self, text: &Text) -> String {
         let name = text.value.trim().to_owned();

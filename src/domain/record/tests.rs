@@ -49,6 +49,53 @@ fn an_event_is_stored_by_its_name() {
     }
 }
 
+#[test]
+fn what_earlier_versions_wrote_of_reading_again_is_the_same_byte_for_byte() {
+    let step = Sha256Hex::of(b"step");
+    let old = format!(
+        r#"{{"readAt":"2026-11-25T08:18:50Z","steps":[{{"step":"{step}","seen":"gone"}},{{"step":"{step}","seen":"unread"}}]}}"#
+    );
+    let after: After = serde_json::from_str(&old).unwrap();
+    assert_eq!((after.steps[0].seen.clone(), after.steps[0].read_at), (Seen::Gone, None));
+    assert_eq!(serde_json::to_string(&after).unwrap(), old, "its digest stays provable");
+}
+
+#[test]
+fn what_is_there_still_of_a_principal_is_kept_with_when_it_was_read() {
+    use crate::domain::plan::{Circumstances, History, plan};
+    let given = Given::new()
+        .with_policy("respond: {role-not-allowed: {do: revoke}}")
+        .member("Megan", "Global Administrator")
+        .foreign_group("Agents", "Exchange Administrator");
+    let (policy, history) = (given.policy(), History::default());
+    let about = Circumstances {
+        policy: &policy,
+        tenant: &policy.roster.tenants[0],
+        history: &history,
+        own_apps: &[],
+        stopped: None,
+        now: noon(),
+    };
+    let step = plan(&given.facts, about).cases[0].steps[0].clone();
+    let mut facts = given.facts.clone();
+    let its = facts.assignments.pop().unwrap();
+    let gone = Reread::of(&step, &facts, noon());
+    assert_eq!((gone.seen, gone.read_at, gone.found.len()), (Seen::Gone, Some(noon()), 0));
+    // Another role of the same group is no reason to say that this one is there.
+    let mut other = its.clone();
+    other.role_definition_id = "another\u{202e}\nrole".to_owned();
+    other.id = crate::domain::id::AssignmentId("other".to_owned());
+    facts.assignments.push(other);
+    let reread = Reread::of(&step, &facts, noon());
+    assert_eq!(reread.seen, Seen::Gone);
+    assert_eq!(reread.found, ["role assignment other: role another role for /"]);
+    facts.assignments = vec![its; FOUND_MAX + 3];
+    let many = Reread::of(&step, &facts, noon());
+    assert_eq!((many.seen, many.found.len(), many.more), (Seen::There, FOUND_MAX, 3));
+    let text = serde_json::to_string(&reread).unwrap();
+    assert_eq!(serde_json::from_str::<Reread>(&text).unwrap(), reread);
+}
+
 mod chains {
     use super::super::chain::{Anchor, Broken, Check, Entry, Flaw, Head, check};
     use super::super::testing::{chained, record};
@@ -378,10 +425,13 @@ mod timelines {
             request_id: None,
             acted_at: acted.map(hours),
             verified_at: verified.map(hours),
+            undone_at: None,
             by_hand: String::new(),
             reappeared: false,
             stuck: false,
             restoring: false,
+            waits: false,
+            gone_unanswered: None,
             cause: Some(cause),
             answers: Vec::new(),
             remediation: Remediation::RevokeRoleAssignment,

@@ -162,8 +162,7 @@ fn about(
                         li {
                             (capital(&step.summary))
                             @if let Some(why) = &step.cannot_be_undone {
-                                br;
-                                strong { "It cannot be undone: " } (why) "."
+                                br; strong { "Cannot be undone:" } " " (why)
                             }
                         }
                     }

@@ -14,8 +14,9 @@ use crate::domain::approval::{ProposalId, Question, Void, plan_hash, question};
 use crate::domain::finding::testing::{Case as Given, WOODGROVE, noon};
 use crate::domain::plan::{Circumstances, History, plan};
 use crate::domain::signal::Signal;
+use crate::domain::stop::Stop;
 use crate::http::router;
-use crate::ports::{Clock, Enqueue, Failure, SenderCertificates, SigningKeys};
+use crate::ports::{Clock, Enqueue, Failure, SenderCertificates, SigningKeys, StopSwitch};
 use crate::wire::partner_center::certificates::Published;
 
 const KEY: &str = "the key of links in tests";
@@ -63,6 +64,13 @@ impl Decide for World {
             *held = Some(Proposal { revision, ..proposal.clone() });
         }
         Ok(same)
+    }
+}
+
+#[async_trait]
+impl StopSwitch for World {
+    async fn stopped(&self) -> Result<Option<Stop>, PortError> {
+        Ok(None)
     }
 }
 
@@ -182,7 +190,7 @@ impl Town {
             roles: roles.iter().map(ToString::to_string).collect(),
         });
         let front = Front {
-            stop: None,
+            stop: world.clone(),
             clock: world.clone(),
             policy: Arc::new(Given::new().policy()),
             client_state_keys: vec![],

@@ -2,33 +2,43 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::Readers;
 use super::reading::Reading;
 use crate::domain::facts::{Facts, Part};
 use crate::domain::grant::{Grant, Held};
 use crate::domain::id::{PartnerId, PrincipalId, TenantId};
 use crate::domain::plan::{Remediation, Step, Target};
-use crate::domain::proof::{Seen, parts, seen};
+use crate::domain::proof::parts;
+use crate::domain::record::Reread;
+use crate::ports::Clock;
 
 /// What became of each step, in their order.
 pub(super) async fn seen_again(
     readers: &Readers,
+    clock: &dyn Clock,
     tenant: TenantId,
     name: &str,
     steps: &[&Step],
-) -> Vec<Seen> {
+) -> Vec<Reread> {
+    let begun = clock.now();
     let shared = shared(readers, tenant, name, steps).await;
-    let mut of_principals: BTreeMap<&PrincipalId, Facts> = BTreeMap::new();
+    let mut of_principals: BTreeMap<&PrincipalId, (Facts, Timestamp)> = BTreeMap::new();
     for principal in principals(steps) {
+        let begun = clock.now();
         let mut reading = Reading::named(name);
         let read = readers.roles.assignments_of(tenant, principal).await;
         let assignments = reading.got(Part::RoleAssignments, read).unwrap_or_default();
         let facts = Facts { assignments, gaps: reading.gaps(), ..Facts::default() };
-        of_principals.insert(principal, facts);
+        of_principals.insert(principal, (facts, begun));
     }
     let of = |step: &&Step| {
-        let facts = assigned(step).and_then(|principal| of_principals.get(principal));
-        seen(step, facts.unwrap_or(&shared))
+        let its = assigned(step).and_then(|principal| of_principals.get(principal));
+        match its {
+            Some((facts, begun)) => Reread::of(step, facts, *begun),
+            None => Reread::of(step, &shared, begun),
+        }
     };
     steps.iter().map(of).collect()
 }

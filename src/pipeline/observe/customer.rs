@@ -127,7 +127,8 @@ async fn accounts(
     protected: &[AccountName],
 ) -> Listed<(AccountName, GivenAccount)> {
     let mut names: Vec<AccountName> = Vec::new();
-    for name in given(tenant).chain(protected) {
+    let accounts = protected.iter().filter(|name| !name.is_relationship());
+    for name in given(tenant).chain(accounts) {
         if !names.contains(name) {
             names.push(name.clone());
         }

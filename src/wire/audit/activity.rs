@@ -1,11 +1,12 @@
 //! What the names of audit activities tell: whether one can have changed what a partner may do,
-//! and whether it takes something away.
+//! and what of this program's own can have left it.
 //!
 //! Source: "Microsoft Entra audit log categories and activities" of 2024-04-15. It says of itself
 //! that it may not be in sync; so names are recognised by what they have in common, and any
 //! activity of a category that is about access counts. The Management Activity API has the same
 //! names with a period behind them, and mostly no category.
 
+use super::trail::{self, Trail};
 use crate::domain::text;
 
 /// Categories of which every activity can change what a partner may do.
@@ -95,22 +96,13 @@ const CHORES: &[&str] = &["download ", "license", "dsr delete", "dsr export"];
 /// Properties of an account by which it is laid to a partner, or may be used at all.
 const ACCOUNT: &[&str] = &["AccountEnabled", "Mail", "UserPrincipalName", "UserType"];
 
-/// The audit trail of `DELETE roleManagement/directory/roleAssignments/{id}`, and of nothing that
-/// gives anybody anything.
-const REMOVALS: &[&str] = &[
-    "remove member from role",
-    "remove member from role scoped over restricted management administrative unit",
-    "remove role assignment from role definition",
-    "remove scoped member from role",
-];
-
 /// The name of an activity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Activity {
     /// As people read it.
     pub(super) name: String,
     /// In lower case, with one space between two words.
-    plain: String,
+    pub(super) plain: String,
 }
 
 impl Activity {
@@ -133,9 +125,9 @@ impl Activity {
             || (self.plain == "update user" && ACCOUNT.iter().any(|property| changed(property)))
     }
 
-    /// Whether it is what our own revocations leave in the log.
-    pub(super) fn is_our_kind_of_removal(&self) -> bool {
-        REMOVALS.contains(&self.plain.as_str())
+    /// What of this program's own leaves such a trail.
+    pub(super) fn trail(&self) -> Trail {
+        trail::of_plain(&self.plain)
     }
 }
 
@@ -346,26 +338,6 @@ mod tests {
         }
         assert!(!update("Department"));
         assert!(!Activity::new("Update users").matters(None, |_| true));
-    }
-
-    #[test]
-    fn our_kind_of_removal_gives_nobody_anything() {
-        let is = |name: &str| Activity::new(name).is_our_kind_of_removal();
-        for name in ["Remove member from role", "remove member from role.", REMOVALS[2]] {
-            assert!(is(name), "{name}");
-        }
-        for name in [
-            "Add member to role",
-            "Remove member from role in PIM completed (permanent)",
-            "Remove member from role (PIM activation expired)",
-            "Remove partner from company",
-            "Remove member from group",
-            "Remove member from roles",
-            "Delete Conditional Access policy",
-            "",
-        ] {
-            assert!(!is(name), "{name}");
-        }
     }
 
     #[test]

@@ -56,6 +56,16 @@ struct AzureMonitorRecord {
     properties: Value,
 }
 
+/// Kinds of targets that stand beside whatever something was done to.
+const BESIDE: [&str; 5] = ["Directory", "Other", "Policy", "Request", "Role"];
+
+impl TargetResource {
+    fn is_principal(&self) -> bool {
+        let kind = self.kind.as_deref().unwrap_or_default();
+        !BESIDE.iter().any(|beside| beside.eq_ignore_ascii_case(kind))
+    }
+}
+
 /// A bare directoryAudit.
 pub(super) fn event(path: &str, item: Value, own_apps: &[String]) -> Result<Event, Reject> {
     let audit: DirectoryAudit = shaped(path, item)?;
@@ -69,6 +79,8 @@ pub(super) fn event(path: &str, item: Value, own_apps: &[String]) -> Result<Even
         .iter()
         .filter(|target| !is_role(target))
         .find_map(|target| target.id.clone().filter(|id| !id.trim().is_empty()));
+    let principals = targets.iter().filter(|target| target.is_principal());
+    let principals = principals.filter_map(|target| target.id.clone()).collect();
     Ok(Event {
         tenant: None,
         activity: Activity::new(&audit.activity_display_name),
@@ -76,6 +88,7 @@ pub(super) fn event(path: &str, item: Value, own_apps: &[String]) -> Result<Even
         id: audit.id.as_ref().and_then(Value::as_str).map(text::foreign),
         at: audit.activity_date_time.as_deref().and_then(|at| at.parse().ok()),
         object,
+        principals,
         changes,
         initiator: by_application(audit.initiated_by.as_ref(), own_apps),
     })

@@ -84,6 +84,7 @@ pub(super) fn event(path: &str, item: Value, own_apps: &[String]) -> Result<Even
         category: record.category(),
         at: record.creation_time.as_deref().and_then(in_utc),
         object: record.object(&changes),
+        principals: record.object(&changes).into_iter().collect(),
         id: record.id.as_deref().map(text::foreign),
         changes,
         initiator: record.by_application(own_apps),

@@ -60,6 +60,7 @@ const INGEST: &[Asks] = &[
     asks("log", LOGS, On::Arn("IngestLogs", &[])),
     asks("Enqueue", SEND, On::Arn("WorkQueue", &[])),
     asks("Decide", DECIDE, On::Arn("Table", &[])),
+    asks("StopSwitch", &["dynamodb:GetItem"], On::Arn("Table", &[])),
     asks("secrets of senders", SECRET, On::Secret("DoorSecret")),
     asks("secrets of senders, encrypted", DECRYPT, On::Key(&["DoorSecret"])),
     asks("policy", POLICY, On::Policy),
@@ -214,16 +215,19 @@ fn a_key_decrypts_for_a_functions_own_secrets_alone() {
 }
 
 #[test]
-fn the_door_reads_of_the_table_what_people_are_asked_and_nothing_that_signs_in_to_graph() {
+fn the_door_reads_of_the_table_what_people_are_asked_and_whether_all_is_stopped() {
     let template = synthesised();
     let may = may(&template, "IngestRole");
     let on_table = |it: &Value| told(&it["Resource"]).contains("Table");
     let statements = statements(&template, "IngestRole").into_iter().filter(on_table);
-    let conditions: Vec<Value> = statements.map(|it| it["Condition"].clone()).collect();
-    let only = serde_json::json!({
-        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["DECISION#*"]},
-    });
-    assert_eq!(conditions, [only]);
+    let allowed: Vec<(Vec<Value>, Value)> =
+        statements.map(|it| (list(&it["Action"]), it["Condition"].clone())).collect();
+    let only = |how: &str, key: &str| serde_json::json!({format!("ForAllValues:{how}"): {"dynamodb:LeadingKeys": [key]}});
+    let expected = [
+        (DECIDE.iter().map(|it| Value::from(*it)).collect(), only("StringLike", "DECISION#*")),
+        (vec!["dynamodb:GetItem".into()], only("StringEquals", "STOP")),
+    ];
+    assert_eq!(allowed, expected);
     for line in &may {
         let (action, on) = line.split_once(" on ").unwrap();
         let service = action.split_once(':').unwrap().0;

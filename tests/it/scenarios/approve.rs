@@ -29,7 +29,12 @@ fn policy(more: &str) -> String {
 }
 
 async fn town_with(on: Backend, scenario: Scenario, policy: &str) -> Town {
-    let town = Town::on(on, scenario, policy).await.set("WARDEN_PUBLIC_URL", PUBLIC);
+    ask_at(Town::on(on, scenario, policy).await)
+}
+
+/// With links that lead to decisions.
+pub(super) fn ask_at(town: Town) -> Town {
+    let town = town.set("WARDEN_PUBLIC_URL", PUBLIC);
     // Nobody is asked for notifications, which would have to reach that address.
     town.secret("clientStateKey", None).secret("decisionKey", Some(KEY))
 }
@@ -44,7 +49,7 @@ fn path(message: &Value) -> Option<&str> {
 }
 
 /// Waits for a message that leads to a decision other than this.
-async fn asked(town: &Town, other_than: &str) -> String {
+pub(super) async fn asked(town: &Town, other_than: &str) -> String {
     let is_new = |message: &Value| path(message).is_some_and(|path| path != other_than);
     let messages = town.messages("a question", |all| all.last().is_some_and(is_new)).await;
     path(messages.last().unwrap()).unwrap().to_owned()

@@ -97,7 +97,7 @@ async fn content_that_tells_of_what_we_took_away_ourselves_is_no_news_and_of_wha
     assert_eq!(announce(&warden, &[uri]).await.status, 200);
     town.looked(2).await;
     let log = warden.stop().await;
-    assert!(log.contains("and no revocation known here: Remove member from role"), "{log}");
+    assert!(log.contains("and no write known here: Remove member from role"), "{log}");
     assert_eq!((town.looks(), fetched(&town)), (2, 2));
 }
 

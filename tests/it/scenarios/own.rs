@@ -1,9 +1,14 @@
 //! What our own revocations leave in the audit log is heard, and is no reason to look again; all
 //! else is, and what is done in our name and not by us is told.
 
+use jiff::{SignedDuration, Timestamp};
+use partner_warden::adapters::clock::SystemClock;
+use partner_warden::ports::Clock as _;
 use partner_warden::sim::{CLIENT_ID, Rule, Scenario, Then, WOODGROVE};
+use serde_json::Value;
 
-use crate::harness::{Backend, ENFORCE, LIMIT, Town, Warden, on_each};
+use crate::harness::{Backend, ENFORCE, LIMIT, Town, Warden, on_each, steps};
+use crate::ways::{self, Way};
 
 on_each! {
     our_own_removal_is_no_reason_to_look_again_in_either_form
@@ -12,6 +17,9 @@ on_each! {
     somebody_elses_removal_is_looked_at
     our_own_removal_is_looked_at_in_doubt
     a_look_that_is_owed_to_an_earlier_signal_is_not_left_out
+    who_was_taken_out_of_a_group_by_us_is_no_reason_and_who_was_not_is_told
+    a_policy_of_ours_is_known_and_another_in_our_name_is_told
+    what_is_done_to_our_own_application_is_told_loudly
 }
 
 const AUDIT: &str = include_str!("../../../events/audit/own-removal.json");
@@ -76,7 +84,7 @@ async fn a_removal_in_our_name_that_no_step_of_ours_was_is_looked_at_once_and_to
     for (looks, form) in (2..).zip([AUDIT, RECORD]) {
         assert_eq!(warden.audit(&event(&town, form, &megan)).await, 202);
         town.looked(looks).await;
-        warden.logged("and no revocation known here: Remove member from role", looks - 1).await;
+        warden.logged("and no write known here: Remove member from role", looks - 1).await;
     }
     let log = warden.stop().await;
     assert!(!log.contains("no reason to look"), "{log}");
@@ -92,7 +100,7 @@ async fn what_was_added_in_our_name_is_looked_at_and_told(on: Backend) {
         let event = event.replace("Remove member from role", "Add member to role");
         assert_eq!(warden.audit(&event).await, 202);
         town.looked(looks).await;
-        let told = "and no revocation known here: Add member to role; if this program did not";
+        let told = "and no write known here: Add member to role; if this program did not";
         warden.logged(told, looks).await;
     }
     warden.stop().await;
@@ -115,7 +123,7 @@ async fn somebody_elses_removal_is_looked_at(on: Backend) {
     }
     let log = warden.stop().await;
     assert!(!log.contains("no reason to look"), "{log}");
-    assert!(!log.contains("and no revocation known here"), "{log}");
+    assert!(!log.contains("and no write known here"), "{log}");
 }
 
 async fn our_own_removal_is_looked_at_in_doubt(on: Backend) {
@@ -152,5 +160,93 @@ async fn a_look_that_is_owed_to_an_earlier_signal_is_not_left_out(on: Backend) {
     town.looked(2).await;
     let log = warden.stop().await;
     assert!(!log.contains("no reason to look"), "{log}");
-    assert!(!log.contains("and no revocation known here"), "{log}");
+    assert!(!log.contains("and no write known here"), "{log}");
+}
+
+async fn who_was_taken_out_of_a_group_by_us_is_no_reason_and_who_was_not_is_told(on: Backend) {
+    let scenario = Way::Member.scenario();
+    let tenant = scenario.tenants[0].clone();
+    let tenant = tenant.service_principal("Partner Warden", CLIENT_ID, WOODGROVE, None);
+    let scenario = Scenario { tenants: vec![tenant], ..scenario };
+    let town = Town::on(on, scenario, ways::ENFORCE).await;
+    let warden = town.start().await;
+    warden.role_was_added().await;
+    town.closed_ticket().await;
+    let id = |name: &str| town.sim.principal_id(WOODGROVE, name).unwrap();
+    let removed = |who: &str| {
+        let event = event(&town, AUDIT, &id(who));
+        let event = event.replace("\"type\": \"Role\"", "\"type\": \"Group\"");
+        let event = event.replace("c58e01a7-49d3-4f26-b8c0-7a3e61d5f942", &id("Admins"));
+        event.replace("Remove member from role", "Remove member from group")
+    };
+    assert_eq!(warden.audit(&removed("Alice")).await, 202);
+    warden.logged(NO_REASON, 1).await;
+    assert_eq!(town.looks(), 1);
+    // Whoever holds our credential takes an administrator of the tenant out of the same group.
+    assert_eq!(warden.audit(&removed("Megan Bowen")).await, 202);
+    town.looked(2).await;
+    warden.logged("and no write known here: Remove member from group", 1).await;
+    // What no step does is told too, though nobody's access is changed by it.
+    let reset = event(&town, AUDIT, &id("Alice"));
+    let reset = reset.replace("\"appId\": null", &format!("\"appId\": \"{CLIENT_ID}\""));
+    let reset = reset.replace("\"RoleManagement\"", "\"UserManagement\"");
+    let reset = reset.replace("Remove member from role", "Reset password");
+    assert_eq!(warden.audit(&reset).await, 202);
+    town.looked(3).await;
+    warden.logged("and no write known here: Reset password", 1).await;
+    let log = warden.stop().await;
+    assert_eq!(log.matches("and no write known here").count(), 2, "{log}");
+}
+
+async fn a_policy_of_ours_is_known_and_another_in_our_name_is_told(on: Backend) {
+    let policy = ENFORCE.replace("{do: revoke", "{do: quarantine");
+    assert!(policy != ENFORCE);
+    let town = Town::on(on, Scenario::woodgrove(), &policy).await;
+    let warden = town.start().await;
+    warden.role_was_added().await;
+    let proven = |messages: &[Value]| {
+        messages.last().is_some_and(|last| steps(last).iter().any(|it| it.ends_with(": verified")))
+    };
+    town.messages("the policy, proven", proven).await;
+    let added = |at: Timestamp, object: &str| {
+        let event = event(&town, AUDIT, object);
+        let event = event.replace("2026-11-20T05:09:27.6140382Z", &at.to_string());
+        let event = event.replace("\"RoleManagement\"", "\"Policy\"");
+        event.replace("Remove member from role", "Add Conditional Access policy")
+    };
+    let now = SystemClock.now();
+    assert_eq!(warden.audit(&added(now, OBJECTS[0])).await, 202);
+    town.looked(2).await;
+    assert_eq!(warden.audit(&added(now - SignedDuration::from_hours(2), OBJECTS[1])).await, 202);
+    town.looked(3).await;
+    warden.logged("and no write known here: Add Conditional Access policy", 1).await;
+    let log = warden.stop().await;
+    assert_eq!(log.matches("and no write known here").count(), 1, "{log}");
+}
+
+async fn what_is_done_to_our_own_application_is_told_loudly(on: Backend) {
+    let town = Town::on(on, Scenario::woodgrove(), ENFORCE).await;
+    let warden = town.start().await;
+    let own = town.sim.principal_id(WOODGROVE, "Partner Warden").unwrap();
+    let by_person = |event: String| {
+        let person = "\"user\": {\"id\": \"3e8f2a70-c14d-4b96-9e05-6fd7b1843c2a\"}";
+        event.replace("\"user\": null", person)
+    };
+    let template = |what: &str, object: &str| {
+        let event = event(&town, AUDIT, object).replace("Remove member from role", what);
+        by_person(event.replace("\"RoleManagement\"", "\"ApplicationManagement\""))
+    };
+    for (looks, (what, object)) in (1..).zip([
+        ("Add service principal credentials", OBJECTS[0]),
+        ("Remove app role assignment from service principal", own.as_str()),
+    ]) {
+        assert_eq!(warden.audit(&template(what, object)).await, 202);
+        town.looked(looks).await;
+    }
+    let said = "this program's own application: Remove app role assignment from service principal";
+    warden.logged(said, 1).await;
+    let log = warden.stop().await;
+    let told: Vec<&str> =
+        log.lines().filter(|line| line.contains("own-application-changed")).collect();
+    assert!(told.len() == 1 && told[0].contains("\"ERROR\""), "{told:#?}");
 }

@@ -18,6 +18,7 @@ on_each! {
     what_graph_refuses_is_told_with_the_steps_by_hand_and_tried_again_at_the_next_look
     nobody_is_taken_out_of_a_group_that_a_rule_or_a_directory_on_premises_keeps
     whoever_is_in_a_group_in_every_way_is_taken_out_of_each
+    who_is_out_of_one_group_and_not_of_the_next_is_told_with_both
     a_refused_deletion_is_a_request_to_end_the_schedule
     what_comes_back_is_ended_again_and_the_new_ticket_says_so
 }
@@ -193,6 +194,50 @@ async fn whoever_is_in_a_group_in_every_way_is_taken_out_of_each(on: Backend) {
         assert!(told[0].contains(group), "{told:?}");
     }
     assert_eq!(calls(&town, Way::Nested), 3);
+}
+
+async fn who_is_out_of_one_group_and_not_of_the_next_is_told_with_both(on: Backend) {
+    let scenario = Way::Nested.scenario();
+    let mut tenant = scenario.tenants[0].clone().group("Night", &["Alice"], None);
+    for principal in &mut tenant.principals {
+        if principal.name == "Admins" {
+            principal.members = ["Help", "Night"].map(str::to_owned).to_vec();
+        }
+    }
+    let scenario = Scenario { tenants: vec![tenant], ..scenario };
+    let second = Rule::new("/members/", Then::status(403)).method("DELETE").skip(1);
+    let town = Town::on(on, scenario.fault(second), ENFORCE).await;
+    let warden = town.start().await;
+    warden.role_was_added().await;
+    let told = refused(&town).await;
+    let is_in =
+        |group: &str| town.sim.members(WOODGROVE, group).iter().any(|member| member == "Alice");
+    let (gone, left) = if is_in("Night") { ("Help", "Night") } else { ("Night", "Help") };
+    assert!(!is_in(gone) && is_in(left));
+    warden.stop().await;
+    let records = town.records().await;
+    let record = records.last().unwrap();
+    let text = body(&told);
+    assert!(text.contains(&format!("done in part: it is out of {gone} (request-id ")), "{text}");
+    assert!(text.contains(&format!(", and still in {left}, by which it keeps all: ")), "{text}");
+    let step = record.case.rows.iter().find_map(|row| row.step.as_ref()).unwrap();
+    assert_eq!((step.state, step.verified_at), (StepState::Refused, None), "{step:#?}");
+    assert!(record.case.is_open() && step.acted_at.is_some(), "{step:#?}");
+    assert_eq!(record.timeline.verified, None);
+    let said = record.calls[0].said.as_deref().unwrap();
+    assert!(said.contains(&format!("out of {gone}")) && said.contains(&format!("in {left}")));
+    // The next look takes away what is left, and only then it is proven.
+    let warden = town.start().await;
+    warden.role_was_added_again(1).await;
+    let messages = town.closed_ticket().await;
+    warden.stop().await;
+    assert!(steps(messages.last().unwrap())[0].ends_with(": verified"));
+    assert_eq!(calls(&town, Way::Nested), 3);
+    let records = town.records().await;
+    let last = records.last().unwrap();
+    assert!(!last.case.is_open() && last.timeline.verified.is_some(), "{last:#?}");
+    let reread = &last.after.as_ref().unwrap().steps[0];
+    assert!(reread.read_at.is_some() && reread.found.is_empty(), "{reread:#?}");
 }
 
 async fn a_refused_deletion_is_a_request_to_end_the_schedule(on: Backend) {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::harness::{Backend, ENFORCE, Town, body, findings, on_each, steps};
 
 on_each! {
+    what_may_not_be_read_any_more_is_told_loudly_once_and_once_when_it_is_over
     assignments_on_many_pages_are_all_judged_and_told_in_one_ticket
     a_page_that_cannot_be_read_is_told_and_what_was_read_is_acted_on
     a_look_that_was_not_whole_is_due_again
@@ -261,4 +262,24 @@ async fn a_sign_in_that_is_refused_is_told_with_its_mend_and_without_the_secret(
     assert_eq!(town.sim.count("POST", "/oauth2/"), 1, "asked once, not once for each part");
     assert_eq!(town.sim.count("GET", "/beta/") + town.sim.count("GET", "/v1.0/"), 0);
     assert!(!gap.to_string().contains(wrong) && !log.contains(wrong));
+}
+
+async fn what_may_not_be_read_any_more_is_told_loudly_once_and_once_when_it_is_over(on: Backend) {
+    let denied = Rule::new("/v1.0/users", Then::status(403)).forever();
+    let town = Town::on(on, Scenario::woodgrove().fault(denied), ENFORCE).await;
+    let warden = town.start().await;
+    let who = ["1", "2", "3"].map(|n| format!("00000000-0000-4000-8000-00000000000{n}"));
+    for (looks, who) in (1..).zip(&who[..2]) {
+        warden.role_was_given_to(who).await;
+        town.looked(looks).await;
+    }
+    town.sim.clear_faults();
+    warden.role_was_given_to(&who[2]).await;
+    warden.logged("over: the guest accounts are read again", 1).await;
+    let log = warden.stop().await;
+    let told: Vec<&str> =
+        log.lines().filter(|line| line.contains("\"code\":\"read-denied\"")).collect();
+    assert_eq!(told.len(), 2, "{told:#?}");
+    let first = "this program may not read the guest accounts; grant its application User.Read.All";
+    assert!(told[0].contains("\"ERROR\"") && told[0].contains(first), "{told:#?}");
 }

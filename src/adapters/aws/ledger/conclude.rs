@@ -265,6 +265,9 @@ impl DynamoDb {
         let mut changes = BTreeMap::new();
         for id in ids {
             let Some(item) = there.get(format!("STEP#{}", id.0).as_str()) else { continue };
+            if as_text(item, "state") == Some(super::FORGOTTEN) {
+                continue;
+            }
             let proof = proofs.get(id).copied();
             let verified = as_text(item, "state") == Some(StepState::Verified.as_str());
             if proof.is_some() || !verified || item.contains_key("due") {

@@ -9,7 +9,7 @@ use crate::sim::{ADATUM, PartnerSide, Relationship};
 const RELATIONSHIPS: &str = "/v1.0/tenantRelationships/delegatedAdminRelationships";
 const CONTRACTS: &str = "/v1.0/contracts";
 
-fn contoso() -> TenantId {
+pub(super) fn contoso() -> TenantId {
     CONTOSO.parse().unwrap()
 }
 

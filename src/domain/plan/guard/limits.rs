@@ -33,17 +33,18 @@ pub(super) fn too_many(about: Circumstances<'_>, revocations: u32) -> Option<Str
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{check, check_now, guest};
+    use super::super::testing::{access_assignment, check, check_now, guest, relationship};
     use super::*;
 
     #[test]
     fn what_came_back_three_times_is_left_to_a_person() {
-        let mut it = guest();
-        for (episode, expect) in
-            [(0, None), (2, None), (3, Some("taken away 3 times")), (4, Some("4 times"))]
-        {
-            it.episode = episode;
-            check(comes_back, &it, expect);
+        for mut it in [guest(), relationship(), access_assignment()] {
+            for (episode, expect) in
+                [(0, None), (2, None), (3, Some("taken away 3 times")), (4, Some("4 times"))]
+            {
+                it.episode = episode;
+                check(comes_back, &it, expect);
+            }
         }
     }
 

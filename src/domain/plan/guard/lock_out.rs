@@ -49,7 +49,9 @@ fn takes_global_administrator(asked: &Asked<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{check, guest, principal, whole_partner};
+    use super::super::testing::{
+        access_assignment, check, guest, principal, relationship, whole_partner,
+    };
     use super::*;
     use crate::domain::facts::{GapCause, Part};
     use crate::domain::finding::testing::Case;
@@ -128,6 +130,8 @@ mod tests {
         check(lock_out, &guest(), None);
         check(lock_out, &principal(PrincipalKind::Guest), None);
         check(lock_out, &whole_partner(), None);
+        check(lock_out, &relationship(), None);
+        check(lock_out, &access_assignment(), None);
         let sessions = ways(&Case::new()).into_iter().nth(1);
         let mut sessions = sessions.unwrap();
         sessions.wanted.remediation = Remediation::RevokeSessions;

@@ -94,8 +94,10 @@ fn may_be(asked: &Asked<'_>, name: &AccountName, upn: Option<&str>) -> bool {
     let Some((local, domain)) = name.as_str().rsplit_once('@') else { return false };
     let tenants = &asked.about.policy.roster.tenants;
     let domain_of = |upn: &str| upn.trim().rsplit_once('@').map(|(_, it)| it.to_lowercase());
-    // A domain belongs to one tenant at a time.
-    let is_here = tenants.len() <= 1 || upn.and_then(domain_of).as_deref() == Some(domain);
+    // A domain belongs to one tenant at a time, and a tenant may have several of them.
+    let is_here = tenants.len() <= 1
+        || upn.and_then(domain_of).as_deref() == Some(domain)
+        || asked.domains.get_or_init(|| asked.facts.domains()).contains(domain);
     // A member does not become a guest by another name, nor a guest a member.
     let was_guest = local.contains("#ext#");
     is_here && was_guest == (asked.kind() == Some(PrincipalKind::Guest))
@@ -117,10 +119,15 @@ fn groups_of(target: &Target) -> Vec<&PrincipalId> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{check, guest, principal, whole_partner};
+    use super::super::testing::{
+        RELATIONSHIP, access_assignment, check, guest, principal, relationship as whole,
+        whole_partner,
+    };
     use super::*;
     use crate::domain::facts::{Gap, GapCause, User};
+    use crate::domain::finding::testing::{CONTOSO, STRANGER, WOODGROVE};
     use crate::domain::id::AssignmentId;
+    use crate::domain::policy::Policy;
 
     const ALICE: &str = "alice_contoso.example#EXT#@woodgrove.example";
     const SVC: &str = "svc@woodgrove.example";
@@ -160,6 +167,34 @@ mod tests {
             check(protected, &guest().under(&protecting(&[name])), None);
         }
         check(protected, &whole_partner().under(&protecting(&[ALICE])), None);
+    }
+
+    #[test]
+    fn a_protected_relationship_customer_or_group_is_left_alone_however_it_is_written() {
+        let group = "cccccccc-0000-0000-0000-00000000000c";
+        let (by_itself, by_group) = (whole, access_assignment);
+        for (name, of_all, of_group) in [
+            (RELATIONSHIP, "the relationship", "the relationship"),
+            (CONTOSO, "the customer", "the customer"),
+            (group, "", "the group"),
+            (&RELATIONSHIP[..36], "", ""),
+            (&RELATIONSHIP[37..], "", ""),
+            (SVC, "", ""),
+        ] {
+            for name in [name.to_owned(), name.to_uppercase(), format!(" {name} ")] {
+                let policy = protecting(&[SVC, &name]);
+                let said = |what: &str| format!("{what} is protected by the policy");
+                let expect = |what: &'static str| (!what.is_empty()).then(|| said(what));
+                let check =
+                    |it, expect: Option<String>| check(relationship, &it, expect.as_deref());
+                check(by_itself().under(&policy), expect(of_all));
+                check(by_group().under(&policy), expect(of_group));
+                // What protects accounts says nothing of them.
+                super::super::testing::check(protected, &by_group().under(&policy), None);
+            }
+        }
+        check(relationship, &guest().under(&protecting(&[CONTOSO])), None);
+        check(relationship, &by_itself(), None);
     }
 
     #[test]
@@ -211,6 +246,28 @@ mod tests {
         // An id cannot be changed.
         ask(dedicated(), "cccccccc-0000-0000-0000-00000000000d", None);
         ask(whole_partner(), SVC, None);
+    }
+
+    #[test]
+    fn a_protected_account_may_be_called_by_another_domain_of_its_tenant() {
+        let two = format!(
+            "tenants: [{{id: {WOODGROVE}, name: Woodgrove, partners: [{{id: {CONTOSO}, name: \
+             Contoso Reseller, domains: [contoso.example]}}]}}, {{id: {STRANGER}, name: Tailspin}}]\n\
+             guardrails: {{protected: [{SVC}]}}"
+        );
+        let mut it = guest().to(PrincipalKind::DedicatedAccount, "svc@woodgrove.test");
+        it.policy = Policy::parse(&format!("version: 1\n{two}")).unwrap().policy;
+        found(&mut it, SVC, GivenAccount::Missing);
+        it.facts.guests.clear();
+        it.facts.objects.clear();
+        check(renamed, &it, None);
+        let user =
+            |upn: &str| User { user_principal_name: Some(upn.to_owned()), ..User::default() };
+        let id = PrincipalId::new("bbbbbbbb-0000-0000-0000-00000000000b");
+        it.facts.guests.insert(id.clone(), user("al_x.example#EXT#@tailspin.example"));
+        check(renamed, &it, None);
+        it.facts.guests.insert(id, user("al_x.example#EXT#@WOODGROVE.example"));
+        check(renamed, &it, Some("no account answers to"));
     }
 
     #[test]

@@ -5,16 +5,6 @@ use crate::domain::grant::{Held, KeptBy};
 use crate::domain::plan::Target;
 use crate::domain::plan::wanted::Known;
 
-/// Relationships with customers are not changed by this version.
-pub(super) fn relationships(asked: &Asked<'_>) -> Option<String> {
-    match &asked.wanted.target {
-        Target::Relationship { .. } | Target::AccessAssignment { .. } => {
-            Some("relationships are not changed by this version; do it by hand".to_owned())
-        }
-        Target::Grant(_) | Target::Principal { .. } | Target::Partner => None,
-    }
-}
-
 /// The facts say that it cannot be done.
 pub(super) fn unfit(asked: &Asked<'_>) -> Option<String> {
     match &asked.wanted.known {

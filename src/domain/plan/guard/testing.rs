@@ -1,5 +1,7 @@
 //! One thing wanted of one principal, for the tests of single guardrails.
 
+use std::cell::OnceCell;
+
 use super::{Administrators, Asked, Guardrail};
 use crate::domain::facts::{DirectoryObject, Facts, Group};
 use crate::domain::finding::testing::{Case, noon};
@@ -31,7 +33,8 @@ pub(super) fn check(guardrail: Guardrail, it: &Question, expect: Option<&str>) {
     let said = |about: Circumstances<'_>| {
         let (facts, wanted, episode) = (&it.facts, &it.wanted, it.episode);
         let administrators = Administrators::of(facts, about);
-        guardrail(&Asked { about, facts, wanted, administrators, episode })
+        let domains = &OnceCell::new();
+        guardrail(&Asked { about, facts, wanted, administrators, domains, episode })
     };
     check_now(said, it, expect);
 }
@@ -134,6 +137,37 @@ pub(super) fn principal(kind: PrincipalKind) -> Question {
 pub(super) fn whole_partner() -> Question {
     question(Target::Partner, Remediation::Quarantine)
 }
+
+/// To end Contoso's relationship `RELATIONSHIP`.
+pub(super) fn relationship() -> Question {
+    let target = Target::Relationship {
+        relationship: RELATIONSHIP.to_owned(),
+        name: "Everything".to_owned(),
+        etag: None,
+        roles: Vec::new(),
+        auto_extend: None,
+        last: false,
+    };
+    question(target, Remediation::TerminateRelationship)
+}
+
+/// To take from a group what that relationship gives it.
+pub(super) fn access_assignment() -> Question {
+    let target = Target::AccessAssignment {
+        relationship: RELATIONSHIP.to_owned(),
+        name: "Everything".to_owned(),
+        access_assignment: "used".to_owned(),
+        etag: None,
+        group: PrincipalId::new("cccccccc-0000-0000-0000-00000000000c"),
+        group_name: "Helpdesk".to_owned(),
+        roles: Vec::new(),
+    };
+    question(target, Remediation::DeleteAccessAssignment)
+}
+
+/// A relationship's id.
+pub(super) const RELATIONSHIP: &str =
+    "aaaaaaaa-0000-0000-0000-00000000000a-bbbbbbbb-0000-0000-0000-00000000000b";
 
 /// A group, as the directory tells of it.
 pub(super) fn group_object() -> DirectoryObject {

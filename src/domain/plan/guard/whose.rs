@@ -83,7 +83,9 @@ pub(super) fn microsoft_support(asked: &Asked<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{CONTOSO, check, group_object, guest, principal};
+    use super::super::testing::{
+        CONTOSO, access_assignment, check, group_object, guest, principal, relationship,
+    };
     use super::*;
     use crate::domain::facts::Member;
     use crate::domain::grant::Held;
@@ -109,6 +111,22 @@ mod tests {
         check(own, &nobodys, Some("the tenant's own"));
         let own_tenant = "11111111-1111-1111-1111-111111111111".parse().unwrap();
         check(own, &guest().of(own_tenant), Some("the tenant's own"));
+    }
+
+    #[test]
+    fn a_relationship_with_nobody_or_with_oneself_is_left_alone() {
+        for it in [relationship(), access_assignment()] {
+            check(with_nobody, &it, None);
+            let own_tenant = "11111111-1111-1111-1111-111111111111".parse().unwrap();
+            let with_oneself = Some("with this tenant itself");
+            check(with_nobody, &it.clone().of(own_tenant), with_oneself);
+            let mut with_none = it;
+            with_none.wanted.partner.id = None;
+            check(with_nobody, &with_none, Some("not told which customer"));
+        }
+        let mut guest = guest();
+        guest.wanted.partner.id = None;
+        check(with_nobody, &guest, None);
     }
 
     #[test]

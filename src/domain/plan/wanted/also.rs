@@ -42,12 +42,13 @@ pub(super) fn wanted(
             }
         }
     }
-    for Unfinished { partner: other, remediation, target } in &about.history.unfinished {
+    for Unfinished { partner: other, remediation, target, asks } in &about.history.unfinished {
         let Target::Principal { principal, .. } = target else { continue };
         if other.id == partner.id {
+            let act = if *asks { Do::Approve } else { Do::Revoke };
             wanted
                 .entry((principal.clone(), *remediation))
-                .or_insert_with(|| Wanted::new(partner, *remediation, target.clone(), Do::Revoke));
+                .or_insert_with(|| Wanted::new(partner, *remediation, target.clone(), act));
         }
     }
     let mut wanted: Vec<Wanted> = wanted.into_values().collect();

@@ -1,6 +1,7 @@
 //! A partner to be kept out by conditional access: because the policy says so of what was found, or
 //! because Microsoft refused to take a grant away. One step for each partner.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use super::{Known, Wanted};
@@ -86,8 +87,9 @@ fn episode(past: Option<PastStep>, is_met: bool, read: bool) -> Option<u32> {
 /// The object ids of the protected accounts, or why they are not all known.
 ///
 /// An account that does not exist in this tenant cannot be kept out. It may be another tenant's,
-/// where the policy guards several; but if there is but one, or if it bears a domain of this
-/// partner, its name was meant to protect somebody here and protects nobody.
+/// where the policy guards several; but if there is but one, or if it bears a domain of this tenant
+/// or of this partner, its name was meant to protect somebody here and protects nobody: the account
+/// may be called otherwise now, and would be kept out.
 fn leaves_out(
     partner: &AffectedPartner,
     facts: &Facts,
@@ -95,18 +97,19 @@ fn leaves_out(
 ) -> Result<BTreeSet<PrincipalId>, String> {
     let attribution = Attribution::of(about.tenant);
     let alone = about.policy.roster.tenants.len() == 1;
-    let is_partners = |name: &AccountName| {
-        let domain = name.as_str().rsplit_once('@').map(|(_, domain)| domain);
-        let owner = domain.and_then(|domain| attribution.of_domain(domain));
-        owner.is_some_and(|owner| Some(owner.id) == partner.id)
+    let domains = LazyCell::new(|| facts.domains());
+    let is_for_here = |name: &AccountName| {
+        let Some((_, domain)) = name.as_str().rsplit_once('@') else { return false };
+        let owner = attribution.of_domain(domain);
+        owner.is_some_and(|owner| Some(owner.id) == partner.id) || domains.contains(domain)
     };
     let mut ids = BTreeSet::new();
-    for name in &about.policy.guardrails.protected {
+    for name in about.policy.guardrails.protected_accounts() {
         match facts.protected.get(name.as_str()) {
             Some(GivenAccount::Present { id, .. }) => {
                 ids.insert(id.clone());
             }
-            Some(GivenAccount::Missing) if alone || is_partners(name) => {
+            Some(GivenAccount::Missing) if alone || is_for_here(name) => {
                 return Err(format!(
                     "`{}` is protected by the policy (guardrails.protected), and there is no such \
                      account to be left out; mend its name",

@@ -9,7 +9,11 @@
 //!
 //! Of an active relationship Microsoft lets nothing but Global Administrator be taken out. Whatever
 //! else was agreed on and is not allowed stays until the relationship ends, which would take away
-//! what is allowed too; that is left to people. Ending a relationship makes all else needless.
+//! what is allowed too; that is left to people. Ending a relationship makes all else needless, and
+//! one that is being ended already is left alone.
+//!
+//! What has ended stays ended, and a new relationship takes the customer's consent. So the last one
+//! with a customer is ended with a person's word only, whatever the policy says.
 //!
 //! Sources: Microsoft Graph documentation, "Update delegatedAdminRelationship", "Delete
 //! delegatedAdminAccessAssignment" and "delegatedAdminRelationshipRequest resource type".
@@ -42,39 +46,17 @@ pub(super) fn wanted(
         let found = findings.iter().filter(is_about).collect();
         Some(Judged { partner, found, given, facts, about })
     });
-    let mut wanted: Vec<Wanted> = judged.flat_map(|judged| judged.wanted()).collect();
-    say_what_is_the_last(&mut wanted, partner, facts);
-    wanted
+    let judged: Vec<Judged<'_>> = judged.collect();
+    let one_stays = one_stays(partner, facts, &judged);
+    judged.iter().flat_map(|judged| judged.wanted(one_stays)).collect()
 }
 
-/// Marks the endings after which no relationship with the customer would be left.
-fn say_what_is_the_last(wanted: &mut [Wanted], partner: &AffectedPartner, facts: &Facts) {
-    let ended = |wanted: &Wanted| match &wanted.target {
-        Target::Relationship { relationship, .. }
-            if wanted.remediation == Remediation::TerminateRelationship
-                && wanted.known == Known::Open =>
-        {
-            Some(relationship.clone())
-        }
-        Target::Grant(_)
-        | Target::Principal { .. }
-        | Target::Partner
-        | Target::Relationship { .. }
-        | Target::AccessAssignment { .. } => None,
-    };
-    let ending: Vec<String> = wanted.iter().filter_map(ended).collect();
-    let stays = |it: &DelegatedAdminRelationship| {
-        it.gives_power() && it.customer_id() == partner.id && !ending.contains(&it.id)
-    };
-    if facts.relationships.iter().any(stays) {
-        return;
-    }
-    for wanted in wanted {
-        let is_ended = ended(wanted).is_some();
-        if let Target::Relationship { last, .. } = &mut wanted.target {
-            *last = is_ended;
-        }
-    }
+/// Whether a relationship with the customer is left once all is ended that is to be. One that is
+/// about to begin may never do, and one about to end is none that is left.
+fn one_stays(partner: &AffectedPartner, facts: &Facts, judged: &[Judged<'_>]) -> bool {
+    let is_to_end = |id: &str| judged.iter().any(|it| it.given.id == id && it.is_to_end());
+    let mut all = facts.relationships.iter();
+    all.any(|it| it.is("active") && it.customer_id() == partner.id && !is_to_end(&it.id))
 }
 
 /// One relationship, with what was found of it.
@@ -98,7 +80,12 @@ struct Unwanted {
 }
 
 impl<'a> Judged<'a> {
-    fn wanted(&self) -> Vec<Wanted> {
+    /// Whether it is asked to be ended, and can be.
+    fn is_to_end(&self) -> bool {
+        self.act(GdapTooLong).is_some() && self.given.is("active")
+    }
+
+    fn wanted(&self, one_stays: bool) -> Vec<Wanted> {
         let unwanted = self.unwanted();
         let dropped = self.dropped(&unwanted);
         let drops = dropped.as_ref().is_some_and(|it| it.known == Known::Open);
@@ -108,7 +95,7 @@ impl<'a> Judged<'a> {
         all.extend(self.act(GdapAutoExtend).map(|act| self.stopped(act)));
         all.extend(self.inseparable(&unwanted));
         self.say_what_is_answered(&mut all, may_keep);
-        let Some(mut ending) = self.act(GdapTooLong).map(|act| self.ending(act)) else {
+        let Some(mut ending) = self.act(GdapTooLong).map(|act| self.ending(act, one_stays)) else {
             return all;
         };
         // What ends anyway, and as soon, needs nothing else done to it.
@@ -237,7 +224,10 @@ impl<'a> Judged<'a> {
         for role in &asked {
             role.because.iter().for_each(|name| wanted.asked_by(*name, role.act));
         }
-        if group.is_none() {
+        if self.given.is_ending() {
+            let why = format!("{}, and this ends with it", self.status());
+            wanted.known = Known::Unfit(why);
+        } else if group.is_none() {
             wanted.known = Known::Unfit("it is not told which group it is for".to_owned());
         } else if !besides.is_empty() {
             let asked: Vec<String> = asked.iter().map(|role| role.name.clone()).collect();
@@ -285,8 +275,13 @@ impl<'a> Judged<'a> {
         wanted
     }
 
-    fn ending(&self, act: Do) -> Wanted {
+    fn ending(&self, act: Do, one_stays: bool) -> Wanted {
+        let is_last = self.is_to_end() && !one_stays;
+        let act = if is_last { act.min(Do::Approve) } else { act };
         let mut wanted = self.about_it(Remediation::TerminateRelationship, act);
+        if let Target::Relationship { last, .. } = &mut wanted.target {
+            *last = is_last;
+        }
         wanted.because.push(GdapTooLong);
         if !self.given.is("active") && !self.given.is_ending() {
             wanted.known = Known::Unfit(format!(
