@@ -1,18 +1,22 @@
 # Targets only: each is a command one could type.
 #
 # A Rust toolchain, make and a C compiler are enough; `test-aws` needs Python 3.10 or later besides.
-# cargo-nextest and cargo-deny are taken from the PATH, or else installed once under .tools, where
-# the emulator of AWS is too.
+# cargo-nextest, cargo-deny, cargo-fuzz and cargo-mutants are taken from the PATH, or else installed
+# once under .tools, where the emulator of AWS is too.
 
 NEXTEST := $(shell command -v cargo-nextest || echo .tools/bin/cargo-nextest)
 DENY := $(shell command -v cargo-deny || echo .tools/bin/cargo-deny)
 FUZZ := $(shell command -v cargo-fuzz || echo .tools/bin/cargo-fuzz)
+MUTANTS := $(shell command -v cargo-mutants || echo .tools/bin/cargo-mutants)
 
 # How long each fuzz target runs; FUZZ_TARGETS="audit graph" runs some of them.
 FUZZ_SECONDS ?= 10
 FUZZ_TARGETS ?= $(shell $(FUZZ) list)
 
-.PHONY: help demo test check fmt doc bless fuzz fuzz-lock test-forwarders forwarder-tools test-aws \
+# Which files `make mutants` breaks, as globs: whatever decides what is taken from whom.
+MUTATE ?= $(foreach part,plan approval proof restore stop,src/domain/$(part).rs src/domain/$(part)/**)
+
+.PHONY: help demo test check fmt doc bless fuzz fuzz-lock mutants test-forwarders forwarder-tools test-aws \
 	bench-findings lint-infra test-report picture chromium test-lambda measure-aws bench-start \
 	build-lambda deploy invoke redrive logs destroy aws-demo
 
@@ -72,6 +76,22 @@ fuzz: $(FUZZ) ## Throw bytes at the receivers, FUZZ_SECONDS=10 for each fuzz tar
 fuzz-lock: ## Give the fuzz targets the versions of Cargo.lock
 	cp Cargo.lock fuzz/Cargo.lock
 	cargo metadata --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
+
+# In a copy, since it is the copy that gets broken. It holds what decides and its tests, and nothing
+# they do not need, so that a mutant takes seconds. The files are new each time, so that nothing an
+# interrupted run had built is taken for theirs. MUTANTS_ARGS=--iterate tries only what no test
+# caught before.
+mutants: $(MUTANTS) ## Break what decides in every small way and see tests fail; MUTATE="src/domain/plan/guard/**"
+	rm -rf $(addprefix target/mutants/,src policy docs)
+	mkdir -p $(addprefix target/mutants/,src policy docs)
+	cp -R src/domain.rs src/domain tests/mutants/lib.rs target/mutants/src
+	cp policy/example.yaml target/mutants/policy
+	cp docs/sign-in.md target/mutants/docs
+	cp tests/mutants/Cargo.toml Cargo.lock target/mutants
+	cd target/mutants && INSTA_UPDATE=no INSTA_WORKSPACE_ROOT=$(CURDIR)/target/mutants \
+		$(abspath $(MUTANTS)) mutants --in-place --timeout 60 \
+		--config $(CURDIR)/tests/mutants/mutants.toml \
+		$(foreach glob,$(MUTATE),--file '$(glob)') $(MUTANTS_ARGS)
 
 FORWARDER := infra/forwarders/event-hub-function
 
@@ -188,3 +208,6 @@ aws-demo: .tools/emulator/done .tools/infra/done ## Deploy to an emulator on thi
 
 .tools/bin/cargo-fuzz:
 	cargo install --locked --root .tools --version 0.13.2 cargo-fuzz
+
+.tools/bin/cargo-mutants:
+	cargo install --locked --root .tools --version 27.0.0 cargo-mutants

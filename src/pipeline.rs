@@ -23,7 +23,7 @@ use self::record::OfLook;
 use crate::domain::approval::Asked;
 use crate::domain::case::{Case, after_look, unfinished, was_refused};
 use crate::domain::id::TenantId;
-use crate::domain::plan::{Circumstances, leads_to_quarantine, plan};
+use crate::domain::plan::{Circumstances, Passes, leads_to_quarantine, plan};
 use crate::domain::policy::Policy;
 use crate::domain::record::{Record, Signals};
 use crate::domain::roster::Tenant;
@@ -93,10 +93,15 @@ impl World {
 pub enum Looked {
     /// All was read and every step has an outcome, or what is missing needs a person.
     Settled,
+    /// The same, and steps wait for what passes: they are to be taken up then.
+    Held(Passes),
     /// Looking again may tell or do more.
     LookAgain,
     /// Nothing that waits is a reason to read the tenant; it was not read.
     NoReason,
+    /// What waits are steps that are held back, and the stop switch holds them still; the tenant
+    /// was not read.
+    Stopped,
 }
 
 /// Looks at a tenant and does what the policy says.
@@ -108,6 +113,9 @@ pub async fn respond(world: &World, look: &Look) -> Result<Looked, PortError> {
         warn!(tenant.id = %look.tenant, "the tenant is no longer in the policy; nothing is done");
         return Ok(Looked::Settled);
     };
+    if reason::is_what_was_held(look) && stop::asked(world.stop.as_ref()).await.is_some() {
+        return Ok(Looked::Stopped);
+    }
     if !reason::is_any(world, tenant, look).await {
         return Ok(Looked::NoReason);
     }
@@ -157,7 +165,7 @@ async fn look_once(
         case.caused(&told.cause());
     }
     world.ledger.intend(&writes(&plan), &cases, now, now + OUTCOME_WITHIN).await?;
-    let settled = act(world, &plan, &mut cases, &mut told).await?;
+    let acted = act(world, &plan, &mut cases, &mut told).await?;
     let quarantine = leads_to_quarantine(&plan, policy, |step| was_refused(&cases, step));
 
     let record = |case: &Case| told.record(world, case);
@@ -167,7 +175,12 @@ async fn look_once(
     world.ledger.conclude(conclusion).await?;
     reason::tell_of_misuse(world, tenant, look, &facts.gaps).await;
     let readable_later = facts.gaps.iter().any(crate::domain::facts::Gap::may_pass);
-    let looked = if settled && !readable_later { Looked::Settled } else { Looked::LookAgain };
+    let held = if acted.stopped { Some(Passes::OnceResumed) } else { plan.passes };
+    let looked = if acted.settled && !readable_later {
+        held.map_or(Looked::Settled, Looked::Held)
+    } else {
+        Looked::LookAgain
+    };
     Ok((looked, quarantine))
 }
 

@@ -270,7 +270,17 @@ pub enum Retried {
 #[async_trait]
 pub trait EndLook: Send + Sync {
     /// The look was made at a complete snapshot read after the claim.
-    async fn complete(&self, look: &Look, now: Timestamp, settle: Settle) -> Result<(), PortError>;
+    ///
+    /// Steps that wait are to be taken up at `take_up`: the tenant is looked at then, whatever is
+    /// heard meanwhile, and not when it was to be before. Where nothing was read and nothing is to
+    /// be taken up, that stays as it was.
+    async fn complete(
+        &self,
+        look: &Look,
+        now: Timestamp,
+        settle: Settle,
+        take_up: Option<Timestamp>,
+    ) -> Result<(), PortError>;
     /// The look did not succeed; try again at `due`. What was tried too often is buried instead.
     async fn retry(&self, look: &Look, due: Timestamp, why: &str) -> Result<Retried, PortError>;
 }

@@ -362,11 +362,14 @@ mod tests {
     const ASKS: &str = "respond: {role-not-allowed: {do: approve}}";
 
     fn proposal(people: u32) -> Proposal {
-        let (plan, policy) = planned(&given(ASKS));
+        Proposal::new(Question { people, ..asked(&given(ASKS)) })
+    }
+
+    fn asked(given: &Given) -> Question {
+        let (plan, policy) = planned(given);
         let case = &plan.cases[0];
         let digest = plan_hash(case, &policy);
-        let tenant = (plan.tenant, plan.tenant_name.as_str());
-        Proposal::new(Question { people, ..question(case, &policy, digest, tenant, noon()) })
+        question(case, &policy, digest, (plan.tenant, plan.tenant_name.as_str()), noon())
     }
 
     fn after(hours: i64) -> Timestamp {
@@ -378,6 +381,22 @@ mod tests {
     }
 
     use Answer::{Approve, Refuse};
+
+    #[test]
+    fn an_answer_is_one_word_written_in_one_way() {
+        for answer in [Approve, Refuse] {
+            assert_eq!(Answer::from_text(answer.as_str()), Some(answer));
+        }
+        assert_eq!((Approve.as_str(), Refuse.as_str()), ("approve", "refuse"));
+        for other in ["", "Approve", " approve", "approved", "yes", "refused", "no"] {
+            assert_eq!(Answer::from_text(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_was_asked_outlasts_the_year_that_an_audit_is_about() {
+        assert!(FORGOTTEN_AFTER > SignedDuration::from_hours(366 * 24));
+    }
 
     #[test]
     fn one_word_decides_and_no_second_one_changes_it() {
@@ -485,10 +504,7 @@ mod tests {
         let policy = "respond: {role-not-allowed: {do: approve}}\n\
                       guardrails: {protected: [\"bob_contoso-reseller.example#EXT#@woodgrove.example\"]}";
         let given = given(policy).guest("Bob", "bob@contoso-reseller.example", "Search Editor");
-        let (plan, policy) = planned(&given);
-        let case = &plan.cases[0];
-        let digest = plan_hash(case, &policy);
-        let asked = question(case, &policy, digest, (plan.tenant, "Woodgrove"), noon());
+        let asked = asked(&given);
         let steps: Vec<&str> = asked.shown.steps.iter().map(|it| it.summary.as_str()).collect();
         assert_eq!(steps, ["revoke Reports Reader from Agents"]);
         let [held] = asked.shown.held.as_slice() else { panic!("{:?}", asked.shown.held) };
@@ -499,6 +515,76 @@ mod tests {
             ["", "x", "0123456789ABCDEF0123456789abcdef", "0123456789abcdef0123456789abcde"]
         {
             assert_eq!(ProposalId::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_question_tells_what_was_found_of_what_does_not_go_its_way() {
+        let policy = "respond: {role-not-allowed: {do: approve}, privileged-role: {do: revoke}}";
+        let both = given(policy).foreign_group("B", "User Administrator");
+        let found = asked(&both).shown.findings;
+        let found: Vec<(&str, &str)> =
+            found.iter().map(|it| (it.finding.as_str(), it.text.as_str())).collect();
+        assert_eq!(
+            found,
+            [(
+                "role-not-allowed",
+                "Agents, a principal of Contoso Reseller's own directory, holds Reports Reader, \
+                 which the policy does not allow it."
+            )]
+        );
+    }
+
+    #[test]
+    fn what_is_too_much_to_show_is_counted() {
+        let of = |count: usize| {
+            let mut given = Given::new().with_policy(ASKS).member("Megan", "Global Administrator");
+            for number in 0..count {
+                given = given.foreign_group(&format!("Group {number}"), "Reports Reader");
+            }
+            let shown = asked(&given).shown;
+            (shown.findings.len(), shown.steps.len(), shown.more)
+        };
+        assert_eq!(of(50), (50, 50, [0, 0, 0]));
+        assert_eq!(of(53), (50, 50, [3, 3, 0]));
+    }
+
+    #[test]
+    fn no_two_questions_have_one_name() {
+        let first = asked(&given(ASKS));
+        assert_eq!(first.id.as_str().len(), 32);
+        let (plan, policy) = planned(&given(ASKS));
+        let case = &plan.cases[0];
+        let digest = plan_hash(case, &policy);
+        let later = question(case, &policy, digest, (plan.tenant, "Woodgrove"), after(1));
+        assert_eq!(later.plan, first.plan);
+        assert_ne!(later.id, first.id, "asked again it is another question");
+    }
+
+    #[test]
+    fn somebody_may_answer_as_long_as_a_word_is_wanting() {
+        let is_open = |proposal: &Proposal, hours| Asked::of(proposal, after(hours)).is_open();
+        let one = proposal(2).decide(says(Approve, "Megan", 1), after(1)).unwrap();
+        let two = one.decide(says(Approve, "Adele", 1), after(1)).unwrap();
+        let refused = one.decide(says(Refuse, "Adele", 1), after(1)).unwrap();
+        assert!(is_open(&proposal(2), 1) && is_open(&one, 1));
+        assert_eq!(proposal(2).standing(after(1)), Standing::Open, "nobody has said anything");
+        assert!(!is_open(&two, 1) && !is_open(&refused, 1));
+        assert!(!is_open(&proposal(2), 72) && !is_open(&one, 72), "it is too late");
+    }
+
+    #[test]
+    fn a_change_says_whom_it_is_about() {
+        let question = asked(&given(ASKS));
+        let (tenant, partner) = (question.tenant, question.partner.key());
+        let void = ProposalChange::Void {
+            id: question.id.clone(),
+            tenant,
+            partner: partner.clone(),
+            void: Void { at: noon(), why: "so".to_owned() },
+        };
+        for change in [ProposalChange::Put(Box::new(question)), void] {
+            assert_eq!((change.tenant(), change.partner()), (tenant, partner.clone()));
         }
     }
 }

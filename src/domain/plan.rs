@@ -2,6 +2,7 @@
 
 mod asked;
 mod guard;
+mod passing;
 mod remediation;
 mod target;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::guard::Guard;
+use self::passing::passes;
 use self::wanted::wanted;
 
 use super::approval::{Asked, Proposal, ProposalChange};
@@ -29,6 +31,7 @@ use super::policy::{Do, Mode, Policy};
 use super::roster::{AffectedPartner, Tenant};
 use super::stop::Stop;
 
+pub use self::passing::Passes;
 pub use self::remediation::Remediation;
 pub use self::target::Target;
 
@@ -47,6 +50,8 @@ pub struct Plan {
     pub left_over: Vec<ProposalChange>,
     /// How many steps are held back by `guardrails.maxRevocations` alone.
     pub held_by_limit: u32,
+    /// When that passes for which steps wait; nothing where they wait for nothing that passes.
+    pub passes: Option<Passes>,
 }
 
 /// What is to be done about one partner.
@@ -198,6 +203,8 @@ pub struct History {
     pub steps: BTreeMap<Sha256Hex, PastStep>,
     /// Revocations within the guardrail's window.
     pub revocations: u32,
+    /// When the first of those came about.
+    pub first_revocation: Option<Timestamp>,
     /// The last that people were asked about each partner, by [`AffectedPartner::key`].
     pub proposals: BTreeMap<String, Proposal>,
     /// What accompanied steps that are done, and was begun and is not known to be done, or had to
@@ -291,7 +298,8 @@ pub fn plan(facts: &Facts, about: Circumstances<'_>) -> Plan {
     let left_over = left_over.filter_map(|(_, it)| asked::left_over(it, facts, now)).collect();
     let (tenant_name, mode) = (tenant.name.clone(), policy.mode);
     let held_by_limit = guard.held_by_limit();
-    Plan { tenant: tenant.id, tenant_name, mode, cases, left_over, held_by_limit }
+    let passes = passes(&cases, about, held_by_limit);
+    Plan { tenant: tenant.id, tenant_name, mode, cases, left_over, held_by_limit, passes }
 }
 
 fn sinks(policy: &Policy, findings: &[Finding]) -> BTreeSet<SinkName> {

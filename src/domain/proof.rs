@@ -195,13 +195,21 @@ mod tests {
     }
 
     fn group() -> Case {
+        group_with("Alice")
+    }
+
+    fn group_with(name: &str) -> Case {
         let case = Case::new().own_group("Admins", ROLE);
-        case.guest_in("Admins", "Alice", "alice@contoso-reseller.example")
+        case.guest_in("Admins", name, &format!("{name}@contoso-reseller.example"))
     }
 
     fn app() -> Case {
+        app_called("Sync")
+    }
+
+    fn app_called(name: &str) -> Case {
         let id = "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8";
-        Case::new().app_with("Sync", id, "Microsoft Graph").account(UPN)
+        Case::new().app_with(name, id, "Microsoft Graph").account(UPN)
     }
 
     /// A way to hold a role, what is read to see it, and what takes it away.
@@ -280,6 +288,32 @@ mod tests {
                 held.directory_scope_id = "/administrativeUnits/au-1".to_owned();
             }
             assert_eq!(seen(&before, &case.facts), Seen::Gone, "elsewhere it is another grant");
+        }
+    }
+
+    #[test]
+    fn what_another_holds_or_what_is_held_besides_is_another_grant() {
+        const OTHER: &str = "svc2@woodgrove.example";
+        let account = || Case::new().account(UPN).account(OTHER);
+        for (one, others) in [
+            (
+                Case::new().dedicated_account(UPN, ROLE),
+                Case::new().dedicated_account(OTHER, ROLE).dedicated_account(UPN, "Search Editor"),
+            ),
+            (
+                account().active(UPN, ROLE, None),
+                account().active(OTHER, ROLE, None).active(UPN, "Search Editor", None),
+            ),
+            (
+                account().eligible(UPN, ROLE, None),
+                account().eligible(OTHER, ROLE, None).eligible(UPN, "Search Editor", None),
+            ),
+            (group(), group_with("Bob")),
+            (app(), app_called("Backup")),
+        ] {
+            let step = step(&one);
+            assert_eq!(seen(&step, &one.facts), Seen::There, "{step:#?}");
+            assert_eq!(seen(&step, &others.facts), Seen::Gone, "{step:#?}");
         }
     }
 

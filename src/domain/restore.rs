@@ -494,6 +494,11 @@ mod tests {
             let active = guest().active("Alice", "Reports Reader", until);
             let id = active.facts.active[0].principal_id.clone();
             check(&active, &scheduled(false, id, until));
+            // An assignment that had a schedule gets one again.
+            let mail = "alice@contoso-reseller.example";
+            let both = given().guest("Alice", mail, "Reports Reader");
+            let both = both.active("Alice", "Reports Reader", until);
+            check(&both, &scheduled(false, principal(&both), until));
         }
         let member = given().own_group("Readers", "Reports Reader").guest_in(
             "Readers",
@@ -714,6 +719,34 @@ mod tests {
             let case = done(&given, state);
             assert_eq!(restored(&case, &given, &Seen::Gone, true).len(), expect, "{state:?}");
         }
+    }
+
+    #[test]
+    fn what_an_operation_that_failed_had_left_there_is_left_alone() {
+        let given = given().foreign_group("Agents", "Reports Reader");
+        let case = done(&given, StepState::Verified);
+        let failed = Seen::Failed { what: "terminate".into(), begun: noon() };
+        let verdicts = restored(&case, &given, &failed, true);
+        assert_eq!(verdicts, [Verdict::Needless("it is there still".into())]);
+    }
+
+    #[test]
+    fn only_the_steps_that_are_named_are_undone() {
+        let given = given()
+            .foreign_group("Agents", "Reports Reader")
+            .foreign_group("Helpdesk", "Search Editor");
+        let case = done(&given, StepState::Verified);
+        let policy = given.policy();
+        let tenant = &policy.roster.tenants[0];
+        let about = About { policy: &policy, tenant, now: noon(), anyway: true };
+        let steps = |only: &[StepId]| -> Vec<StepId> {
+            let plan = restore_plan(&case, only, |_| Seen::Gone, about);
+            plan.items.into_iter().map(|item| item.step).collect()
+        };
+        let all = steps(&[]);
+        assert_eq!(all.len(), 2);
+        assert_eq!(steps(&all[1..]), all[1..]);
+        assert_eq!(steps(&[]), all, "none named is all");
     }
 
     #[test]

@@ -63,6 +63,11 @@ impl Subject {
         Self("sweep".to_owned())
     }
 
+    /// Steps that wait in the tenant for what passes, and are taken up then.
+    pub fn held() -> Self {
+        Self("held".to_owned())
+    }
+
     /// The tenant's subscriptions, beside the tenant as a whole: one is gone, or notifications
     /// were missed.
     pub fn subscriptions() -> Self {

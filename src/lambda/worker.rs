@@ -29,6 +29,10 @@ const TENANTS_AT_ONCE: usize = 4;
 /// How often a look may be tried.
 const ATTEMPTS_MAX: u32 = 10;
 
+/// The shortest pause until steps that wait are taken up. As often the stop switch is asked while it
+/// holds any back.
+const TAKE_UP_PAUSE: SignedDuration = SignedDuration::from_secs(30);
+
 /// What a worker works with.
 pub struct Worker {
     /// The world of the pipeline.
@@ -192,8 +196,12 @@ impl Worker {
         };
         if !sorted.look.is_empty() {
             let look = Look { tenant, waiting: coalesce(sorted.look) };
-            let patient =
-                Patient { limit, settle_after: self.settle_after, retry_pause: self.retry_pause };
+            let patient = Patient {
+                limit,
+                settle_after: self.settle_after,
+                retry_pause: self.retry_pause,
+                take_up_pause: TAKE_UP_PAUSE,
+            };
             let begun = self.world.clock.now();
             let ending = Ending { worker: self, begun, looks };
             let again = self.sweep.heed(&look).await?;
@@ -274,13 +282,23 @@ impl Ending<'_> {
 
 #[async_trait]
 impl EndLook for Ending<'_> {
-    async fn complete(&self, look: &Look, now: Timestamp, settle: Settle) -> Result<(), PortError> {
+    async fn complete(
+        &self,
+        look: &Look,
+        now: Timestamp,
+        settle: Settle,
+        take_up: Option<Timestamp>,
+    ) -> Result<(), PortError> {
         let looks = self.looks.clone();
         let looks = match settle {
             Settle::After(pause) => looks.after(&look.waiting, self.begun, Some(now + pause)),
             Settle::No => looks.after(&look.waiting, self.begun, None),
             // There is no snapshot that could satisfy anything.
             Settle::Unread => looks.without(&look.waiting),
+        };
+        let looks = match (take_up, settle) {
+            (None, Settle::Unread) => looks,
+            (at, _) => looks.taking_up(at),
         };
         self.remember(look.tenant, &looks).await
     }

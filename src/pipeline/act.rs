@@ -273,14 +273,23 @@ pub(super) fn writes(plan: &Plan) -> Vec<&Step> {
     plan.cases.iter().flat_map(|case| &case.steps).filter(carried_out).collect()
 }
 
-/// Carries the plan out, to the letter. Says whether every step has an outcome.
+/// How carrying a plan out went.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Acted {
+    /// Every step has an outcome.
+    pub(super) settled: bool,
+    /// The stop switch held a step back that was planned before.
+    pub(super) stopped: bool,
+}
+
+/// Carries the plan out, to the letter.
 pub(super) async fn act(
     world: &World,
     plan: &Plan,
     cases: &mut [Case],
     told: &mut OfLook,
-) -> Result<bool, PortError> {
-    let mut settled = true;
+) -> Result<Acted, PortError> {
+    let (mut settled, mut stopped) = (true, false);
     let pause = Pause { world, mode: plan.mode };
     for step in plan.cases.iter().flat_map(|case| &case.steps) {
         if step.verdict != Verdict::CarryOut {
@@ -293,6 +302,7 @@ pub(super) async fn act(
         let mut stuck = false;
         let outcome = match ended {
             Ok(held) if held.state == StepState::Held => {
+                stopped = true;
                 warn!(
                     tenant.name = plan.tenant_name,
                     "{}: held at the last moment",
@@ -346,7 +356,7 @@ pub(super) async fn act(
             }
         }
     }
-    Ok(settled)
+    Ok(Acted { settled, stopped })
 }
 
 /// What may hold back what was planned: the stop switch, read before each call.

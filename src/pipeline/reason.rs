@@ -64,6 +64,12 @@ impl Hint {
     }
 }
 
+/// Whether all that waits are steps that are held back, which were told already.
+pub(super) fn is_what_was_held(look: &Look) -> bool {
+    let held = Subject::held();
+    !look.waiting.is_empty() && look.waiting.iter().all(|waiting| waiting.subject == held)
+}
+
 /// Whether anything that waits is a reason to read the tenant.
 pub(super) async fn is_any(world: &World, tenant: &Tenant, look: &Look) -> bool {
     let hints: Vec<Hint> = look.waiting.iter().map(Hint::of).collect();

@@ -150,7 +150,7 @@ impl Looks {
         // Half the time is taken for enough, else each signal of a storm would put the look off.
         let enough = received + after / 2;
         let served = self.read_at.is_some_and(|read| read >= enough)
-            || self.settling.iter().any(|it| it.due >= enough);
+            || self.settling.iter().any(|it| it.due >= enough && it.subject != Subject::held());
         if !served {
             self.settling.retain(|it| it.subject != Subject::tenant());
             self.settling.push(Settling {
@@ -208,8 +208,10 @@ impl Looks {
         }
         if self.settling.len() > SUBJECTS_MAX {
             // Looks go on meanwhile, so the latest serves them all.
-            let (kept, mut all): (Vec<_>, Vec<_>) =
-                self.settling.into_iter().partition(|it| it.subject.is_about_subscriptions());
+            let apart = |it: &Settling| {
+                it.subject.is_about_subscriptions() || it.subject == Subject::held()
+            };
+            let (kept, mut all): (Vec<_>, Vec<_>) = self.settling.into_iter().partition(apart);
             let due = all.iter().map(|it| it.due).max();
             let signals = all.iter().map(|it| it.signals).sum();
             let first = all.iter_mut().find_map(|it| it.first.take());
@@ -218,6 +220,23 @@ impl Looks {
             let whole = due.map(|due| Settling { subject, due, signals, first, attempts, owed });
             self.settling = kept.into_iter().chain(whole).collect();
         }
+        self
+    }
+
+    /// With a look at this time on account of what is held back, and with none at another.
+    #[must_use]
+    pub fn taking_up(mut self, at: Option<Timestamp>) -> Self {
+        let subject = Subject::held();
+        self.settling.retain(|it| it.subject != subject);
+        let (signals, first, attempts, owed) = (0, None, 0, true);
+        self.settling.extend(at.map(|due| Settling {
+            subject,
+            due,
+            signals,
+            first,
+            attempts,
+            owed,
+        }));
         self
     }
 
@@ -420,5 +439,29 @@ mod tests {
             let kept = crowded.settling.iter().map(|it| &it.subject);
             assert!(kept.eq(&[subject, Subject::tenant()]), "{:?}", crowded.settling);
         }
+    }
+
+    #[test]
+    fn what_is_held_back_is_taken_up_when_it_is_said_and_nothing_waits_for_it() {
+        let looks = Looks::default().taking_up(Some(at(3600)));
+        assert_eq!(looks.next_due(), Some(at(3600)));
+        // A signal is looked at at once, and its settling look comes all the same.
+        let sorted = looks.sort(vec![signals(Sender::Audit, "a", 5)], at(5), SETTLE);
+        assert_eq!(about(&sorted.look), [(Subject::object("a"), 1, false)]);
+        let read = Looks { read_at: Some(at(6)), ..looks.clone() };
+        let late = read.sort(vec![signals(Sender::Audit, "a", 5)], at(7), SETTLE).joined.unwrap();
+        assert_eq!(late.next_due(), Some(at(125)));
+        let crowd: Vec<Waiting> =
+            (0..=500).map(|n| signals(Sender::Audit, &format!("object {n}"), 0)).collect();
+        let crowd = looks.clone().after(&crowd, at(1), Some(at(121)));
+        assert_eq!((crowd.settling.len(), crowd.next_due()), (2, Some(at(121))));
+        // At its time it is a look of its own.
+        assert_eq!(looks.sort(vec![], at(3599), SETTLE), Sorted::default());
+        let due = looks.sort(vec![], at(3600), SETTLE).look;
+        assert_eq!(about(&due), [(Subject::held(), 0, true)]);
+        let moved = looks.clone().without(&due).taking_up(Some(at(3630)));
+        assert_eq!((moved.settling.len(), moved.next_due()), (1, Some(at(3630))));
+        let over = looks.after(&due, at(3601), Some(at(3721))).taking_up(None);
+        assert_eq!(over, Looks { read_at: Some(at(3601)), settling: vec![] });
     }
 }

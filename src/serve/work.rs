@@ -22,6 +22,10 @@ const TENANTS_AT_ONCE: usize = 4;
 /// How long a look may take before it counts as stuck.
 const LEASE: SignedDuration = SignedDuration::from_mins(15);
 
+/// The shortest pause until steps that wait are taken up. As often the stop switch is asked while it
+/// holds any back.
+const TAKE_UP_PAUSE: SignedDuration = SignedDuration::from_secs(5);
+
 /// The pause after the store failed, and between looks for work that waits for a busy tenant.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -98,6 +102,7 @@ impl Worker {
                 limit: Duration::try_from(LEASE).unwrap_or_default(),
                 settle_after: self.settle_after,
                 retry_pause: self.retry_pause,
+                take_up_pause: TAKE_UP_PAUSE,
             };
             let task = job.clone();
             let handle = tasks.spawn(async move {

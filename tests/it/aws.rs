@@ -108,6 +108,17 @@ pub(crate) fn table(stack: &Stack) -> DynamoDb {
     DynamoDb::new(&config, stack.output("Table"), "tests")
 }
 
+/// What a command beside the functions is told, to have their store.
+pub(crate) fn environment(stack: &Stack) -> [(&'static str, String); 5] {
+    [
+        ("WARDEN_STORE", format!("aws:{}", stack.output("Table"))),
+        ("AWS_ENDPOINT_URL", stack.emulator.url()),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+    ]
+}
+
 /// Where a tenant's chain of records begins, and all of it.
 pub(crate) async fn chain(stack: &Stack, tenant: &str) -> (Anchor, Vec<Entry>) {
     table(stack).chain(tenant.parse().unwrap()).await.unwrap()

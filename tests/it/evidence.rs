@@ -1,10 +1,12 @@
 //! What the store and the simulated tenant prove about a run, read from outside.
 
+use jiff::{SignedDuration, Timestamp};
+use partner_warden::domain::approval::Question;
 use partner_warden::domain::id::Sha256Hex;
 use partner_warden::domain::plan::StepState;
 use partner_warden::domain::record::Record;
 use partner_warden::sim::{Call, Deletion};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ToSql};
 use serde_json::Value;
 
 use crate::harness::{Town, is_of_a_look, kinds};
@@ -46,6 +48,44 @@ impl Town {
             })
         });
         rows.unwrap().map(Result::unwrap).collect()
+    }
+
+    /// Lets time pass for what the store holds: everything in it was so long ago, and whatever waits
+    /// is due so much sooner. No `serve` may be running.
+    pub(crate) fn time_passes(&self, by: SignedDuration) {
+        let db = Connection::open(self.folder.path().join("store.db")).unwrap();
+        let changed = |statement: &str, value: &dyn ToSql| {
+            db.execute(statement, rusqlite::params![value]).unwrap()
+        };
+        let by_millis = i64::try_from(by.as_millis()).unwrap();
+        changed("UPDATE looks SET due = due - ?1", &by_millis);
+        changed(
+            "UPDATE steps SET intended_at = intended_at - ?1, acted_at = acted_at - ?1,
+                verify_due = verify_due - ?1",
+            &by_millis,
+        );
+        let all = |query: &str| -> Vec<(String, String)> {
+            let mut statement = db.prepare(query).unwrap();
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        changed("UPDATE proposals SET asked_at = asked_at - ?1", &by_millis);
+        for (id, question) in all("SELECT id, question FROM proposals") {
+            let mut question: Question = serde_json::from_str(&question).unwrap();
+            question.asked_at -= by;
+            question.expires_at -= by;
+            let question = serde_json::to_string(&question).unwrap();
+            db.execute("UPDATE proposals SET question = ?2 WHERE id = ?1", [&id, &question])
+                .unwrap();
+        }
+        for (tenant, at) in
+            all("SELECT tenant, value FROM tenant_marks WHERE name = 'revocation-limit'")
+        {
+            let at = (at.parse::<Timestamp>().unwrap() - by).to_string();
+            let put = "UPDATE tenant_marks SET value = ?2
+                       WHERE tenant = ?1 AND name = 'revocation-limit'";
+            db.execute(put, [&tenant, &at]).unwrap();
+        }
     }
 
     /// How often Woodgrove, the only tenant, was looked at.

@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+use crate::cli::{Run, run, warden};
 use crate::evidence::Waiting;
 
 /// How long anything may take that is waited for. Only a failing test waits so long.
@@ -381,6 +382,27 @@ impl Town {
                 format!("{what} → {status}")
             })
             .collect()
+    }
+
+    /// Runs another command beside what runs, with the same store.
+    pub(crate) async fn beside(&self, arguments: &[&str]) -> Run {
+        let mut command = warden(arguments);
+        match self.backend {
+            Backend::Embedded => command.envs(self.variables()),
+            #[cfg(feature = "aws")]
+            Backend::Aws => command.envs(crate::aws::environment(self.stack())),
+        };
+        // Beside the simulator, which has to go on answering meanwhile.
+        tokio::task::spawn_blocking(move || run(&mut command, None)).await.unwrap()
+    }
+
+    /// What was asked of Microsoft that changes something, in order.
+    pub(crate) fn writes(&self) -> Vec<String> {
+        let reads = ["/$batch", "/getByIds", "/oauth2/v2.0/token", "/inbox/"];
+        let calls = self.sim.calls().into_iter().filter(|call| {
+            call.method != "GET" && !reads.iter().any(|part| call.path.contains(part))
+        });
+        calls.map(|call| format!("{} {}", call.method, call.path)).collect()
     }
 
     /// The ledger's records, each of which must seal the one before it. No `serve` may be

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod answers;
 #[cfg(feature = "aws")]
 mod aws;
 mod cli;

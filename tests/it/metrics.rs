@@ -14,14 +14,14 @@ use crate::harness::{ENFORCE, LIMIT, Town, Warden};
 const CONTOSO: &str = "22222222-2222-2222-2222-222222222222";
 
 /// Where a process tells its numbers, as it says in its log.
-fn address(warden: &Warden) -> String {
+pub(crate) fn address(warden: &Warden) -> String {
     let log = warden.log();
     let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut told = entries.filter_map(|entry| entry["metrics.address"].as_str().map(str::to_owned));
     told.next_back().expect("no address is told")
 }
 
-async fn ask(address: &str, method: &str, path: &str) -> Answer {
+pub(crate) async fn ask(address: &str, method: &str, path: &str) -> Answer {
     let url = format!("http://{address}{path}");
     let http = Http::new(Patience::default()).unwrap();
     http.once("serve", |client| client.request(method.parse().unwrap(), &url)).await.unwrap()

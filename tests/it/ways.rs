@@ -1,6 +1,12 @@
 //! The ways in which a partner holds power beside a role assignment of its own, and what ends each.
 
-use partner_warden::sim::{Assignment, CONTOSO, INBOX_SECRET, Scenario, Tenant, WOODGROVE};
+use partner_warden::adapters::http::{Http, Patience};
+use partner_warden::sim::{
+    Assignment, CLIENT_ID, CLIENT_SECRET, CONTOSO, INBOX_SECRET, Scenario, Tenant, WOODGROVE,
+};
+use serde_json::{Value, json};
+
+use crate::harness::Town;
 
 /// Woodgrove's policy in `enforce`, which takes permissions of applications away too.
 pub(crate) const ENFORCE: &str = "version: 1
@@ -116,4 +122,56 @@ impl Way {
             }
         }
     }
+
+    /// Gives it back, as an administrator elsewhere would.
+    pub(crate) async fn give_back(self, town: &Town) {
+        let id = |name: &str| town.sim.principal_id(WOODGROVE, name).unwrap();
+        let (path, body) = match self {
+            Self::Member => return town.sim.put_into(WOODGROVE, "Admins", "Alice").unwrap(),
+            Self::Nested => return town.sim.put_into(WOODGROVE, "Help", "Alice").unwrap(),
+            Self::Scheduled => panic!("what is assigned anew has an assignment of its own"),
+            Self::Eligible => (
+                "roleManagement/directory/roleEligibilityScheduleRequests".to_owned(),
+                json!({
+                    "action": "adminAssign",
+                    "principalId": id("Alice"),
+                    "roleDefinitionId": "fe930be7-5e62-47db-91af-98c3a49a38b1",
+                    "directoryScopeId": "/",
+                    "justification": "Again",
+                    "scheduleInfo": {"expiration": {"type": "noExpiration"}},
+                }),
+            ),
+            Self::AppRole => (
+                format!("servicePrincipals/{}/appRoleAssignments", id("Backup")),
+                json!({
+                    "principalId": id("Backup"),
+                    "resourceId": id("Microsoft Graph"),
+                    "appRoleId": "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8",
+                }),
+            ),
+        };
+        assert_eq!(somebody_asks(town, "POST", &path, &body).await, 201);
+    }
+}
+
+/// What somebody else changes in Woodgrove by way of Graph; returns the status of the answer.
+pub(crate) async fn somebody_asks(town: &Town, method: &str, path: &str, body: &Value) -> u16 {
+    let http = Http::new(Patience::default()).unwrap();
+    let origin = town.sim.origin();
+    let login = format!("{origin}{WOODGROVE}/oauth2/v2.0/token");
+    let scope = format!("{origin}.default");
+    let form = [
+        ("client_id", CLIENT_ID),
+        ("client_secret", CLIENT_SECRET),
+        ("grant_type", "client_credentials"),
+        ("scope", &scope),
+    ];
+    let token = http.once("sim", |client| client.post(&login).form(&form)).await.unwrap();
+    let token: Value = serde_json::from_slice(&token.body).unwrap();
+    let token = token["access_token"].as_str().unwrap();
+    let url = format!("{origin}v1.0/{path}");
+    let ask = |client: &reqwest::Client| {
+        client.request(method.parse().unwrap(), &url).bearer_auth(token).json(body)
+    };
+    http.once("sim", ask).await.unwrap().status.as_u16()
 }

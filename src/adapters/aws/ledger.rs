@@ -41,7 +41,7 @@ impl Ledger for DynamoDb {
             let last = as_moment(&item, "intended_at");
             let mut attempts = attempts(&item);
             if as_text(&item, "state") == Some(FORGOTTEN) {
-                history.revocations += counted(attempts.into_iter(), since);
+                count(&mut history, attempts.into_iter(), since);
                 continue;
             }
             let (grant, past) = past_step(&item)?;
@@ -54,7 +54,7 @@ impl Ledger for DynamoDb {
             // Every former attempt without an answer may have come about too.
             let seen = (past.state == StepState::Verified).then_some(past.at);
             let all = attempts.into_iter().chain(acted.or(seen));
-            history.revocations += counted(all, since);
+            count(&mut history, all, since);
             let last = history.steps.entry(grant).or_insert(past);
             if last.episode < past.episode {
                 *last = past;
@@ -415,8 +415,13 @@ fn moments(millis: impl IntoIterator<Item = i64>) -> AttributeValue {
     AttributeValue::Ns(millis.into_iter().map(|at| at.to_string()).collect())
 }
 
-fn counted(moments: impl Iterator<Item = Timestamp>, since: Timestamp) -> u32 {
-    u32::try_from(moments.filter(|at| *at >= since).count()).unwrap_or(u32::MAX)
+/// Counts what took something away, or may have, within the window.
+fn count(history: &mut History, moments: impl Iterator<Item = Timestamp>, since: Timestamp) {
+    for at in moments.filter(|at| *at >= since) {
+        history.revocations = history.revocations.saturating_add(1);
+        let first = history.first_revocation;
+        history.first_revocation = Some(first.map_or(at, |first| first.min(at)));
+    }
 }
 
 fn past_step(item: &Item) -> Result<(Sha256Hex, PastStep), PortError> {

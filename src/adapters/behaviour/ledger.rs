@@ -142,7 +142,10 @@ pub(in crate::adapters) async fn the_history_tells_how_far_each_step_has_come<S:
         ),
     ];
     // The first attempt at the second may have come about too.
-    assert_eq!(history, History { steps: expect.into(), revocations: 2, ..History::default() });
+    let first_revocation = Some(at(0));
+    let expect =
+        History { steps: expect.into(), revocations: 2, first_revocation, ..History::default() };
+    assert_eq!(history, expect);
     let elsewhere = given.store.history(tenant(CONTOSO), noon()).await.unwrap();
     assert_eq!(elsewhere, History::default());
     given.settle(&second, StepState::Refused, 1).await;
@@ -260,18 +263,22 @@ pub(in crate::adapters) async fn revocations_that_came_about_within_the_window_a
     let [first, second] = steps();
     let since = async |seconds: i64| {
         let history = given.store.history(tenant(WOODGROVE), at(seconds)).await.unwrap();
-        history.revocations
+        (history.revocations, history.first_revocation)
     };
     given.intend(&first, 0).await;
-    assert_eq!(since(0).await, 0, "it is only intended");
+    assert_eq!(since(0).await, (0, None), "it is only intended");
     let refused = Outcome { acted_at: None, ..outcome(StepState::Refused, 10) };
     given.store.settle(tenant(WOODGROVE), &first, &refused).await.unwrap();
-    assert_eq!(since(0).await, 0, "it was refused");
+    assert_eq!(since(0).await, (0, None), "it was refused");
     given.settle(&first, StepState::Revoked, 10).await;
     given.intend(&second, 20).await;
     given.settle(&second, StepState::Revoked, 20).await;
     given.verified(&second, Proof::Gone).await;
-    assert_eq!([since(0).await, since(10).await, since(11).await, since(21).await], [2, 2, 1, 0]);
+    for (seconds, expect) in
+        [(0, (2, Some(at(10)))), (10, (2, Some(at(10)))), (11, (1, Some(at(20)))), (21, (0, None))]
+    {
+        assert_eq!(since(seconds).await, expect, "since {seconds}");
+    }
 }
 
 pub(in crate::adapters) async fn a_revocation_whose_answer_was_lost_is_counted_once_it_is_seen<

@@ -197,20 +197,22 @@ pub(super) fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Re
     // What was seen to be gone after its answer was lost has no moment but that of its beginning.
     // Every former attempt that was not answered may have come about too, before the same was given
     // again; the last one of a step is what the step itself tells of.
-    let revocations = db.query_row(
-        "SELECT (SELECT COUNT(*) FROM steps
-                 WHERE tenant = ?1
-                   AND COALESCE(acted_at, CASE state WHEN 'verified' THEN intended_at END) >= ?2)
-              + (SELECT COUNT(*) FROM attempts AS a LEFT JOIN steps AS s ON s.id = a.step
-                 WHERE a.tenant = ?1 AND a.at >= ?2
-                   AND NOT COALESCE(a.at = s.intended_at AND s.acted_at IS NULL
-                                    AND s.state IN ('intended', 'verified'), 0))",
+    let (revocations, first_revocation) = db.query_row(
+        "SELECT COUNT(*), MIN(at) FROM (
+             SELECT COALESCE(acted_at, CASE state WHEN 'verified' THEN intended_at END) AS at
+             FROM steps WHERE tenant = ?1
+             UNION ALL
+             SELECT a.at FROM attempts AS a LEFT JOIN steps AS s ON s.id = a.step
+             WHERE a.tenant = ?1
+               AND NOT COALESCE(a.at = s.intended_at AND s.acted_at IS NULL
+                                AND s.state IN ('intended', 'verified'), 0))
+         WHERE at >= ?2",
         params![tenant, since],
-        |row| row.get(0),
+        |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(timestamp))),
     )?;
     let steps = rows.collect::<rusqlite::Result<_>>()?;
     let proposals = proposals::last(db, tenant)?;
-    Ok(History { steps, revocations, proposals, ..History::default() })
+    Ok(History { steps, revocations, first_revocation, proposals, ..History::default() })
 }
 
 /// It is known what came of the last attempt of a step.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::{Sqlite, from_json, from_text, json, millis, timestamp};
 use crate::domain::id::TenantId;
-use crate::domain::signal::{Envelope, Sender, Signal};
+use crate::domain::signal::{Envelope, Sender, Signal, Subject};
 use crate::ports::{EndLook, Enqueue, Look, PortError, Queue, Retried, Settle, Waiting};
 use crate::wire::Verified;
 
@@ -48,11 +48,21 @@ fn insert(db: &Connection, signal: Signal) -> rusqlite::Result<()> {
 
 #[async_trait]
 impl EndLook for Sqlite {
-    async fn complete(&self, look: &Look, now: Timestamp, settle: Settle) -> Result<(), PortError> {
+    async fn complete(
+        &self,
+        look: &Look,
+        now: Timestamp,
+        settle: Settle,
+        take_up: Option<Timestamp>,
+    ) -> Result<(), PortError> {
         let look = look.clone();
         self.run(move |db| {
             super::marks::forget(db, look.tenant, now)?;
-            look.waiting.iter().try_for_each(|done| complete(db, &look, done, now, settle))
+            look.waiting.iter().try_for_each(|done| complete(db, &look, done, now, settle))?;
+            match (take_up, settle) {
+                (None, Settle::Unread) => Ok(()),
+                (at, _) => put_off(db, look.tenant, at),
+            }
         })
         .await
     }
@@ -167,6 +177,18 @@ fn complete(
     .execute(params![tenant, subject, done.generation, millis(due), wants_to_settle])?;
     db.prepare_cached("DELETE FROM looks WHERE tenant = ?1 AND subject = ?2 AND claimed = ?3")?
         .execute(params![tenant, subject, done.generation])
+        .map(drop)
+}
+
+/// Looks at the tenant at this time on account of what is held back, and at no other. It is a row
+/// like that of a settling look, which no signal joins.
+fn put_off(db: &Connection, tenant: TenantId, at: Option<Timestamp>) -> rusqlite::Result<()> {
+    let (tenant, held) = (tenant.to_string(), Subject::held());
+    db.prepare_cached("DELETE FROM looks WHERE tenant = ?1 AND subject = ?2")?
+        .execute(params![tenant, held.as_str()])?;
+    let Some(at) = at else { return Ok(()) };
+    db.prepare_cached("INSERT INTO looks VALUES (?1, ?2, ?3, 1, 0, 1, 0, 0, NULL, NULL, NULL)")?
+        .execute(params![tenant, held.as_str(), millis(at)])
         .map(drop)
 }
 

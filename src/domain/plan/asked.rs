@@ -295,6 +295,18 @@ mod tests {
         for pending in [first.clone(), said(&first, Answer::Approve)] {
             check(&gone, &with(pending), 2, &[], &["void"]);
         }
+        let why = |proposal: &Proposal| {
+            let changes = planned(&gone, &with(proposal.clone()), 2).left_over;
+            let [ProposalChange::Void { void, .. }] = changes.as_slice() else {
+                panic!("{changes:?}")
+            };
+            void.why.clone()
+        };
+        assert_eq!(why(&first), "what it is about is no longer as it was");
+        assert_eq!(
+            why(&said(&first, Answer::Approve)),
+            "what it is about is no longer as it was, so what was said about it does not count"
+        );
         check(&gone, &with(said(&first, Answer::Refuse)), 2, &[], &[]);
         check(&gone, &with(first), 100, &[], &[]);
     }
@@ -314,6 +326,55 @@ mod tests {
             // An approval that lapsed before anything came of it is as good as none.
             check(&given, &with(said(&first, Answer::Approve)), 74, &[steps], becomes);
         }
+    }
+
+    #[test]
+    fn what_is_held_after_its_time_says_whether_anybody_had_agreed() {
+        let given = given("approvals: {onExpiry: hold}");
+        let first = put(&planned(&given, &History::default(), 0));
+        let reason = |proposal: &Proposal| {
+            let verdict =
+                planned(&given, &with(proposal.clone()), 74).cases[0].steps[0].verdict.clone();
+            let Verdict::Held(reason) = verdict else { panic!("{verdict:?}") };
+            reason
+        };
+        assert_eq!(reason(&first), "not enough people agreed to it until 2026-11-26 12:00 UTC");
+        assert_eq!(
+            reason(&said(&first, Answer::Approve)),
+            "it was agreed to, and not begun for so long that this no longer counts"
+        );
+        assert_eq!(
+            reason(&said(&first, Answer::Refuse)),
+            "Megan Bowen (name as given, not proven) refused it at 2026-11-23 13:00 UTC"
+        );
+    }
+
+    #[test]
+    fn in_approve_mode_nobodys_silence_takes_anything_away() {
+        let given = given("approvals: {onExpiry: carry-out}");
+        let verdict_in = |mode| {
+            // No policy file can say so; what it is read into could.
+            let mut policy = given.policy();
+            policy.mode = mode;
+            let planned = |history: &History, hours| {
+                let (tenant, now) =
+                    (&policy.roster.tenants[0], noon() + SignedDuration::from_hours(hours));
+                let about = Circumstances {
+                    policy: &policy,
+                    tenant,
+                    history,
+                    own_apps: &[],
+                    stopped: None,
+                    now,
+                };
+                plan(&given.facts, about)
+            };
+            let first = put(&planned(&History::default(), 0));
+            let late = planned(&with(first), 72);
+            (late.cases[0].steps[0].verdict.clone(), changes(&late).len())
+        };
+        assert_eq!(verdict_in(Mode::Enforce), (Verdict::CarryOut, 0));
+        assert_eq!(verdict_in(Mode::Approve), (Verdict::AwaitApproval, 1));
     }
 
     #[test]
@@ -348,6 +409,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_begun_with_a_persons_word_counts_once() {
+        let limited =
+            given("guardrails: {maxRevocations: 1}").foreign_group("Others", "Search Editor");
+        let first = planned(&limited, &History::default(), 0);
+        let after = |step: usize, state, revocations| {
+            let past = PastStep { episode: 0, state, at: noon(), approved: true };
+            let steps = [(first.cases[0].steps[step].key(), past)].into();
+            let before = History { steps, revocations, ..History::default() };
+            // People are asked about what was not begun.
+            let asked = put(&planned(&limited, &before, 0));
+            History { proposals: with(said(&asked, Answer::Approve)).proposals, ..before }
+        };
+        check(&limited, &after(0, StepState::Intended, 0), 2, &["now", "held"], &[]);
+        check(&limited, &after(1, StepState::Intended, 0), 2, &["held", "now"], &[]);
+        check(&limited, &after(0, StepState::Intended, 1), 2, &["held", "held"], &[]);
+        // What was only asked about was not begun.
+        for state in [StepState::AwaitingApproval, StepState::Described, StepState::Held] {
+            check(&limited, &after(0, state, 0), 2, &["now", "held"], &[]);
+            check(&limited, &after(0, state, 1), 2, &["held", "held"], &[]);
+        }
+    }
+
+    #[test]
     fn a_stop_holds_what_was_agreed_to_and_the_question_outlasts_it() {
         let given = given("");
         let first = put(&planned(&given, &History::default(), 0));
@@ -366,6 +450,9 @@ mod tests {
         let held = stopped(&approved);
         assert_eq!((verdicts(&held), changes(&held)), (vec!["held"], vec![]));
         check(&given, &approved, 3, &["now"], &[]);
+        let waits = |plan: &Plan| plan.cases[0].steps[0].waits;
+        assert!(waits(&held), "nothing else holds it back");
+        assert!(!waits(&waiting) && !waits(&planned(&given, &approved, 3)));
         let step = &held.cases[0].steps[0];
         let (episode, state, at) = (0, StepState::Intended, noon());
         let begun = PastStep { episode, state, at, approved: true };

@@ -316,3 +316,78 @@ fn outcome_unknown(history: &History) -> u32 {
     let unknown = history.steps.values().filter(|past| past.state == StepState::Intended);
     u32::try_from(unknown.count()).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{
+        Question, RELATIONSHIP, check, first_of_all, group_object, guest, principal, relationship,
+    };
+    use super::*;
+    use crate::domain::facts::GivenAccount;
+    use crate::domain::grant::Held;
+    use crate::domain::id::{AssignmentId, PartnerId};
+    use crate::domain::role::GLOBAL_ADMINISTRATOR;
+
+    fn changed(mut it: Question, change: impl FnOnce(&mut Question)) -> Question {
+        change(&mut it);
+        it
+    }
+
+    /// For each guardrail, in their order, something that none before it holds back.
+    fn one_for_each() -> Vec<(Question, &'static str)> {
+        let upn = "alice_contoso.example#EXT#@woodgrove.example";
+        let during = "guardrails:\n  plannedChanges: [{from: 2026-11-23, until: 2026-11-23, \
+                      reason: x}]";
+        let eligibility = AssignmentId("eligibility".to_owned());
+        vec![
+            (principal(PrincipalKind::Unclassified), "it is not known whose"),
+            (changed(relationship(), |it| it.wanted.partner.id = None), "which customer"),
+            (changed(guest(), |it| it.wanted.partner.id = None), "is the tenant's own"),
+            (changed(guest(), |it| it.wanted.known = Known::Unfit("as read".into())), "as read"),
+            (
+                changed(guest(), |it| {
+                    it.facts.objects.insert(it.principal(), group_object());
+                }),
+                "a group of the tenant's own",
+            ),
+            (principal(PrincipalKind::App), "may be the one Partner Warden itself"),
+            (guest().protecting(upn), "the account is protected"),
+            (relationship().protecting(RELATIONSHIP), "the relationship is protected"),
+            (
+                changed(guest().protecting(upn), |it| {
+                    it.facts.protected.insert(upn.to_lowercase(), GivenAccount::Missing);
+                    it.grant().user_principal_name = Some("other#EXT#@woodgrove.example".into());
+                }),
+                "no account answers to",
+            ),
+            (guest().of(PartnerId::MICROSOFT_SUPPORT), "this is Microsoft Support"),
+            (
+                changed(guest(), |it| it.grant().role.template_id = Some(GLOBAL_ADMINISTRATOR)),
+                "could lock the tenant out",
+            ),
+            (
+                changed(guest(), |it| {
+                    it.grant().held = Held::Eligible { eligibility, derived: true };
+                }),
+                "take it away there",
+            ),
+            (changed(guest(), |it| it.episode = 3), "3 times and came back each time"),
+            (guest().under(during), "a planned change"),
+        ]
+    }
+
+    #[test]
+    fn every_guardrail_is_asked_in_its_turn() {
+        assert_eq!(first_of_all(&guest()), None);
+        let one_for_each = one_for_each();
+        assert_eq!(one_for_each.len(), GUARDRAILS.len());
+        for (guardrail, (it, expect)) in GUARDRAILS.into_iter().zip(&one_for_each) {
+            check(guardrail, it, Some(expect));
+            let first = first_of_all(it);
+            assert!(
+                first.as_ref().is_some_and(|said| said.contains(expect)),
+                "{first:?}: {expect}"
+            );
+        }
+    }
+}

@@ -441,11 +441,80 @@ fn no_more_is_revoked_within_the_window_than_allowed() {
     let after = |revocations| History { revocations, ..History::default() };
     check_after(case.clone(), &after(0), &[first, second]);
     check_after(case.clone(), &after(1), &[first, &held("revoke Search Editor from Agents")]);
-    check_after(
-        case,
-        &after(2),
-        &[&held("revoke Reports Reader from Agents"), &held("revoke Search Editor from Agents")],
-    );
+    let both =
+        [held("revoke Reports Reader from Agents"), held("revoke Search Editor from Agents")];
+    check_after(case.clone(), &after(2), &both.each_ref().map(String::as_str));
+    for (revocations, expect) in [(0, 0), (1, 1), (2, 2)] {
+        assert_eq!(plan_of(&case, &after(revocations)).held_by_limit, expect, "{revocations}");
+    }
+    // What would be held back anyway is not held back by the limit alone.
+    let last = Case::new().with_policy(REVOKE).with_policy("guardrails: {maxRevocations: 0}");
+    let last = last.foreign_group("AdminAgents", "Global Administrator");
+    assert_eq!(plan_of(&last, &History::default()).held_by_limit, 0);
+}
+
+#[test]
+fn a_step_waits_where_nothing_but_the_stop_switch_or_the_limit_holds_it_back() {
+    let account = |name: &str| format!("{name}@woodgrove.example");
+    let given = |most: u32| {
+        case()
+            .with_policy(&format!(
+                "guardrails: {{maxRevocations: {most}, protected: [{}]}}",
+                account("kept")
+            ))
+            .dedicated_account(&account("first"), "Reports Reader")
+            .dedicated_account(&account("kept"), "Reports Reader")
+            .dedicated_account(&account("second"), "Reports Reader")
+            .dedicated_account(&account("third"), "Reports Reader")
+    };
+    let waits = |most, stopped: Option<&Stop>| -> Vec<bool> {
+        let (given, history) = (given(most), &History::default());
+        let policy = given.policy();
+        let (tenant, now) = (&policy.roster.tenants[0], noon());
+        let about = Circumstances { policy: &policy, tenant, history, own_apps: &[], stopped, now };
+        plan(&given.facts, about).cases.remove(0).steps.iter().map(|step| step.waits).collect()
+    };
+    assert_eq!(waits(50, None), [false; 4]);
+    assert_eq!(waits(1, None), [false, false, true, true]);
+    assert_eq!(waits(2, None), [false, false, false, true]);
+    let stop = Stop::new("INC-7", noon());
+    assert_eq!(waits(50, Some(&stop)), [true, false, true, true]);
+}
+
+#[test]
+fn what_was_begun_counts_once_whether_it_is_finished_or_held() {
+    let limited = |more: &str| {
+        case()
+            .with_policy(&format!("guardrails: {{maxRevocations: 1, per: 1h{more}}}"))
+            .dedicated_account("svc@woodgrove.example", "Reports Reader")
+            .foreign_group("Agents", "Search Editor")
+    };
+    let [first, second] =
+        plan_of(&limited(""), &History::default()).cases.remove(0).steps.try_into().unwrap();
+    let verdicts = |case: &Case, past: &[(&Step, StepState)]| -> Vec<String> {
+        let steps = past.iter().map(|(step, state)| {
+            let (state, at) = (*state, noon());
+            (step.key(), PastStep { episode: 0, state, at, approved: false })
+        });
+        let history = History { steps: steps.collect(), ..History::default() };
+        let told = plan_of(case, &history).cases.remove(0).steps.into_iter();
+        told.map(|step| match step.verdict {
+            Verdict::CarryOut => "now".to_owned(),
+            Verdict::Held(why) => why,
+            other @ (Verdict::AwaitApproval | Verdict::Already(_)) => panic!("{other:?}"),
+        })
+        .collect()
+    };
+    let full = "1 revocations within 1h are the most the policy allows (guardrails.maxRevocations)";
+    assert_eq!(verdicts(&limited(""), &[]), ["now", full]);
+    assert_eq!(verdicts(&limited(""), &[(&first, StepState::Intended)]), ["now", full]);
+    assert_eq!(verdicts(&limited(""), &[(&second, StepState::Intended)]), [full, "now"]);
+    assert_eq!(verdicts(&limited(""), &[(&first, StepState::Described)]), ["now", full]);
+    // Nobody knows whether it was done, although it is held back now.
+    let protected = limited(", protected: [svc@woodgrove.example]");
+    let kept = "the account is protected by the policy (guardrails.protected)";
+    assert_eq!(verdicts(&protected, &[(&first, StepState::Intended)]), [kept, full]);
+    assert_eq!(verdicts(&protected, &[]), [kept, "now"]);
 }
 
 #[test]
@@ -505,4 +574,27 @@ fn an_ignored_finding_leaves_no_trace() {
     let quiet = "respond:\n  privileged-role: {do: ignore}\n  role-not-allowed: {do: ignore}";
     let case = Case::new().with_policy(quiet).foreign_group("AdminAgents", "Global Administrator");
     assert_eq!(plan_of(&case, &History::default()).to_string(), "Woodgrove: nothing to do");
+}
+
+#[test]
+fn only_what_was_seen_to_be_gone_counts_as_taken_away_with_how_often() {
+    let key = |name: &str| Sha256Hex::of(name.as_bytes());
+    let past = |episode, state| PastStep { episode, state, at: noon(), approved: false };
+    let others = [
+        StepState::Described,
+        StepState::AwaitingApproval,
+        StepState::Held,
+        StepState::Intended,
+        StepState::Revoked,
+        StepState::Refused,
+        StepState::Reappeared,
+        StepState::Unverified,
+        StepState::Restored,
+    ];
+    let others = others.map(|state| (key(state.as_str()), past(0, state)));
+    let gone = [("once", 0), ("three times", 2)];
+    let gone = gone.map(|(name, episode)| (key(name), past(episode, StepState::Verified)));
+    let history = History { steps: others.into_iter().chain(gone).collect(), ..History::default() };
+    let taken_away = BTreeMap::from([(key("once"), 1), (key("three times"), 3)]);
+    assert_eq!(history.taken_away(), taken_away);
 }

@@ -6,6 +6,7 @@ use StepState::{Intended, Reappeared, Refused, Restored, Revoked, Unverified, Ve
 
 use super::*;
 use crate::domain::facts::{GapCause, GivenAccount, Part, User};
+use crate::domain::finding::testing::partner_side::{Msp, relationship};
 use crate::domain::finding::testing::{Case, noon};
 use crate::domain::id::PrincipalId;
 
@@ -81,6 +82,20 @@ fn what_accompanies_is_done_once_for_each_guest_and_application_and_to_nobody_el
             &format!("end the sessions of {ALICE} (role-not-allowed)"),
             &format!("keep {ALICE} from signing in (role-not-allowed)"),
             "keep Backup from signing in (role-not-allowed)",
+        ],
+    );
+}
+
+#[test]
+fn what_accompanies_a_response_that_takes_nothing_away_is_not_done() {
+    let policy = "respond: {guest-with-role: {do: ticket, also: [disable-guest]}, \
+                  role-not-allowed: {do: revoke, also: [revoke-sessions]}}";
+    check(
+        alice(policy),
+        &History::default(),
+        &[
+            &format!("revoke Reports Reader from {ALICE} (role-not-allowed)"),
+            &format!("end the sessions of {ALICE} (role-not-allowed)"),
         ],
     );
 }
@@ -277,6 +292,27 @@ fn nobody_else_is_kept_out() {
 }
 
 #[test]
+fn a_partner_keeps_no_customer_out() {
+    let given = Msp::new().with(relationship("Everything", &["Global Administrator"])).with_policy(
+        "respond: {gdap-global-administrator: {do: quarantine}, gdap-role-not-allowed: {do: \
+         quarantine}}",
+    );
+    let (policy, history) = (given.policy(), &History::default());
+    let tenant = &policy.roster.tenants[0];
+    let about = Circumstances {
+        policy: &policy,
+        tenant,
+        history,
+        own_apps: &[],
+        stopped: None,
+        now: noon(),
+    };
+    let plan = plan(&given.facts, about);
+    assert_eq!(plan.cases[0].findings.len(), 2, "{plan}");
+    assert!(plan.cases[0].steps.is_empty(), "{plan}");
+}
+
+#[test]
 fn protected_accounts_are_left_out_or_nothing_is_made() {
     let yaml = format!("{QUARANTINE}\nguardrails: {{protected: [{GLASS}, {GLASS_ID}]}}");
     let with = |found: Option<GivenAccount>| {
@@ -371,6 +407,7 @@ fn a_quarantine_in_force_is_not_made_again_and_one_that_was_undone_is() {
     }
     let unread = given.clone().gap(Part::ConditionalAccess, GapCause::Unavailable);
     assert_eq!(verdict(&unread, Verified), (0, met), "not seen is not gone");
+    assert_eq!(verdict(&unread, Restored), (1, Verdict::CarryOut), "a person took it away");
     let third = Step { episode: 2, ..step };
     let [held] = steps(&with(&[]), &after([(&third, Verified)])).try_into().unwrap();
     assert_eq!(
@@ -391,6 +428,9 @@ fn what_microsoft_refuses_to_take_away_leads_to_a_quarantine() {
     let policy = given.policy();
     assert!(leads_to_quarantine(&first, &policy, |_| true));
     assert!(!leads_to_quarantine(&first, &policy, |_| false), "it was not refused");
+    let mut because_of_another = first.clone();
+    because_of_another.cases[0].steps[0].because = vec![FindingName::RoleNotAllowed];
+    assert!(!leads_to_quarantine(&because_of_another, &policy, |_| true), "that has a ticket only");
     let without = agents("respond: {privileged-role: {do: revoke}}");
     let plan = plan_of(&without, &History::default());
     assert!(!leads_to_quarantine(&plan, &without.policy(), |_| true), "nobody asks for it");

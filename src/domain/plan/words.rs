@@ -177,12 +177,11 @@ fn taken_away_by_hand(grant: &Grant) -> String {
                  {role} > {tab}, and choose Remove beside {holder}."
             )
         }
-        Held::ThroughGroup { group, group_name, within, .. } => {
+        Held::ThroughGroup { group_name, within, .. } => {
             let names: Vec<&str> = within.iter().map(|it| it.group_name.as_str()).collect();
-            let where_to = match within.as_slice() {
-                [only] if only.group == *group => format!("{group_name} > Members"),
+            let where_to = match names.as_slice() {
                 [] => format!("{group_name} > Members (and the groups among them)"),
-                _ => format!("{} > Members", text::listed(&names)),
+                names => format!("{} > Members", text::listed(names)),
             };
             format!(
                 "Open https://entra.microsoft.com as Privileged Role Administrator, choose Groups \
@@ -235,5 +234,126 @@ impl fmt::Display for Plan {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Circumstances, History, plan};
+    use super::*;
+    use crate::domain::facts::DirectoryObject;
+    use crate::domain::finding::testing::{Case, noon};
+
+    /// The steps that a case gives reason to.
+    fn steps(case: &Case) -> Vec<Step> {
+        let (policy, history) = (case.policy(), History::default());
+        let about = Circumstances {
+            policy: &policy,
+            tenant: &policy.roster.tenants[0],
+            history: &history,
+            own_apps: &[],
+            stopped: None,
+            now: noon(),
+        };
+        plan(&case.facts, about).cases.into_iter().flat_map(|case| case.steps).collect()
+    }
+
+    fn case() -> Case {
+        Case::new()
+            .with_policy(
+                "respond: {role-not-allowed: {do: revoke, also: [revoke-sessions]}, \
+                 partner-app-privileged: {do: revoke}}",
+            )
+            .member("Megan", "Global Administrator")
+    }
+
+    #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "a case is built where it is checked")]
+    fn check(case: Case, expect: &str) {
+        assert_eq!(steps(&case)[0].by_hand(), expect);
+    }
+
+    const MAIL: &str = "alice@contoso-reseller.example";
+    const ALICE: &str = "Alice (alice_contoso-reseller.example#EXT#@woodgrove.example)";
+
+    #[test]
+    fn a_person_is_told_the_place_where_what_is_held_can_be_taken_away() {
+        check(
+            case().foreign_group("Agents", "Reports Reader"),
+            "Open https://admin.microsoft.com/AdminPortal/Home#/partners as Global Administrator \
+             (Microsoft 365 admin center > Settings > Partner relationships), choose Contoso \
+             Reseller, choose Remove roles, then Yes.",
+        );
+        check(
+            case().guest("Alice", MAIL, "Reports Reader"),
+            &format!(
+                "Open https://entra.microsoft.com as Privileged Role Administrator, choose Roles & \
+                 admins > Reports Reader > Assignments, tick {ALICE}, choose Remove assignments."
+            ),
+        );
+        let alone = || case().guest_alone("Alice", MAIL);
+        for (case, tab) in [
+            (alone().eligible("Alice", "Reports Reader", None), "Eligible assignments"),
+            (alone().active("Alice", "Reports Reader", None), "Active assignments"),
+        ] {
+            check(
+                case,
+                &format!(
+                    "Open https://entra.microsoft.com as Privileged Role Administrator, choose ID \
+                     Governance > Privileged Identity Management > Microsoft Entra roles > Roles > \
+                     Reports Reader > {tab}, and choose Remove beside {ALICE}."
+                ),
+            );
+        }
+        check(
+            case().app_with("Sync", "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8", "Microsoft Graph"),
+            "Open https://entra.microsoft.com as Cloud Application Administrator, choose \
+             Enterprise apps > Sync > Permissions, choose RoleManagement.ReadWrite.Directory of \
+             Microsoft Graph, then Revoke permission.",
+        );
+    }
+
+    #[test]
+    fn a_person_is_told_out_of_which_groups_somebody_has_to_be_taken() {
+        let in_admins =
+            || case().own_group("Admins", "Reports Reader").guest_in("Admins", "Alice", MAIL);
+        let nested = || in_admins().group_in("Admins", "Help");
+        for (case, groups) in [
+            (in_admins(), "Admins > Members"),
+            (
+                nested().directly_in("Admins", &["Help"]).directly_in("Help", &["Alice"]),
+                "Help > Members",
+            ),
+            (
+                nested().directly_in("Admins", &["Help", "Alice"]).directly_in("Help", &["Alice"]),
+                "Admins and Help > Members",
+            ),
+            // By which of them could not be read.
+            (nested(), "Admins > Members (and the groups among them)"),
+        ] {
+            check(
+                case,
+                &format!(
+                    "Open https://entra.microsoft.com as Privileged Role Administrator, choose \
+                     Groups > All groups > {groups}, tick {ALICE}, choose Remove."
+                ),
+            );
+        }
+    }
+
+    #[test]
+    fn an_account_that_is_named_by_its_user_principal_name_is_named_once() {
+        let named = |name: &str| {
+            let mut case = case().guest("Alice", MAIL, "Reports Reader");
+            for object in case.facts.objects.values_mut() {
+                if let DirectoryObject::User(user) = object {
+                    user.display_name = Some(name.to_owned());
+                }
+            }
+            steps(&case)[1].summary()
+        };
+        let upn = "alice_contoso-reseller.example#EXT#@woodgrove.example";
+        assert_eq!(named("Alice"), format!("end the sessions of {ALICE}"));
+        assert_eq!(named(upn), format!("end the sessions of {upn}"));
     }
 }

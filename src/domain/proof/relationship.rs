@@ -190,9 +190,13 @@ mod tests {
             let it = step(remediation);
             let mut none = facts(Vec::new());
             none.gaps.push(gap(Part::Principals));
+            let is_gone =
+                |facts: &Facts| proof::is_gone_from_relationship(it.remediation, &it.target, facts);
             assert_eq!(proof::seen(&it, &none), Seen::Gone, "of another part");
+            assert!(is_gone(&none) && !is_gone(&facts(vec![given()])), "{remediation:?}");
             none.gaps.push(gap(Part::Relationships));
             assert_eq!(proof::seen(&it, &none), Seen::Unread, "{remediation:?}");
+            assert!(!is_gone(&none), "{remediation:?}");
             let mut some = facts(vec![given()]);
             some.gaps.push(gap(Part::Relationships));
             assert_eq!(proof::seen(&it, &some), Seen::There, "{remediation:?}");

@@ -257,6 +257,37 @@ async fn who_loses_the_race_for_a_tenant_does_nothing_and_comes_again() {
 }
 
 #[tokio::test]
+async fn of_two_workers_with_the_same_case_one_acts() {
+    let (town, warden) = town(woodgrove()).await;
+    let stack = town.stack();
+    let hold = town.sim.hold("DELETE", ASSIGNMENTS, When::BeforeEffect);
+    let batch = |id: &str| {
+        json!({"Records": [{
+            "messageId": id,
+            "body": signal(WOODGROVE, SystemClock.now()),
+            "attributes": {"MessageGroupId": WOODGROVE},
+            "eventSourceARN": stack.output("WorkQueueArn"),
+        }]})
+    };
+    let (one, two) = (batch("one"), batch("two"));
+    let meanwhile = async {
+        tokio::time::timeout(LIMIT, hold.reached()).await.unwrap();
+        // The first stands in the middle of a deletion, and the case is written down as begun.
+        let answer = stack.invoke("worker", &two).await;
+        let deletes = town.sim.count("DELETE", ASSIGNMENTS);
+        hold.release();
+        (answer, deletes)
+    };
+    let (first, (second, deletes)) = tokio::join!(stack.invoke("worker", &one), meanwhile);
+    assert_eq!(first, json!({"batchItemFailures": []}));
+    assert_eq!(second, json!({"batchItemFailures": [{"itemIdentifier": "two"}]}));
+    assert_eq!(deletes, 1, "{:?}", town.deletes());
+    // What was refused comes again, and finds nothing to do.
+    assert_eq!(stack.invoke("worker", &two).await, json!({"batchItemFailures": []}));
+    all_is_well(&town, warden).await;
+}
+
+#[tokio::test]
 async fn a_tenant_that_hangs_does_not_keep_the_others_of_its_batch_waiting() {
     let (town, warden) = two_tenants().await;
     let stack = town.stack();

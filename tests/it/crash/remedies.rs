@@ -106,7 +106,7 @@ async fn killed_at_one_point_of_each_way_after_the_other() {
 }
 
 /// Serves impatiently: what takes longer than `total` is no answer.
-pub(super) fn impatient(total: Duration) -> Timing {
+pub(crate) fn impatient(total: Duration) -> Timing {
     let soon = SignedDuration::from_millis;
     Timing {
         patience: Patience {

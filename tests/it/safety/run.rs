@@ -39,6 +39,7 @@ const PATIENT: Patient = Patient {
     limit: Duration::from_mins(1),
     settle_after: Some(SignedDuration::from_mins(2)),
     retry_pause: SignedDuration::from_secs(30),
+    take_up_pause: SignedDuration::from_secs(5),
 };
 
 /// The names people give.

@@ -1,8 +1,10 @@
 //! What happens more than once, and what may happen once only.
 
-use partner_warden::sim::{INBOX_SECRET, Rule, Scenario, Tenant, Then, WOODGROVE};
+use partner_warden::sim::{INBOX_SECRET, Rule, Scenario, Tenant, Then, WOODGROVE, When};
 
-use crate::harness::{Backend, ENFORCE, Town, body, kinds, on_each, role_given_to, steps};
+use crate::harness::{
+    Backend, ENFORCE, LIMIT, Town, body, is_of_a_look, kinds, on_each, role_given_to, steps,
+};
 
 on_each! {
     the_same_event_once_more_changes_nothing
@@ -179,4 +181,46 @@ async fn an_event_that_names_no_tenant_is_a_reason_to_look_at_all(on: Backend) {
     warden.stop().await;
     assert_eq!(town.held().len(), 4);
     assert_eq!(town.sim.assignments(FABRIKAM).len(), 1);
+}
+
+/// What is heard of a tenant while a deletion is under way there waits for it, and others do not.
+#[tokio::test]
+async fn while_a_deletion_is_under_way_nobody_else_sees_to_the_tenant() {
+    let town = two_tenants(Backend::Embedded).await;
+    let warden = town.start().await;
+    let hold = town.sim.hold("DELETE", "/roleAssignments/", When::BeforeEffect);
+    warden.role_was_added().await;
+    tokio::time::timeout(LIMIT, hold.reached()).await.unwrap();
+    // Another subject, of which nobody has heard yet.
+    warden.role_was_given_to("5b1d0c6e-92f4-4e7a-8c35-a7e60d4f1b29").await;
+    let event = role_given_to("5b1d0c6e-92f4-4e7a-8c35-a7e60d4f1b29");
+    let path = format!("/hooks/audit?tenant={FABRIKAM}");
+    assert_eq!(warden.audit_at(&path, &event).await.status, 202);
+    let of = |name: &'static str| {
+        move |messages: &[serde_json::Value]| {
+            messages.iter().any(|message| {
+                message["data"]["tenant"]["name"] == name && message["type"] == "ticket.closed"
+            })
+        }
+    };
+    town.messages("Fabrikam's ticket, closed", of("Fabrikam")).await;
+    let calls = town.sim.calls();
+    let in_woodgrove = calls.iter().filter(|call| call.tenant.as_deref() == Some(WOODGROVE));
+    assert_eq!(in_woodgrove.clone().filter(|call| is_of_a_look(call)).count(), 1);
+    assert_eq!(in_woodgrove.filter(|call| call.method == "DELETE").count(), 1);
+    hold.release();
+    town.messages("Woodgrove's ticket, closed", of("Woodgrove")).await;
+    town.looked(2).await;
+    warden.idle(&town).await;
+    warden.stop().await;
+    let mut deletes = town.deletes();
+    deletes.sort();
+    assert_eq!(
+        deletes,
+        [
+            "AdminAgents: Global Administrator → 204",
+            "Alice: User Administrator → 204",
+            "Alice: User Administrator → 204",
+        ]
+    );
 }

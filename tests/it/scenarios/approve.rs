@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use partner_warden::adapters::http::{Answer, Http, Patience};
-use partner_warden::domain::approval::{self, Standing};
+use partner_warden::domain::approval::Standing;
 use partner_warden::domain::plan::StepState;
 use partner_warden::sim::{Scenario, WOODGROVE, When};
 use serde_json::Value;
@@ -14,6 +14,7 @@ on_each! {
     refused_it_is_left_and_the_ticket_says_who_refused
     what_changes_meanwhile_is_asked_anew_and_the_old_link_counts_for_nothing
     two_people_have_to_agree_where_the_policy_says_so
+    one_of_two_refuses_and_nothing_is_done
     of_two_answers_at_once_one_counts
 }
 
@@ -205,6 +206,26 @@ async fn two_people_have_to_agree_where_the_policy_says_so(on: Backend) {
     assert_eq!(by, ["Megan Bowen", "Adele Vance"]);
 }
 
+async fn one_of_two_refuses_and_nothing_is_done(on: Backend) {
+    let town = town(on, "approvals: {people: 2}").await;
+    let warden = town.start().await;
+    warden.role_was_added().await;
+    let path = asked(&town, "").await;
+    assert_eq!(warden.decide(&path, "decision=approve&name=Megan+Bowen").await.status, 303);
+    // Whoever has agreed may think better of it.
+    assert_eq!(warden.decide(&path, "decision=refuse&name=Megan+Bowen").await.status, 303);
+    shows(&warden.get(&path).await, 410, &["Refused by Megan Bowen"]);
+    shows(&warden.decide(&path, "decision=approve&name=Adele").await, 410, &[]);
+    let told = |all: &[Value]| {
+        all.last().is_some_and(|last| body(last).contains("- Refused by Megan Bowen"))
+    };
+    town.messages("who refused", told).await;
+    warden.role_was_added_again(1).await;
+    town.looked(3).await;
+    warden.stop().await;
+    assert_eq!(town.deletes(), [""; 0]);
+}
+
 async fn of_two_answers_at_once_one_counts(on: Backend) {
     let town = town(on, "").await;
     let warden = town.start().await;
@@ -224,44 +245,61 @@ async fn of_two_answers_at_once_one_counts(on: Backend) {
     assert_eq!(records.last().unwrap().case.asked.as_ref().unwrap().decisions.len(), 1);
 }
 
+/// What the policy makes of silence is done when the time is over, without anything new being heard;
+/// half of what was to be said is silence.
 #[tokio::test]
-async fn what_nobody_answers_is_asked_again_or_held_back_as_the_policy_says() {
-    for (then, again) in [("ask-again", true), ("hold", false)] {
-        let more = format!("approvals: {{expire: PT1M, onExpiry: {then}}}");
-        let town = town(Backend::Embedded, &more).await;
+async fn what_nobody_answers_in_time_becomes_what_the_policy_says() {
+    for (then, people) in
+        [("ask-again", 1), ("ask-again", 2), ("hold", 1), ("hold", 2), ("carry-out", 1)]
+    {
+        let more = format!("approvals: {{expire: 2h, onExpiry: {then}, people: {people}}}");
+        // Only where the policy enforces may silence take anything away.
+        let policy = match then {
+            "carry-out" => format!("{}{more}\n", ENFORCE.replace("do: revoke", "do: approve")),
+            _ => policy(&more),
+        };
+        let town = town_with(Backend::Embedded, Scenario::woodgrove(), &policy).await;
         let warden = town.start().await;
         warden.role_was_added().await;
         let old = asked(&town, "").await;
-        warden.stop().await;
-        lapse(&town, SignedDuration::from_mins(2));
-
-        let warden = town.start().await;
-        warden.role_was_added_again(1).await;
-        if again {
-            let new = asked(&town, &old).await;
-            shows(&warden.get(&new).await, 200, &["Nobody has decided yet."]);
-        } else {
-            let told = |all: &[Value]| {
-                all.last().is_some_and(|last| body(last).contains("not enough people agreed"))
+        if people == 2 {
+            assert_eq!(warden.decide(&old, "decision=approve&name=Megan").await.status, 303);
+            let one = |all: &[Value]| {
+                all.last().is_some_and(|last| body(last).contains("- 1 of 2 people have agreed."))
             };
-            let messages = town.messages("that it is held", told).await;
-            assert_eq!(path(messages.last().unwrap()), None);
+            town.messages("one of two", one).await;
         }
+        warden.idle(&town).await;
         warden.stop().await;
         assert_eq!(town.deletes(), [""; 0]);
-    }
-}
 
-/// Puts what was asked so far back in time.
-fn lapse(town: &Town, by: SignedDuration) {
-    let db = rusqlite::Connection::open(town.folder.path().join("store.db")).unwrap();
-    let text: String =
-        db.query_row("SELECT question FROM proposals", [], |row| row.get(0)).unwrap();
-    let mut question: approval::Question = serde_json::from_str(&text).unwrap();
-    question.asked_at -= by;
-    question.expires_at -= by;
-    let text = serde_json::to_string(&question).unwrap();
-    assert_eq!(db.execute("UPDATE proposals SET question = ?1", [text]).unwrap(), 1);
+        town.time_passes(SignedDuration::from_hours(3));
+        let warden = town.start().await;
+        match then {
+            "ask-again" => {
+                let new = asked(&town, &old).await;
+                let open = if people == 2 { "0 of 2 people" } else { "Nobody has decided yet." };
+                shows(&warden.get(&new).await, 200, &[open]);
+            }
+            "hold" => {
+                let told = |all: &[Value]| {
+                    all.last().is_some_and(|last| body(last).contains("not enough people agreed"))
+                };
+                let messages = town.messages("that it is held", told).await;
+                assert_eq!(path(messages.last().unwrap()), None);
+            }
+            _ => drop(town.closed_ticket().await),
+        }
+        warden.idle(&town).await;
+        warden.stop().await;
+        let taken = if then == "carry-out" { 2 } else { 0 };
+        assert_eq!(town.deletes().len(), taken, "{then}, {people}");
+        let records = town.records().await;
+        let last = records.last().unwrap().case.asked.as_ref().unwrap();
+        let said = last.decisions.iter().map(|it| it.by.as_str());
+        let expect = if then == "hold" && people == 2 { vec!["Megan"] } else { vec![] };
+        assert!(said.eq(expect), "{last:#?}");
+    }
 }
 
 #[tokio::test]

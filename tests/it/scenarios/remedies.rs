@@ -1,11 +1,8 @@
 //! Each way to hold power is ended by its own call, through the real process, whatever Graph makes
 //! of it.
 
-use partner_warden::adapters::http::{Http, Patience};
 use partner_warden::domain::plan::StepState;
-use partner_warden::sim::{
-    Answer, CLIENT_ID, CLIENT_SECRET, Rule, Scenario, Tenant, Then, WOODGROVE,
-};
+use partner_warden::sim::{Answer, Rule, Scenario, Tenant, Then, WOODGROVE};
 use serde_json::{Value, json};
 
 use crate::harness::{Backend, Town, body, kinds, on_each, steps};
@@ -259,59 +256,13 @@ async fn a_refused_deletion_is_a_request_to_end_the_schedule(on: Backend) {
     assert_eq!(town.held(), ["Megan Bowen: Global Administrator"]);
 }
 
-/// Gives it back, as an administrator elsewhere would.
-async fn give_back(town: &Town, way: Way) {
-    let id = |name: &str| town.sim.principal_id(WOODGROVE, name).unwrap();
-    let (path, body) = match way {
-        Way::Member => return town.sim.put_into(WOODGROVE, "Admins", "Alice").unwrap(),
-        Way::Nested => return town.sim.put_into(WOODGROVE, "Help", "Alice").unwrap(),
-        Way::Scheduled => panic!("what is assigned anew has an assignment of its own"),
-        Way::Eligible => (
-            "v1.0/roleManagement/directory/roleEligibilityScheduleRequests".to_owned(),
-            json!({
-                "action": "adminAssign",
-                "principalId": id("Alice"),
-                "roleDefinitionId": "fe930be7-5e62-47db-91af-98c3a49a38b1",
-                "directoryScopeId": "/",
-                "justification": "Again",
-                "scheduleInfo": {"expiration": {"type": "noExpiration"}},
-            }),
-        ),
-        Way::AppRole => (
-            format!("v1.0/servicePrincipals/{}/appRoleAssignments", id("Backup")),
-            json!({
-                "principalId": id("Backup"),
-                "resourceId": id("Microsoft Graph"),
-                "appRoleId": "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8",
-            }),
-        ),
-    };
-    let http = Http::new(Patience::default()).unwrap();
-    let origin = town.sim.origin();
-    let login = format!("{origin}{WOODGROVE}/oauth2/v2.0/token");
-    let scope = format!("{origin}.default");
-    let form = [
-        ("client_id", CLIENT_ID),
-        ("client_secret", CLIENT_SECRET),
-        ("grant_type", "client_credentials"),
-        ("scope", &scope),
-    ];
-    let token = http.once("sim", |client| client.post(&login).form(&form)).await.unwrap();
-    let token: Value = serde_json::from_slice(&token.body).unwrap();
-    let token = token["access_token"].as_str().unwrap();
-    let url = format!("{origin}{path}");
-    let post = |client: &reqwest::Client| client.post(&url).bearer_auth(token).json(&body);
-    let answer = http.once("sim", post).await.unwrap();
-    assert_eq!(answer.status, 201, "{:?}", answer.body);
-}
-
 async fn what_comes_back_is_ended_again_and_the_new_ticket_says_so(on: Backend) {
     for way in [Way::Eligible, Way::Member, Way::Nested, Way::AppRole] {
         let town = Town::on(on, way.scenario(), ENFORCE).await;
         let warden = town.start().await;
         warden.role_was_added().await;
         let first = town.closed_ticket().await;
-        give_back(&town, way).await;
+        way.give_back(&town).await;
         warden.role_was_added_again(1).await;
         let messages = town
             .messages("a second ticket, closed", |messages| {

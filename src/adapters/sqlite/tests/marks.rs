@@ -69,7 +69,7 @@ async fn what_senders_bring_is_remembered_with_the_signal_and_nothing_else_is() 
     let lease = SignedDuration::from_mins(15);
     let look = after.claim(at(90), lease, &[]).await.unwrap().unwrap();
     let later = at(30) + SignedDuration::from_hours(6);
-    after.complete(&look, later, Settle::No).await.unwrap();
+    after.complete(&look, later, Settle::No, None).await.unwrap();
     let heard = after.heard(woodgrove, &asked[..3]).await.unwrap();
     assert_eq!((heard.last.len(), heard.brought), (1, ["two".to_owned()].into()));
 }

@@ -32,7 +32,7 @@ impl Given {
     }
 
     async fn complete(&self, look: &Look, seconds: i64, settle: Settle) {
-        self.store.complete(look, at(seconds), settle).await.unwrap();
+        self.store.complete(look, at(seconds), settle, None).await.unwrap();
     }
 
     /// Seconds after noon at which something is due.
@@ -335,4 +335,56 @@ async fn a_crash_frees_what_was_claimed_and_loses_nothing() {
     assert_eq!(about(&look), [(object("alice"), 3, false), (object("bob"), 1, false)]);
     assert_eq!((first(&look.waiting[0]), first(&look.waiting[1])), (Some(0), Some(1)));
     assert_eq!((before.waiting[0].attempts, look.waiting[0].attempts), (1, 2));
+}
+
+#[tokio::test]
+async fn what_is_held_back_is_taken_up_when_it_is_said_and_at_no_other_time() {
+    let given = given();
+    let end = async |look: &Look, seconds: i64, settle, take_up: Option<i64>| {
+        given.store.complete(look, at(seconds), settle, take_up.map(at)).await.unwrap();
+    };
+    given.arrives("alice", 0).await;
+    end(&given.claimed(0).await, 1, SETTLE, Some(3600)).await;
+    assert_eq!(given.next_due().await, Some(1 + SETTLE_SECONDS));
+    let settling = given.claimed(1 + SETTLE_SECONDS).await;
+    assert_eq!(about(&settling), [(object("alice"), 0, true)]);
+    // A later look knows better when.
+    end(&settling, 200, SETTLE, Some(3700)).await;
+    assert_eq!((given.next_due().await, given.rows().await), (Some(3700), 1));
+    // Whatever is heard meanwhile is looked at at once.
+    given.arrives("alice", 300).await;
+    let look = given.claimed(300).await;
+    assert_eq!(about(&look), [(object("alice"), 1, false)]);
+    // Nothing was read, and nothing is known anew.
+    end(&look, 301, Settle::Unread, None).await;
+    assert_eq!(given.next_due().await, Some(3700));
+    assert_eq!(given.claim(3699).await, None);
+    let held = given.claimed(3700).await;
+    assert_eq!(about(&held), [(Subject::held(), 0, true)]);
+    assert_eq!(held.waiting[0].first, None);
+    // It is held still.
+    end(&held, 3701, Settle::Unread, Some(3706)).await;
+    assert_eq!(given.next_due().await, Some(3706));
+    let held = given.claimed(3706).await;
+    assert_eq!(held.waiting[0].attempts, 1, "it was not in vain");
+    end(&held, 3707, SETTLE, None).await;
+    assert_eq!((given.next_due().await, given.rows().await), (None, 0));
+    // A look after which nothing is held back ends what waited.
+    given.arrives("alice", 4000).await;
+    end(&given.claimed(4000).await, 4001, Settle::No, Some(9000)).await;
+    given.arrives("bob", 5000).await;
+    end(&given.claimed(5000).await, 5001, Settle::No, None).await;
+    assert_eq!((given.next_due().await, given.rows().await), (None, 0));
+}
+
+#[tokio::test]
+async fn what_is_held_back_and_looked_at_in_vain_is_tried_again() {
+    let given = given();
+    given.arrives("alice", 0).await;
+    let look = given.claimed(0).await;
+    given.store.complete(&look, at(1), Settle::No, Some(at(60))).await.unwrap();
+    let held = given.claimed(60).await;
+    given.store.retry(&held, at(90), "Graph is away").await.unwrap();
+    assert_eq!(given.next_due().await, Some(90));
+    assert_eq!(about(&given.claimed(90).await), [(Subject::held(), 0, true)]);
 }

@@ -54,8 +54,9 @@ mod tests {
     };
     use super::*;
     use crate::domain::facts::{GapCause, Part};
-    use crate::domain::finding::testing::Case;
+    use crate::domain::finding::testing::{Case, STRANGER};
     use crate::domain::grant::PrincipalKind;
+    use crate::domain::id::PrincipalId;
 
     const NOBODY: Option<&str> = Some("no user of the tenant's own was seen");
     const UNREAD: Option<&str> = Some("it could not be read who");
@@ -136,5 +137,30 @@ mod tests {
         let mut sessions = sessions.unwrap();
         sessions.wanted.remediation = Remediation::RevokeSessions;
         check(lock_out, &sessions, None);
+    }
+
+    #[test]
+    fn whoever_holds_another_role_or_nothing_locks_nobody_out() {
+        let case = Case::new()
+            .guest("Al", "al@contoso-reseller.example", "Global Administrator")
+            .guest("Bob", "bob@contoso-reseller.example", "Reports Reader")
+            .stranger_group("Strangers", "Reports Reader");
+        let held = |number: usize| case.facts.assignments[number].principal_id.clone();
+        let in_case = |mut it: super::super::testing::Question| {
+            (it.facts, it.policy) = (case.facts.clone(), case.policy());
+            it
+        };
+        let disabled = |id: PrincipalId| {
+            let mut it = principal(PrincipalKind::Guest);
+            if let Target::Principal { principal, .. } = &mut it.wanted.target {
+                *principal = id;
+            }
+            in_case(it)
+        };
+        check(lock_out, &disabled(held(0)), NOBODY);
+        check(lock_out, &disabled(held(1)), None);
+        check(lock_out, &disabled(PrincipalId::new("holds nothing")), None);
+        check(lock_out, &in_case(whole_partner()), NOBODY);
+        check(lock_out, &in_case(whole_partner().of(STRANGER.parse().unwrap())), None);
     }
 }

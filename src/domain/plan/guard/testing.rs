@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use super::{Administrators, Asked, Guardrail};
+use super::{Administrators, Asked, Guard, Guardrail};
 use crate::domain::facts::{DirectoryObject, Facts, Group};
 use crate::domain::finding::testing::{Case, noon};
 use crate::domain::grant::{Grant, Held, PrincipalKind, Role};
@@ -11,7 +11,7 @@ use crate::domain::plan::wanted::{Known, Wanted};
 use crate::domain::plan::{Circumstances, History, Remediation, Target};
 use crate::domain::policy::{Do, Policy};
 use crate::domain::role;
-use crate::domain::roster::AffectedPartner;
+use crate::domain::roster::{AccountName, AffectedPartner};
 use crate::domain::stop::Stop;
 
 pub(super) use crate::domain::finding::testing::CONTOSO;
@@ -39,6 +39,11 @@ pub(super) fn check(guardrail: Guardrail, it: &Question, expect: Option<&str>) {
     check_now(said, it, expect);
 }
 
+/// What the first of all guardrails says that holds it back.
+pub(super) fn first_of_all(it: &Question) -> Option<String> {
+    in_circumstances(it, |about| Guard::new(&it.facts, about).holds_back(&it.wanted, it.episode))
+}
+
 /// The same of what holds everything back.
 #[track_caller]
 pub(super) fn check_now(
@@ -46,20 +51,23 @@ pub(super) fn check_now(
     it: &Question,
     expect: Option<&str>,
 ) {
+    match (in_circumstances(it, passing), expect) {
+        (None, None) => {}
+        (Some(said), Some(expect)) if said.contains(expect) => {}
+        (said, expect) => panic!("said {said:?}, expected {expect:?}"),
+    }
+}
+
+fn in_circumstances<T>(it: &Question, ask: impl Fn(Circumstances<'_>) -> T) -> T {
     let history = History::default();
-    let about = Circumstances {
+    ask(Circumstances {
         policy: &it.policy,
         tenant: &it.policy.roster.tenants[0],
         history: &history,
         own_apps: &it.own_apps,
         stopped: it.stopped.as_ref(),
         now: noon(),
-    };
-    match (passing(about), expect) {
-        (None, None) => {}
-        (Some(said), Some(expect)) if said.contains(expect) => {}
-        (said, expect) => panic!("said {said:?}, expected {expect:?}"),
-    }
+    })
 }
 
 fn question(target: Target, remediation: Remediation) -> Question {
@@ -190,6 +198,12 @@ impl Question {
     /// The same with more of the policy, as YAML from the left margin.
     pub(super) fn under(mut self, yaml: &str) -> Self {
         self.policy = Case::new().with_policy(yaml).policy();
+        self
+    }
+
+    /// The same where the policy protects what is called so.
+    pub(super) fn protecting(mut self, name: &str) -> Self {
+        self.policy.guardrails.protected.push(AccountName::new(name));
         self
     }
 

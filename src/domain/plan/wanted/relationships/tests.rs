@@ -101,6 +101,14 @@ fn global_administrator_is_taken_out_of_an_active_relationship_and_of_no_other()
         );
         check(msp().with(with_status(status, with_ga())), &[&held]);
     }
+    let held = format!(
+        "held back: {DROP}: it has no status, and Microsoft lets it be taken out of an active \
+         relationship only"
+    );
+    for nothing in ["", " ", "\u{200b}"] {
+        check(msp().with(with_status(nothing, with_ga())), &[&held]);
+    }
+    check(msp().with(DelegatedAdminRelationship { status: None, ..with_ga() }), &[&held]);
     check(msp().with(with_status("terminated", with_ga())), &[]);
     let allowed = Msp::new().with_policy(ALL).allow(&["Global Administrator", "Directory Readers"]);
     check(allowed.with(with_ga()), &[]);
@@ -545,6 +553,11 @@ fn a_row_is_answered_by_what_cures_it_and_by_nothing_less() {
         [both.clone(), both],
         "by both together"
     );
+    // One group loses it, and another may keep it.
+    let helpdesk = used_by("Helpdesk", &["Global Administrator"]);
+    let engineers = used_by("Engineers", &["Global Administrator", "Directory Readers"]);
+    let given = used(vec![helpdesk, engineers], with_ga());
+    assert_eq!(answers(msp().with(given)), [vec![], vec![]]);
     // Of two for one group the second comes later.
     let readers = relationship("Everything", &["Directory Readers"]);
     let one = used_by("Helpdesk", &["Exchange Administrator"]);
