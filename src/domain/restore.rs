@@ -738,9 +738,12 @@ mod tests {
         let case = done(&given, StepState::Verified);
         let policy = given.policy();
         let tenant = &policy.roster.tenants[0];
-        let about = About { policy: &policy, tenant, now: noon(), anyway: true };
+        let facts = Some(&given.facts);
+        let about = About { policy: &policy, tenant, facts, stopped: None, now: noon() };
         let steps = |only: &[StepId]| -> Vec<StepId> {
-            let plan = restore_plan(&case, only, |_| Seen::Gone, about);
+            let wish = Wish { only: only.to_vec(), anyway: true, ..Wish::default() };
+            let now = |_: &StepId| Now { seen: Seen::Gone, begun: false };
+            let plan = restore_plan(&case, &wish, now, about);
             plan.items.into_iter().map(|item| item.step).collect()
         };
         let all = steps(&[]);

@@ -336,10 +336,7 @@ fn body(case: &Case, link: Option<&str>) -> String {
             let _ = writeln!(body, "- {told}");
             continue;
         }
-        let _ = writeln!(body, "- {}", told(step, case.mode));
-        if let (Some(why), true) = (row.cannot_be_undone(), is_to_be_done(step)) {
-            let _ = writeln!(body, "  It cannot be undone: {why}.");
-        }
+        let _ = writeln!(body, "- {}", told(row, step, case.mode));
         if needs_a_hand(step) {
             let _ = writeln!(body, "  By hand: {}", step.by_hand);
         }
@@ -403,23 +400,7 @@ fn needs_a_hand(step: &StepRow) -> bool {
     }
 }
 
-/// Whether it is not done yet and may be, by this program or by hand.
-fn is_to_be_done(step: &StepRow) -> bool {
-    match step.state {
-        StepState::Described
-        | StepState::AwaitingApproval
-        | StepState::Held
-        | StepState::Intended
-        | StepState::Refused => true,
-        StepState::Revoked
-        | StepState::Verified
-        | StepState::Reappeared
-        | StepState::Unverified
-        | StepState::Restored => false,
-    }
-}
-
-fn told(step: &StepRow, mode: Mode) -> String {
+fn told(row: &Row, step: &StepRow, mode: Mode) -> String {
     let summary = &step.summary;
     let detail = step.detail.as_deref().map_or_else(String::new, |detail| format!(": {detail}"));
     // What is done to a principal or a partner is so, or is not; access is gone, or is there.
@@ -435,7 +416,7 @@ fn told(step: &StepRow, mode: Mode) -> String {
     } else {
         ""
     };
-    let for_good = step.remediation.cannot_be_undone();
+    let for_good = row.cannot_be_undone();
     let for_good = for_good.map_or_else(String::new, |why| format!(" It cannot be undone: {why}."));
     match step.state {
         StepState::Described => {
