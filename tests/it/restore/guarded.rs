@@ -210,7 +210,7 @@ async fn what_cannot_be_undone_is_said_before_it_is_done_and_refused_afterwards(
     let log = warden.stop().await;
     let lasting = "sessions that were ended stay ended; sign in anew";
     let body = crate::harness::body(&messages[0]);
-    assert!(body.contains(&format!("\n  It cannot be undone: {lasting}.\n")), "{body}");
+    assert!(body.contains(&format!(" It cannot be undone: {lasting}.\n")), "{body}");
     assert_eq!(body.matches("It cannot be undone").count(), 1, "the role can be given back");
     assert!(log.contains(&format!("it cannot be undone: {lasting}")), "{log}");
 
