@@ -155,7 +155,9 @@ impl Writers {
             {
                 let said = held.detail.as_deref().unwrap_or("all is stopped");
                 let detail = Some(in_part(&out_of, left, said));
-                return Ok(Outcome { detail, ..held });
+                // What was taken before is taken.
+                let acted_at = all.and_then(|before| before.acted_at);
+                return Ok(Outcome { detail, acted_at, ..held });
             }
             let next =
                 self.members.remove_member(tenant, group, member).await.map_err(|error| {
@@ -296,7 +298,10 @@ pub(super) async fn act(
             continue;
         }
         let ended = match pause.held().await {
-            Some(held) => Ok(held),
+            Some(held) => {
+                world.ledger.not_taken(plan.tenant, step).await?;
+                Ok(held)
+            }
             None => world.writers.carry_out(plan.tenant, step, pause).await,
         };
         let mut stuck = false;

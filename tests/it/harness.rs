@@ -16,7 +16,7 @@ use partner_warden::adapters::sqlite::Sqlite;
 use partner_warden::domain::record::Record;
 use partner_warden::domain::record::chain::check;
 use partner_warden::domain::secret::Secret;
-use partner_warden::ports::{Clock as _, Queue as _};
+use partner_warden::ports::{Clock as _, Ledger as _, Queue as _};
 use partner_warden::sim::{
     Assigned, CLIENT_ID, CLIENT_SECRET, CONTOSO, Call, INBOX_SECRET, Scenario, Sim, View, WOODGROVE,
 };
@@ -434,6 +434,17 @@ impl Town {
             #[cfg(feature = "aws")]
             Backend::Aws => crate::aws::looks(self.stack()).await.next_due(),
         }
+    }
+
+    /// What counts towards the limit on Woodgrove's revocations. No `serve` may be running.
+    pub(crate) async fn revocations(&self) -> u32 {
+        let (tenant, always) = (WOODGROVE.parse().unwrap(), Timestamp::UNIX_EPOCH);
+        let history = match self.backend {
+            Backend::Embedded => self.store().history(tenant, always).await,
+            #[cfg(feature = "aws")]
+            Backend::Aws => crate::aws::table(self.stack()).history(tenant, always).await,
+        };
+        history.unwrap().revocations
     }
 
     fn store(&self) -> Sqlite {

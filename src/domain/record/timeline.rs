@@ -62,7 +62,9 @@ impl Timeline {
     pub fn of(case: &Case) -> Self {
         let steps = || case.rows.iter().filter_map(|row| row.step.as_ref());
         let causes = || steps().filter_map(|step| step.cause.as_ref());
-        let taken = |step: &&StepRow| step.acted_at.is_some() && step.state != StepState::Refused;
+        // What was refused or held back after a part of it was taken is not taken.
+        let partly = |step: &StepRow| matches!(step.state, StepState::Refused | StepState::Held);
+        let taken = |step: &&StepRow| step.acted_at.is_some() && !partly(step);
         let proven = steps().filter(taken).all(|step| step.verified_at.is_some());
         Self {
             event: causes().filter_map(|cause| cause.event).min(),

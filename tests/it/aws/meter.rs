@@ -260,10 +260,12 @@ fn value_size(value: &Value) -> usize {
         return 0;
     };
     let text = value.as_str().unwrap_or_default();
+    // Two digits a byte, and one more.
+    let number = |text: &str| text.trim_start_matches('-').len().div_ceil(2) + 1;
     match kind.as_str() {
         "S" => text.len(),
-        // Two digits a byte, and one more.
-        "N" => text.trim_start_matches('-').len().div_ceil(2) + 1,
+        "N" => number(text),
+        "NS" => value.as_array().into_iter().flatten().filter_map(Value::as_str).map(number).sum(),
         "B" => text.trim_end_matches('=').len() * 3 / 4,
         "BOOL" | "NULL" => 1,
         other => panic!("no rule for the size of {other}"),

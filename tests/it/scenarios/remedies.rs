@@ -166,16 +166,20 @@ async fn nobody_is_taken_out_of_a_group_that_a_rule_or_a_directory_on_premises_k
     }
 }
 
-async fn whoever_is_in_a_group_in_every_way_is_taken_out_of_each(on: Backend) {
+/// Alice in the group Admins by way of each of these: the groups Help and Night, and by herself.
+pub(super) fn in_all_of(members: &[&str]) -> Scenario {
     let scenario = Way::Nested.scenario();
-    let tenant = scenario.tenants[0].clone().group("Night", &["Alice"], None);
-    let mut tenant = tenant;
+    let mut tenant = scenario.tenants[0].clone().group("Night", &["Alice"], None);
     for principal in &mut tenant.principals {
         if principal.name == "Admins" {
-            principal.members = ["Help", "Night", "Alice"].map(str::to_owned).to_vec();
+            principal.members = members.iter().map(|name| (*name).to_owned()).collect();
         }
     }
-    let scenario = Scenario { tenants: vec![tenant], ..scenario };
+    Scenario { tenants: vec![tenant], ..scenario }
+}
+
+async fn whoever_is_in_a_group_in_every_way_is_taken_out_of_each(on: Backend) {
+    let scenario = in_all_of(&["Help", "Night", "Alice"]);
     let town = Town::on(on, scenario, ENFORCE).await;
     let warden = town.start().await;
     warden.role_was_added().await;
@@ -194,14 +198,7 @@ async fn whoever_is_in_a_group_in_every_way_is_taken_out_of_each(on: Backend) {
 }
 
 async fn who_is_out_of_one_group_and_not_of_the_next_is_told_with_both(on: Backend) {
-    let scenario = Way::Nested.scenario();
-    let mut tenant = scenario.tenants[0].clone().group("Night", &["Alice"], None);
-    for principal in &mut tenant.principals {
-        if principal.name == "Admins" {
-            principal.members = ["Help", "Night"].map(str::to_owned).to_vec();
-        }
-    }
-    let scenario = Scenario { tenants: vec![tenant], ..scenario };
+    let scenario = in_all_of(&["Help", "Night"]);
     let second = Rule::new("/members/", Then::status(403)).method("DELETE").skip(1);
     let town = Town::on(on, scenario.fault(second), ENFORCE).await;
     let warden = town.start().await;

@@ -1,14 +1,16 @@
 //! The stop switch: somebody says that nothing is to be written, beside what runs.
 
-use partner_warden::domain::plan::StepState;
+use partner_warden::domain::plan::{Remediation, StepState};
 use partner_warden::sim::{Scenario, WOODGROVE, When};
 use serde_json::Value;
 
+use super::remedies::in_all_of;
 use crate::harness::{Backend, ENFORCE, LIMIT, Town, Warden, body, on_each, steps};
 use crate::metrics::{address, ask};
 
 on_each! {
     from_when_stop_returned_nothing_is_written_and_after_resume_it_is_done_without_an_event
+    what_a_stop_cuts_in_two_is_told_in_part_and_done_to_its_end_afterwards
 }
 
 const ASSIGNMENTS: &str = "/roleManagement/directory/roleAssignments";
@@ -82,6 +84,7 @@ async fn from_when_stop_returned_nothing_is_written_and_after_resume_it_is_done_
     assert_eq!(town.writes().len(), 3, "{:?}", town.writes());
     assert_eq!(town.deletes().iter().filter(|line| line.ends_with("→ 204")).count(), 3);
     assert_eq!(town.next_look().await, None, "nothing is left to be taken up");
+    assert_eq!(town.revocations().await, 3, "what was held before its call took nothing");
     let records = town.records().await;
     let rows = records.iter().flat_map(|record| &record.case.rows);
     let mut held = rows.filter_map(|row| row.step.as_ref());
@@ -89,6 +92,44 @@ async fn from_when_stop_returned_nothing_is_written_and_after_resume_it_is_done_
     let says =
         held.any(|step| step.state == StepState::Held && step.detail.as_ref().is_some_and(says));
     assert!(says, "{records:#?}");
+}
+
+async fn what_a_stop_cuts_in_two_is_told_in_part_and_done_to_its_end_afterwards(on: Backend) {
+    let policy =
+        ENFORCE.replace("{do: revoke, ticket", "{do: revoke, also: [revoke-sessions], ticket");
+    let town = Town::on(on, in_all_of(&["Help", "Night"]), &policy).await;
+    let warden = town.start().await;
+    let _ticking = warden.hasten();
+    let under_way = town.sim.hold("DELETE", "/members/", When::BeforeEffect);
+    warden.role_was_added().await;
+    tokio::time::timeout(LIMIT, under_way.reached()).await.unwrap();
+    assert_eq!(town.beside(&["stop", "--why", "INC-7"]).await.code, Some(0));
+    under_way.release();
+    let in_part = |all: &[Value]| all.last().is_some_and(|it| body(it).contains("done in part: "));
+    let messages = town.messages("the ticket, in part", in_part).await;
+    let text = body(messages.last().unwrap());
+    assert!(
+        text.contains(": it is out of ") && text.contains("by the stop switch: INC-7"),
+        "{text}"
+    );
+    assert_eq!(town.writes().len(), 1, "{:?}", town.writes());
+    warden.stop().await;
+    let record = town.records().await.pop().unwrap();
+    let taken = record.case.rows.iter().filter_map(|row| row.step.as_ref()).find(|step| {
+        step.remediation == Remediation::RemoveGroupMember && step.state == StepState::Held
+    });
+    assert!(taken.unwrap().acted_at.is_some(), "a part of it was taken: {record:#?}");
+    assert_eq!(record.timeline.revoked, None, "and not all of it");
+
+    let warden = town.start().await;
+    let _ticking = warden.hasten();
+    assert_eq!(town.beside(&["resume"]).await.code, Some(0));
+    town.closed_ticket().await;
+    warden.idle(&town).await;
+    warden.stop().await;
+    let writes = town.writes();
+    let count = |part: &str| writes.iter().filter(|line| line.contains(part)).count();
+    assert_eq!((count("/members/"), count("revokeSignInSessions")), (2, 1), "{writes:?}");
 }
 
 /// What is told at the door, and among the numbers.
