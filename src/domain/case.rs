@@ -232,13 +232,17 @@ impl Case {
         self.partner = planned.partner;
         self.sinks.extend(planned.sinks);
         let known: BTreeSet<Sha256Hex> = self.rows.iter().map(|row| row.key.clone()).collect();
+        let findings = seen.values().flat_map(|row| &row.findings);
+        let likenesses: BTreeSet<Sha256Hex> =
+            findings.filter_map(|finding| Some(finding.grant.as_ref()?.likeness())).collect();
         for row in &mut self.rows {
             match seen.get(&row.key) {
                 Some(new) => row.replace(new.clone()),
-                None if row.open => match row.why_closed(facts) {
+                None if row.open => match row.why_closed(facts, &likenesses) {
                     Some(Closing::Gone) => row.close(now),
                     Some(Closing::Allowed) => row.allow(),
                     Some(Closing::Unasked) => row.open = false,
+                    Some(Closing::Replaced) => row.give_way(),
                     None => {}
                 },
                 None => {}
@@ -541,6 +545,63 @@ mod tests {
         assert_eq!((step.state, step.verified_at), (StepState::Intended, None), "no proof of that");
         let unsure = allowed.gap(Part::Guests, GapCause::Denied);
         assert!(after(&found, &unsure).is_open(), "held still, and not read whole");
+    }
+
+    fn eligible(ids: &[&str]) -> Given {
+        let upn = "svc@woodgrove.example";
+        let mut given = given().account(upn).eligible(upn, "Reports Reader", None);
+        let one = given.facts.eligible.remove(0);
+        let with = |id: &&str| {
+            let id = crate::domain::id::AssignmentId((*id).to_owned());
+            crate::domain::facts::ScheduleInstance { id, ..one.clone() }
+        };
+        given.facts.eligible = ids.iter().map(with).collect();
+        given
+    }
+
+    /// The state of each step, and whether its row is open, after a look at `found` whose steps
+    /// ended so and one at `then`.
+    fn stands(found: &Given, state: StepState, then: &Given) -> Vec<(bool, Option<StepState>)> {
+        let mut cases = after_look(&[], &plan_of(found), &found.facts, noon());
+        let steps = cases[0].rows.iter().filter_map(|row| row.step.as_ref());
+        let ids: Vec<StepId> = steps.map(|step| step.id.clone()).collect();
+        for id in ids {
+            let outcome = Outcome { state, detail: None, request_id: None, acted_at: None };
+            cases[0].settle(&id, &outcome);
+        }
+        let case = after_look(&cases, &plan_of(then), &then.facts, noon()).swap_remove(0);
+        let step = |row: &Row| row.step.as_ref().map(|step| step.state);
+        case.rows.iter().map(|row| (row.open, step(row))).collect()
+    }
+
+    #[test]
+    fn nothing_is_proven_while_the_same_access_is_there_under_another_id() {
+        let (one, both) = (eligible(&["one"]), eligible(&["one", "other"]));
+        let other = eligible(&["other"]);
+        let intended = Some(StepState::Intended);
+        for state in
+            [StepState::Intended, StepState::Revoked, StepState::Reappeared, StepState::Unverified]
+        {
+            let is = stands(&one, state, &other);
+            assert_eq!(is, [(true, Some(state)), (true, intended)], "{state:?}");
+            let is = stands(&both, state, &other);
+            assert_eq!(is[0], (true, Some(state)), "{state:?}");
+            let gone = stands(&one, state, &eligible(&[]));
+            assert_eq!(gone, [(false, Some(StepState::Verified))], "{state:?}");
+            let unsure = given().gap(Part::EligibleSchedules, GapCause::Unavailable);
+            assert_eq!(stands(&one, state, &unsure), [(true, Some(state))], "{state:?}");
+            let allowed = other.clone().allow(&["Reports Reader"]);
+            assert_eq!(stands(&one, state, &allowed), [(false, Some(state))], "{state:?}");
+            let unsure = allowed.gap(Part::Guests, GapCause::Denied);
+            assert_eq!(stands(&one, state, &unsure)[0], (true, Some(state)), "{state:?}");
+        }
+        // What was never done gives way to what is to be done now.
+        for state in [StepState::Held, StepState::AwaitingApproval, StepState::Described] {
+            let is = stands(&one, state, &other);
+            assert_eq!(is, [(false, None), (true, intended)], "{state:?}");
+        }
+        let refused = stands(&one, StepState::Refused, &other);
+        assert_eq!(refused, [(false, Some(StepState::Refused)), (true, intended)]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod groups;
 mod holder;
+mod likeness;
 mod ways;
 
 use jiff::Timestamp;
@@ -229,7 +230,8 @@ pub struct Role {
 }
 
 impl Grant {
-    /// What stays the same as long as it is the same grant.
+    /// What stays the same as long as it is the same grant. What was taken away and is given anew has
+    /// a new id and so another key; what the two have in common is their [`Grant::likeness`].
     pub fn key(&self) -> Sha256Hex {
         Sha256Hex::of_fields(&[
             &self.held.id().0,

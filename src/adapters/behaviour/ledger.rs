@@ -6,8 +6,9 @@ use super::{Given, Store, at, tenant};
 use crate::domain::case::{Case, Outcome};
 use crate::domain::facts::Facts;
 use crate::domain::finding::testing::{self, CONTOSO, WOODGROVE, noon};
-use crate::domain::id::StepId;
-use crate::domain::plan::{Circumstances, History, PastStep, Plan, Step, StepState, plan};
+use crate::domain::grant::Held;
+use crate::domain::id::{AssignmentId, StepId};
+use crate::domain::plan::{Circumstances, History, PastStep, Plan, Step, StepState, Target, plan};
 use crate::domain::policy::Mode;
 use crate::domain::record::chain::{Anchor, Entry, check};
 use crate::domain::record::{Record, RecordEvent};
@@ -143,8 +144,12 @@ pub(in crate::adapters) async fn the_history_tells_how_far_each_step_has_come<S:
     ];
     // The first attempt at the second may have come about too.
     let first_revocation = Some(at(0));
-    let expect =
-        History { steps: expect.into(), revocations: 2, first_revocation, ..History::default() };
+    let mut expected = History { revocations: 2, first_revocation, ..History::default() };
+    for ((key, past), step) in expect.into_iter().zip([&first, &second]) {
+        expected.take_in(key, Some(step.grant().unwrap().likeness()), past);
+    }
+    assert_eq!(expected.alike.len(), 2);
+    let expect = expected;
     assert_eq!(history, expect);
     let elsewhere = given.store.history(tenant(CONTOSO), noon()).await.unwrap();
     assert_eq!(elsewhere, History::default());
@@ -165,6 +170,23 @@ pub(in crate::adapters) async fn of_several_episodes_the_last_counts<S: Store>()
     let history = given.store.history(tenant(WOODGROVE), noon()).await.unwrap();
     let past = PastStep { episode: 1, state: StepState::Intended, at: at(60), approved: false };
     assert_eq!(history.steps[&first.key()], past);
+    // What was given again has another id, and is known by what it gives to whom.
+    let mut grant = first.grant().unwrap().clone();
+    let likeness = grant.likeness();
+    assert_eq!(history.alike[&likeness], past);
+    let assignment = AssignmentId("anew".to_owned());
+    grant.held = Held::Assignment { assignment, scheduled: false };
+    let id = StepId(crate::domain::id::Sha256Hex::of(b"anew"));
+    let target = Target::Grant(Box::new(grant));
+    let anew = Step { id, episode: 2, target, ..first.clone() };
+    given.intend(&anew, 90).await;
+    given.settle(&anew, StepState::Revoked, 90).await;
+    given.verified(&anew, Proof::Gone).await;
+    let history = given.store.history(tenant(WOODGROVE), noon()).await.unwrap();
+    assert_eq!(history.steps[&first.key()], past);
+    let latest = PastStep { episode: 2, state: StepState::Verified, at: at(90), approved: false };
+    assert_eq!((history.steps[&anew.key()], history.alike[&likeness]), (latest, latest));
+    assert_eq!(history.taken_away(), [(likeness, 3)].into());
 }
 
 pub(in crate::adapters) async fn a_step_is_begun_again_only_while_nothing_has_come_of_it<

@@ -140,6 +140,24 @@ async fn each_way_comes_back_as_it_was() {
     }
 }
 
+/// What a schedule alone had shown has an assignment once it is given anew.
+#[tokio::test]
+async fn what_no_assignment_showed_comes_back_with_one() {
+    let schedule = Assignment::new("Alice", "User Administrator");
+    let tenant = woodgrove().guest("Alice", MAIL, None).derived_instance(schedule);
+    let (town, _) = after_on(Backend::Embedded, scenario(tenant), &everything()).await;
+    let gone = town.held();
+    let (code, done) = town.says(&insist(&town.last_record().await)).await;
+    assert_eq!(code, Some(0), "{done:#}");
+    let [undone] = undone(&done).try_into().unwrap();
+    assert!(undone.ends_with(": restored seen true"), "{undone}");
+    let back: Vec<String> = town.held().into_iter().filter(|it| !gone.contains(it)).collect();
+    assert_eq!(back, ["Alice: User Administrator"]);
+    let before = town.whole();
+    is_taken_away_again(&town, &before).await;
+    assert_eq!(town.held(), gone);
+}
+
 async fn everything_at_once_comes_back_as_it_was_and_is_proven(on: Backend) {
     let until = |role, days| Assignment::new("Alice", role).until(Moment::in_days(days));
     let mut tenant = woodgrove()
