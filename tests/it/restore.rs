@@ -2,6 +2,7 @@
 
 mod guarded;
 mod trips;
+pub(crate) mod undo;
 
 use partner_warden::sim::{INBOX_SECRET, Scenario, Tenant, WOODGROVE};
 use serde_json::Value;
@@ -13,32 +14,32 @@ const CONTOSO: &str = partner_warden::sim::CONTOSO;
 
 impl Town {
     /// Runs a command beside the town, which goes on answering meanwhile.
-    async fn command(&self, arguments: &[&str]) -> Run {
+    pub(crate) async fn command(&self, arguments: &[&str]) -> Run {
         let mut command = warden(arguments);
         command.envs(self.command_variables());
         tokio::task::spawn_blocking(move || run(&mut command, None)).await.unwrap()
     }
 
     /// What the program says as JSON, with its exit code.
-    async fn says(&self, arguments: &[&str]) -> (Option<i32>, Value) {
+    pub(crate) async fn says(&self, arguments: &[&str]) -> (Option<i32>, Value) {
         let run = self.command(&[arguments, &["--json"]].concat()).await;
         let json = serde_json::from_str(&run.out);
         (run.code, json.unwrap_or_else(|error| panic!("{error}: {}{}", run.out, run.err)))
     }
 
     /// The last record that is kept.
-    async fn last_record(&self) -> String {
+    pub(crate) async fn last_record(&self) -> String {
         let (_, list) = self.says(&["records", "list"]).await;
         list["records"].as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned()
     }
 
     /// All that is so in Woodgrove.
-    fn whole(&self) -> Vec<String> {
+    pub(crate) fn whole(&self) -> Vec<String> {
         self.sim.told(WOODGROVE)
     }
 
     /// The store holds nothing that was changed, dropped or moved.
-    async fn is_whole(&self) {
+    pub(crate) async fn is_whole(&self) {
         let run = self.command(&["records", "verify"]).await;
         assert_eq!(run.code, Some(0), "{}{}", run.out, run.err);
     }
@@ -79,13 +80,13 @@ fn alice() -> Scenario {
 }
 
 /// What is asked of a person: `restore RECORD --anyway --yes`.
-fn insist(record: &str) -> [&str; 4] {
+pub(crate) fn insist(record: &str) -> [&str; 4] {
     ["restore", record, "--anyway", "--yes"]
 }
 
 /// The one item of what `restore` says.
 #[track_caller]
-fn item(told: &Value) -> &Value {
+pub(crate) fn item(told: &Value) -> &Value {
     let [item] = told["items"].as_array().unwrap().as_slice() else { panic!("{told:#}") };
     item
 }

@@ -2,21 +2,15 @@
 
 use partner_warden::sim::{Assignment, Moment, WOODGROVE};
 
+use super::undo::{MAIL, Undo, everything};
 use super::*;
 use crate::harness::{kinds, on_each, steps};
-use crate::ways;
 
 on_each! {
     everything_at_once_comes_back_as_it_was_and_is_proven
     a_quarantine_is_ended_by_taking_its_policy_away
     who_may_not_sign_in_may_again
-}
-
-const MAIL: &str = "alice@contoso-reseller.example";
-
-/// The policy under which every way to hold power is ended.
-fn everything() -> String {
-    ways::ENFORCE.replace("tickets:", "guardrails: {maxRevocations: 50}\ntickets:")
+    whatever_can_be_put_back_is
 }
 
 /// What one step undone is called in the plan, and that it came back.
@@ -174,6 +168,22 @@ async fn everything_at_once_comes_back_as_it_was_and_is_proven(on: Backend) {
     let undone = comes_back(&town, &before).await;
     assert_eq!(undone.len(), 6, "{undone:?}");
     is_taken_away_again(&town, &before).await;
+}
+
+/// One after the other, and each a second time, which does nothing.
+async fn whatever_can_be_put_back_is(on: Backend) {
+    for undo in Undo::ALL {
+        let it = undo.taken_away(on).await;
+        let (code, done) = it.town.says(&insist(&it.record)).await;
+        assert_eq!(code, Some(0), "{undo:?}: {done:#}");
+        let told = undone(&done);
+        assert_eq!(told.len(), undo.steps(), "{undo:?}: {told:?}");
+        assert!(told.iter().all(|it| it.ends_with(": restored seen true")), "{undo:?}: {told:?}");
+        assert_eq!((it.whole(), it.calls()), (it.before.clone(), undo.calls()), "{undo:?}");
+        let (code, again) = it.town.says(&insist(&it.record)).await;
+        assert_eq!((code, &again["items"][0]["verdict"]), (Some(0), &"needless".into()));
+        assert_eq!((it.whole(), it.calls()), (it.before.clone(), undo.calls()), "{undo:?}");
+    }
 }
 
 async fn who_may_not_sign_in_may_again(on: Backend) {
