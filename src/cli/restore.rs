@@ -29,7 +29,8 @@ and while all is stopped it takes --while-stopped. The mode of the policy does n
 is your decision, and it is recorded. The record is proven first. With SQLite the store must not be
 in use: stop `serve` first, and start it again afterwards. On AWS the tenant is held meanwhile.
 
-Exit codes: 0 all of it is back, 1 not all of it, 2 nothing was done; the message says why";
+Exit codes: 0 all of it was seen to be back, 1 not all of it, 2 nothing was done; the message says
+why";
 
 /// What is to be put back.
 #[derive(Debug, Args)]
@@ -125,7 +126,7 @@ async fn carry_out(
     if command.output.json {
         writeln!(stdout(), "{}", plain_json(&json(&View::of(record, &plan, &done))?))?;
     }
-    let back = done.iter().filter(|it| it.outcome.state == StepState::Restored).count();
+    let back = done.iter().filter(|it| it.outcome.state == StepState::Restored && it.seen).count();
     let refused = plan.items.iter().any(|it| matches!(it.verdict, Verdict::Refused(_)));
     let all = done.len() == back && !refused && !plan.items.is_empty();
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })

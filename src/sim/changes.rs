@@ -272,6 +272,13 @@ fn request(directory: &mut Directory, ask: &Ask<'_>, eligible: bool) -> Result<R
                     "The following policy rules failed: [\"JustificationRule\"]",
                 ));
             }
+            if !directory.principals.contains_key(&held.principal) {
+                return Err(GraphError::new(
+                    StatusCode::BAD_REQUEST,
+                    "SubjectNotFound",
+                    "The subject is not found.",
+                ));
+            }
             let end = expiry(&body, ask.asked.now)?;
             let mut held = held;
             (held.start, held.end) = (Some(ask.asked.now), end);

@@ -1,5 +1,6 @@
 //! What was taken away is put back by one command, exactly, and recorded.
 
+mod answers;
 mod guarded;
 mod trips;
 pub(crate) mod undo;
