@@ -72,6 +72,7 @@ pub struct Row {
 /// A step and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "each is so or not, whatever the others are")]
 pub struct StepRow {
     /// The step.
     pub id: StepId,

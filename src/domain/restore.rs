@@ -277,16 +277,15 @@ fn decide(
     holder::check(&target, &case.partner, about).map_err(Verdict::Refused)?;
     let afterwards = match lasting::next(case, row, step, &target, about) {
         Next::Left => None,
-        Next::Told(what) => Some(what),
         Next::TakenAway { mend, .. } if !wish.anyway => {
             return Err(Verdict::Refused(format!("{mend}, or say --anyway")));
         }
-        Next::TakenAway { what, .. } => Some(what),
+        Next::Told(what) | Next::TakenAway { what, .. } => Some(what),
     };
     match about.stopped {
-        Some(stop) if !wish.while_stopped => Err(Verdict::Refused(format!(
+        Some(all) if !wish.while_stopped => Err(Verdict::Refused(format!(
             "{}, or say --while-stopped to put this back all the same",
-            stop.holds()
+            all.holds()
         ))),
         _ => Ok((restoration, afterwards)),
     }

@@ -241,7 +241,11 @@ pub(in crate::adapters) async fn what_is_put_back_is_restored_in_step_and_case_t
     assert_eq!(kept, [latest]);
     assert!(!kept[0].is_restoring(&first.id));
     let due: Vec<StepId> = given.due_steps(9999).await.into_iter().map(|due| due.step.id).collect();
-    assert_eq!(due, [second.id.clone()], "what was put back is not read again to be gone");
+    assert_eq!(
+        due,
+        std::slice::from_ref(&second.id),
+        "what was put back is not read again to be gone"
+    );
     let history = given.store.history(tenant(WOODGROVE), noon()).await.unwrap();
     assert_eq!(history.taken_away(), [].into());
     let likeness = first.grant().unwrap().likeness();

@@ -210,6 +210,9 @@ async fn whoever_is_deleted_meanwhile_gets_nothing_and_that_is_told() {
     }
 }
 
+/// What somebody else does.
+type Happens<'a> = &'a dyn Fn(&Town);
+
 #[tokio::test]
 async fn what_somebody_else_puts_back_meanwhile_is_there() {
     let grant = |town: &Town| {
@@ -223,7 +226,7 @@ async fn what_somebody_else_puts_back_meanwhile_is_there() {
         town.sim.alter(WOODGROVE, "Alice", enabled).unwrap();
     };
     let let_in = |town: &Town| town.sim.drop_policies(WOODGROVE, "Partner Warden quarantine");
-    let happens: [(Undo, &dyn Fn(&Town)); 5] = [
+    let happens: [(Undo, Happens<'_>); 5] = [
         (Undo::Role, &grant),
         (Undo::Active, &grant),
         (Undo::Member, &put_into),

@@ -58,7 +58,14 @@ impl Undo {
     pub(crate) fn tenant(self) -> &'static str {
         match self {
             Self::AutoExtend | Self::AccessAssignment => CONTOSO,
-            _ => WOODGROVE,
+            Self::Role
+            | Self::Active
+            | Self::Eligible
+            | Self::Member
+            | Self::AppRole
+            | Self::Guest
+            | Self::App
+            | Self::Quarantine => WOODGROVE,
         }
     }
 
@@ -98,7 +105,9 @@ impl Undo {
             Self::App => instead("{do: revoke, also: [disable-app], ticket"),
             Self::Quarantine => instead("{do: quarantine, ticket"),
             Self::AutoExtend | Self::AccessAssignment => partner_ways::ENFORCE.to_owned(),
-            _ => everything(),
+            Self::Role | Self::Active | Self::Eligible | Self::Member | Self::AppRole => {
+                everything()
+            }
         }
     }
 
