@@ -64,6 +64,7 @@ mod signin;
 mod state;
 mod subscriptions;
 mod tenant;
+mod told;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -76,6 +76,7 @@ macro_rules! behaviours {
         $crate::adapters::behaviour::behaviours! { $store;
             ledger::the_history_tells_how_far_each_step_has_come
             ledger::of_several_episodes_the_last_counts
+            ledger::what_is_put_back_is_restored_in_step_and_case_together
             ledger::a_step_is_begun_again_only_while_nothing_has_come_of_it
             ledger::what_graph_took_is_read_again_at_once
             ledger::a_step_without_an_outcome_is_read_again_when_its_time_is_up

@@ -17,6 +17,7 @@ use self::kept::kept;
 use super::scan::paper;
 use super::{Output, WrongInput, file, json, reading};
 use crate::adapters::clock::SystemClock;
+use crate::domain::id::{Sha256Hex, TenantId};
 use crate::domain::record::Record;
 use crate::domain::record::bundle::Bundle;
 use crate::domain::record::chain::Entry;
@@ -196,14 +197,34 @@ async fn shown(command: &Show) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The record of this name.
+/// The record of this name, proven by the chain it stands in to be as it was written.
 ///
 /// # Errors
-/// [`WrongInput`] where there is none, and those of the store.
-pub(super) async fn find(id: &str) -> anyhow::Result<Record> {
-    let found = kept().await?.find(id).await?;
-    let (_, entry) = found.ok_or_else(|| absent(id))?;
-    understood(&entry)
+/// [`WrongInput`] where there is none, or where it cannot be trusted, and those of the store.
+pub(super) async fn proven_record(id: &str) -> anyhow::Result<Record> {
+    let store = kept().await?;
+    let (chain, entry) = store.find(id).await?.ok_or_else(|| absent(id))?;
+    let untrusted = |why: String| {
+        let id = foreign(id);
+        WrongInput(format!(
+            "record {id} cannot be trusted, so nothing is done by it: {why}; `records verify` tells \
+             more"
+        ))
+    };
+    let proven = prove::chain(store.as_ref(), &chain, &entry.link).await?;
+    let proven = proven.map_err(|broken| untrusted(broken.to_string()))?;
+    let text = record_text(&entry)?;
+    let is_its = Sha256Hex::of(text.as_bytes()) == entry.digest;
+    if proven.noted != Some(entry.sequence) || !is_its {
+        return Err(untrusted("it is not the one that stands in the chain".to_owned()).into());
+    }
+    let record = understood(&entry)?;
+    // On AWS each tenant has a chain of its own.
+    let of = chain.parse::<TenantId>().ok();
+    if of.is_some_and(|tenant| tenant != record.case.tenant) {
+        return Err(untrusted("it stands in the chain of another tenant".to_owned()).into());
+    }
+    Ok(record)
 }
 
 fn understood(entry: &Entry) -> anyhow::Result<Record> {

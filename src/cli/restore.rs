@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::records::find;
-use super::{Output, WrongInput, json};
+use super::records::proven_record;
+use super::{Output, WrongInput, json, reading};
 use crate::config::{Config, Part, environment};
 use crate::domain::id::{Sha256Hex, StepId};
 use crate::domain::plan::StepState;
 use crate::domain::record::Record;
-use crate::domain::restore::{Item, RestorePlan, Verdict};
+use crate::domain::restore::{Item, RestorePlan, Verdict, Wish};
 use crate::domain::text::{count, foreign, plain_json};
 use crate::pipeline::restore::PutBackOutcome;
 use crate::serve::restore::Restore;
@@ -23,12 +23,14 @@ Examples:
   partner-warden restore rec-0123456789ab
   partner-warden restore rec-0123456789ab --why 'CHG-4711: migration' --yes
 
-It shows what it would do and asks before it does it. Exactly what the record says was taken is put
-back; the policy is asked whether it would be taken away again. The mode of the policy does not
-hold it back: it is your decision, and it is recorded. The store must not be in use: stop `serve`
-first, and start it again afterwards.
+It shows what it would do, and what the policy will make of it, and asks before it does it. Exactly
+what the record says was taken is put back. What the policy would take away again takes --anyway,
+and while all is stopped it takes --while-stopped. The mode of the policy does not hold it back: it
+is your decision, and it is recorded. The record is proven first. With SQLite the store must not be
+in use: stop `serve` first, and start it again afterwards. On AWS the tenant is held meanwhile.
 
-Exit codes: 0 all of it is back, 1 not all of it, 2 nothing was done; the message says why";
+Exit codes: 0 all of it was seen to be back, 1 not all of it, 2 nothing was done; the message says
+why";
 
 /// What is to be put back.
 #[derive(Debug, Args)]
@@ -45,6 +47,9 @@ pub struct RestoreCommand {
     /// Put back even what the policy would take away again.
     #[arg(long)]
     pub anyway: bool,
+    /// Put back although all is stopped (`partner-warden stop`).
+    #[arg(long)]
+    pub while_stopped: bool,
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
@@ -58,22 +63,60 @@ fn step(text: &str) -> Result<StepId, String> {
     id.map(StepId).map_err(|_| "a step has 64 hexadecimal digits; `records show` tells it".into())
 }
 
-/// Does it.
+/// Does it. The exit code says what it came to.
+///
+/// # Errors
+/// Those of the store, once something may have been done.
 pub async fn run(command: RestoreCommand) -> anyhow::Result<ExitCode> {
-    let config = Config::load_for(Part::Restore, environment)?;
-    let record = find(&command.record).await?;
-    let restore = Restore::open(&config, &record).await?;
-    let plan = restore.plan(&record, &command.step, command.anyway).await?;
+    let begun = match Begun::new(&command).await {
+        Ok(begun) => begun,
+        Err(error) => return Ok(reading::or_could_not_tell(Err(error))),
+    };
+    let Begun { record, restore } = begun;
+    let ended = carry_out(&command, &record, &restore).await;
+    restore.close().await;
+    ended
+}
+
+/// What is to be put back, and the power to.
+struct Begun {
+    record: Record,
+    restore: Restore,
+}
+
+impl Begun {
+    async fn new(command: &RestoreCommand) -> anyhow::Result<Self> {
+        let config = Config::load_for(Part::Restore, environment)?;
+        let record = proven_record(&command.record).await?;
+        let restore = Restore::open(&config, &record).await?;
+        Ok(Self { record, restore })
+    }
+}
+
+async fn carry_out(
+    command: &RestoreCommand,
+    record: &Record,
+    restore: &Restore,
+) -> anyhow::Result<ExitCode> {
+    let wish = Wish {
+        only: command.step.clone(),
+        anyway: command.anyway,
+        while_stopped: command.while_stopped,
+    };
+    let plan = match restore.plan(record, &wish).await {
+        Ok(plan) => plan,
+        Err(error) => return Ok(reading::or_could_not_tell(Err(error.into()))),
+    };
     let wanted = plan.items.iter().filter(|it| matches!(it.verdict, Verdict::PutBack(_))).count();
     if !command.output.json {
-        write!(stdout(), "{}", planned(&record, &plan))?;
+        write!(stdout(), "{}", planned(record, &plan))?;
     }
-    if wanted > 0 && !command.yes && !agreed(wanted)? {
+    if wanted > 0 && !command.yes && !agreed(wanted).await? {
         return Err(WrongInput("nothing was put back".to_owned()).into());
     }
     let why = foreign(&command.why);
     let done = restore
-        .carry_out(&record, &plan, &why, |became| {
+        .carry_out(record, &plan, &why, |became| {
             if !command.output.json {
                 // Nothing can be done about a broken pipe here.
                 drop(writeln!(stdout(), "{}", told(became)));
@@ -81,23 +124,27 @@ pub async fn run(command: RestoreCommand) -> anyhow::Result<ExitCode> {
         })
         .await?;
     if command.output.json {
-        writeln!(stdout(), "{}", plain_json(&json(&View::of(&record, &plan, &done))?))?;
+        writeln!(stdout(), "{}", plain_json(&json(&View::of(record, &plan, &done))?))?;
     }
-    let back = done.iter().filter(|it| it.outcome.state == StepState::Restored).count();
+    let back = done.iter().filter(|it| it.outcome.state == StepState::Restored && it.seen).count();
     let refused = plan.items.iter().any(|it| matches!(it.verdict, Verdict::Refused(_)));
-    let whole = back == wanted && !refused && !plan.items.is_empty();
-    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let all = done.len() == back && !refused && !plan.items.is_empty();
+    Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Asks, where somebody is there to answer.
-fn agreed(wanted: usize) -> anyhow::Result<bool> {
+async fn agreed(wanted: usize) -> anyhow::Result<bool> {
     if !stdin().is_terminal() {
         let nobody = "nobody is there to be asked; say --yes once you have read the plan";
         return Err(WrongInput(nobody.to_owned()).into());
     }
     write!(stderr(), "Put {} back? [y/N] ", count(wanted, "thing"))?;
-    let mut answer = String::new();
-    stdin().read_line(&mut answer)?;
+    // A person takes their time, and other work goes on.
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        stdin().read_line(&mut answer).map(|_| answer)
+    });
+    let answer = answer.await??;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
@@ -109,13 +156,20 @@ fn planned(record: &Record, plan: &RestorePlan) -> String {
         foreign(&record.id),
         plan.partner.name
     );
-    for Item { had_done, verdict, .. } in &plan.items {
+    for Item { had_done, verdict, afterwards, .. } in &plan.items {
         // Writing to a String cannot fail.
         let _ = match verdict {
             Verdict::PutBack(_) => writeln!(text, "  → undo: {had_done}"),
+            Verdict::WriteDown => writeln!(
+                text,
+                "  = undone by an earlier attempt, which is written down now: {had_done}"
+            ),
             Verdict::Needless(why) => writeln!(text, "  = needless: {had_done}: {why}"),
             Verdict::Refused(why) => writeln!(text, "  ! not undone: {had_done}: {why}"),
         };
+        if let Some(afterwards) = afterwards {
+            let _ = writeln!(text, "    afterwards: {afterwards}");
+        }
     }
     if plan.items.is_empty() {
         text.push_str("  nothing: none of its steps was carried out\n");
@@ -132,6 +186,7 @@ fn told(became: &PutBackOutcome) -> String {
         }
         (StepState::Restored, false) => format!("  ? undone: {}{detail}", item.had_done),
         (StepState::Refused, _) => format!("  ✗ refused: {}{detail}", item.had_done),
+        (StepState::Held, _) => format!("  ✗ held back: {}{detail}", item.had_done),
         _ => format!("  ? not known: {}{detail}; run it again", item.had_done),
     }
 }
@@ -162,6 +217,8 @@ struct ItemView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    afterwards: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<OutcomeView<'a>>,
 }
 
@@ -181,6 +238,7 @@ impl<'a> View<'a> {
         let item = |item: &'a Item| {
             let (verdict, reason) = match &item.verdict {
                 Verdict::PutBack(_) => ("put-back", None),
+                Verdict::WriteDown => ("write-down", None),
                 Verdict::Needless(why) => ("needless", Some(why.as_str())),
                 Verdict::Refused(why) => ("refused", Some(why.as_str())),
             };
@@ -191,7 +249,9 @@ impl<'a> View<'a> {
                 detail: became.outcome.detail.as_deref(),
                 request_id: became.outcome.request_id.as_deref(),
             });
-            ItemView { step: &item.step, had_done: &item.had_done, verdict, reason, outcome }
+            let (step, had_done) = (&item.step, item.had_done.as_str());
+            let afterwards = item.afterwards.as_deref();
+            ItemView { step, had_done, verdict, reason, afterwards, outcome }
         };
         Self {
             version: 1,

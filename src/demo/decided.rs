@@ -6,7 +6,7 @@ use crate::domain::approval::Answer;
 use crate::domain::plan::StepState;
 use crate::domain::record::chain::check;
 use crate::domain::record::{Record, RecordEvent};
-use crate::domain::restore::Verdict;
+use crate::domain::restore::{Verdict, Wish};
 use crate::serve::restore::Restore;
 use crate::sim::{Scenario, Sim, WOODGROVE};
 
@@ -94,7 +94,7 @@ impl<W: Write + Send> Story<'_, W> {
             return self.claim(false, "the record of it is found");
         };
         let restore = Restore::open(&town.config, record).await.map_err(DemoError::of)?;
-        let plan = restore.plan(record, &[], false).await.map_err(DemoError::of)?;
+        let plan = restore.plan(record, &Wish::default()).await.map_err(DemoError::of)?;
         let back = plan.items.iter().all(|it| matches!(it.verdict, Verdict::PutBack(_)));
         let line = "it shows what it would do, and changes nothing before she says yes";
         self.claim(back && plan.items.len() == 2 && held(&town.sim) == *after, line)?;
@@ -110,7 +110,7 @@ impl<W: Write + Send> Story<'_, W> {
         expected.dedup();
         let line = "exactly that is back: nothing is missing, and nothing else has changed";
         self.claim(done.len() == 2 && held(&town.sim) == expected, line)?;
-        drop(restore);
+        restore.close().await;
         let records = town.records().await?;
         let last = records.last().is_some_and(|it| it.event == RecordEvent::Restored);
         let store = crate::serve::open(&town.config.settings.store).map_err(DemoError::of)?;

@@ -72,6 +72,7 @@ pub struct Row {
 /// A step and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "each is so or not, whatever the others are")]
 pub struct StepRow {
     /// The step.
     pub id: StepId,
@@ -110,6 +111,9 @@ pub struct StepRow {
     /// refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stuck: bool,
+    /// Whether somebody began to put back what it took away, and it was not seen to be there since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restoring: bool,
     /// Whether nothing holds it back but the stop switch, a ticket that is not there yet, or how much
     /// was done already.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -235,13 +239,17 @@ impl Case {
         self.partner = planned.partner;
         self.sinks.extend(planned.sinks);
         let known: BTreeSet<Sha256Hex> = self.rows.iter().map(|row| row.key.clone()).collect();
+        let findings = seen.values().flat_map(|row| &row.findings);
+        let likenesses: BTreeSet<Sha256Hex> =
+            findings.filter_map(|finding| Some(finding.grant.as_ref()?.likeness())).collect();
         for row in &mut self.rows {
             match seen.get(&row.key) {
                 Some(new) => row.replace(new.clone()),
-                None if row.open => match row.why_closed(facts) {
+                None if row.open => match row.why_closed(facts, &likenesses) {
                     Some(Closing::Gone) => row.close(now),
                     Some(Closing::Allowed) => row.allow(),
                     Some(Closing::Unasked) => row.open = false,
+                    Some(Closing::Replaced) => row.give_way(),
                     None => {}
                 },
                 None => {}
@@ -313,19 +321,54 @@ impl Case {
         }
     }
 
-    /// Takes in how far undoing a step has come at a moment. `of` is the case in which the step was carried out,
-    /// should this one be a later one.
-    pub fn put_back(&mut self, of: &Self, step: &StepId, outcome: &Outcome, now: Timestamp) {
-        if self.row_of(step).is_none() {
-            let row = of.rows.iter().find(|row| row.step.as_ref().is_some_and(|it| it.id == *step));
-            self.rows.extend(row.cloned().map(|row| Row { open: false, quiet: true, ..row }));
+    /// Takes in that what a step took away is about to be put back, since it was seen to be gone.
+    /// `of` is the case in which the step was carried out, should this one be a later one.
+    pub fn putting_back(&mut self, of: &Self, step: &StepId, why: &str, now: Timestamp) {
+        self.adopt(of, step);
+        let proven = |step: &StepRow| step.state == StepState::Verified;
+        let is_proven = |row: &Row| row.step.as_ref().is_some_and(proven);
+        if self.row_of(step).is_some_and(|row| !is_proven(row)) {
+            self.verified(step, now);
         }
+        if let Some(step) = self.row_of(step).and_then(|row| row.step.as_mut()) {
+            step.detail = Some(why.to_owned());
+            step.undone_at = Some(now);
+            step.restoring = true;
+        }
+    }
+
+    /// Takes in how far putting back what a step took away has come, and whether it was seen to be
+    /// there. `of` is the case in which the step was carried out, should this one be a later one.
+    pub fn put_back(
+        &mut self,
+        of: &Self,
+        step: &StepId,
+        outcome: &Outcome,
+        seen: bool,
+        now: Timestamp,
+    ) {
+        self.adopt(of, step);
         if let Some(step) = self.row_of(step).and_then(|row| row.step.as_mut()) {
             if outcome.state == StepState::Restored {
                 step.state = StepState::Restored;
             }
             step.undone_at = Some(now);
             step.detail.clone_from(&outcome.detail);
+            step.restoring = !seen && outcome.state != StepState::Refused;
+        }
+    }
+
+    /// Whether putting back what a step took away was begun and is not seen to have come about.
+    pub fn is_restoring(&self, id: &StepId) -> bool {
+        let mut steps = self.rows.iter().filter_map(|row| row.step.as_ref());
+        steps.any(|step| step.id == *id && step.restoring)
+    }
+
+    /// Has a row for a step of an earlier case about the same partner.
+    fn adopt(&mut self, of: &Self, step: &StepId) {
+        if self.row_of(step).is_none() {
+            let row = of.rows.iter().find(|row| row.step.as_ref().is_some_and(|it| it.id == *step));
+            self.rows.extend(row.cloned().map(|row| Row { open: false, quiet: true, ..row }));
         }
     }
 
@@ -509,6 +552,63 @@ mod tests {
         assert_eq!((step.state, step.verified_at), (StepState::Intended, None), "no proof of that");
         let unsure = allowed.gap(Part::Guests, GapCause::Denied);
         assert!(after(&found, &unsure).is_open(), "held still, and not read whole");
+    }
+
+    fn eligible(ids: &[&str]) -> Given {
+        let upn = "svc@woodgrove.example";
+        let mut given = given().account(upn).eligible(upn, "Reports Reader", None);
+        let one = given.facts.eligible.remove(0);
+        let with = |id: &&str| {
+            let id = crate::domain::id::AssignmentId((*id).to_owned());
+            crate::domain::facts::ScheduleInstance { id, ..one.clone() }
+        };
+        given.facts.eligible = ids.iter().map(with).collect();
+        given
+    }
+
+    /// The state of each step, and whether its row is open, after a look at `found` whose steps
+    /// ended so and one at `then`.
+    fn stands(found: &Given, state: StepState, then: &Given) -> Vec<(bool, Option<StepState>)> {
+        let mut cases = after_look(&[], &plan_of(found), &found.facts, noon());
+        let steps = cases[0].rows.iter().filter_map(|row| row.step.as_ref());
+        let ids: Vec<StepId> = steps.map(|step| step.id.clone()).collect();
+        for id in ids {
+            let outcome = Outcome { state, detail: None, request_id: None, acted_at: None };
+            cases[0].settle(&id, &outcome);
+        }
+        let case = after_look(&cases, &plan_of(then), &then.facts, noon()).swap_remove(0);
+        let step = |row: &Row| row.step.as_ref().map(|step| step.state);
+        case.rows.iter().map(|row| (row.open, step(row))).collect()
+    }
+
+    #[test]
+    fn nothing_is_proven_while_the_same_access_is_there_under_another_id() {
+        let (one, both) = (eligible(&["one"]), eligible(&["one", "other"]));
+        let other = eligible(&["other"]);
+        let intended = Some(StepState::Intended);
+        for state in
+            [StepState::Intended, StepState::Revoked, StepState::Reappeared, StepState::Unverified]
+        {
+            let is = stands(&one, state, &other);
+            assert_eq!(is, [(true, Some(state)), (true, intended)], "{state:?}");
+            let is = stands(&both, state, &other);
+            assert_eq!(is[0], (true, Some(state)), "{state:?}");
+            let gone = stands(&one, state, &eligible(&[]));
+            assert_eq!(gone, [(false, Some(StepState::Verified))], "{state:?}");
+            let unsure = given().gap(Part::EligibleSchedules, GapCause::Unavailable);
+            assert_eq!(stands(&one, state, &unsure), [(true, Some(state))], "{state:?}");
+            let allowed = other.clone().allow(&["Reports Reader"]);
+            assert_eq!(stands(&one, state, &allowed), [(false, Some(state))], "{state:?}");
+            let unsure = allowed.gap(Part::Guests, GapCause::Denied);
+            assert_eq!(stands(&one, state, &unsure)[0], (true, Some(state)), "{state:?}");
+        }
+        // What was never done gives way to what is to be done now.
+        for state in [StepState::Held, StepState::AwaitingApproval, StepState::Described] {
+            let is = stands(&one, state, &other);
+            assert_eq!(is, [(false, None), (true, intended)], "{state:?}");
+        }
+        let refused = stands(&one, StepState::Refused, &other);
+        assert_eq!(refused, [(false, Some(StepState::Refused)), (true, intended)]);
     }
 
     #[test]

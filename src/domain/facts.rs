@@ -88,10 +88,10 @@ pub struct Facts {
     /// A partner's own tenant: whether Partner Center says that a customer lets it administer by
     /// the old, unlimited way (DAP).
     pub delegated_access: BTreeMap<PartnerId, bool>,
-    /// Grants that this program has taken away and seen to be gone, by [`Grant::key`], with how
+    /// Access that this program has taken away and seen to be gone, by [`Grant::likeness`], with how
     /// often.
     ///
-    /// [`Grant::key`]: super::grant::Grant::key
+    /// [`Grant::likeness`]: super::grant::Grant::likeness
     pub taken_away: BTreeMap<Sha256Hex, u32>,
     /// Whether principals may sign in, and since when their sessions count; read where a step is
     /// verified. One that does not exist any more has nothing.

@@ -2,6 +2,7 @@
 
 mod groups;
 mod holder;
+mod likeness;
 mod ways;
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use super::role::{self, RoleTemplateId};
 use super::roster::{AffectedPartner, Tenant};
 use super::text;
 
-pub use self::holder::named;
+pub use self::holder::{Belongs, belongs, named};
 pub use self::ways::{grants, keeps_a_global_administrator};
 
 /// One way in which one principal of a partner holds one role.
@@ -229,7 +230,8 @@ pub struct Role {
 }
 
 impl Grant {
-    /// What stays the same as long as it is the same grant.
+    /// What stays the same as long as it is the same grant. What was taken away and is given anew has
+    /// a new id and so another key; what the two have in common is their [`Grant::likeness`].
     pub fn key(&self) -> Sha256Hex {
         Sha256Hex::of_fields(&[
             &self.held.id().0,

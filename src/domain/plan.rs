@@ -144,15 +144,14 @@ impl Step {
         self.target.key(self.remediation, &self.partner)
     }
 
+    /// Whether it was done before, so that nothing is to be done now.
+    fn is_done_before(&self) -> bool {
+        matches!(self.verdict, Verdict::Already(_))
+    }
+
     /// The grant it takes away, where it takes one away.
     pub fn grant(&self) -> Option<&Grant> {
-        match &self.target {
-            Target::Grant(grant) => Some(grant),
-            Target::Principal { .. }
-            | Target::Partner
-            | Target::Relationship { .. }
-            | Target::AccessAssignment { .. } => None,
-        }
+        self.target.grant()
     }
 }
 
@@ -201,6 +200,8 @@ pub enum StepState {
 pub struct History {
     /// The last step of each kind for each target, by [`Step::key`].
     pub steps: BTreeMap<Sha256Hex, PastStep>,
+    /// The last step for access of each likeness, by [`Grant::likeness`], whatever its id was.
+    pub alike: BTreeMap<Sha256Hex, PastStep>,
     /// Revocations within the guardrail's window.
     pub revocations: u32,
     /// When the first of those came about.
@@ -229,10 +230,22 @@ pub struct Unfinished {
 }
 
 impl History {
-    /// The grants that were taken away and seen to be gone, with how often.
+    /// Takes in a step that was begun, by its key and the likeness of the grant it was to take away,
+    /// where it is about one. The last one counts.
+    pub fn take_in(&mut self, step: Sha256Hex, likeness: Option<Sha256Hex>, past: PastStep) {
+        let known = std::iter::once((&mut self.steps, step));
+        for (all, key) in known.chain(likeness.map(|likeness| (&mut self.alike, likeness))) {
+            let last = all.entry(key).or_insert(past);
+            if (last.episode, last.at) < (past.episode, past.at) {
+                *last = past;
+            }
+        }
+    }
+
+    /// The access that was taken away and seen to be gone, by [`Grant::likeness`], with how often.
     pub fn taken_away(&self) -> BTreeMap<Sha256Hex, u32> {
-        let gone = self.steps.iter().filter(|(_, past)| past.state == StepState::Verified);
-        gone.map(|(grant, past)| (grant.clone(), past.episode + 1)).collect()
+        let gone = self.alike.iter().filter(|(_, past)| past.state == StepState::Verified);
+        gone.map(|(likeness, past)| (likeness.clone(), past.episode + 1)).collect()
     }
 }
 

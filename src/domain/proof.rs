@@ -6,7 +6,7 @@ mod relationship;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Facts, Part, RoleAssignment, ScheduleInstance};
+use super::facts::{Facts, Part};
 use super::grant::{Grant, Held};
 use super::id::PrincipalId;
 use super::plan::{Remediation, Step, Target};
@@ -123,18 +123,14 @@ fn comes_in(step: &Step, facts: &Facts) -> Seen {
 fn still_held(grant: &Grant, facts: &Facts) -> bool {
     match &grant.held {
         Held::Assignment { assignment, .. } => {
-            let same = |held: &RoleAssignment| {
-                held.id == *assignment
-                    || (held.principal_id == grant.principal
-                        && is_role(grant, &held.role_definition_id, &held.directory_scope_id))
-            };
-            facts.assignments.iter().any(same)
+            let mut all = facts.assignments.iter();
+            all.any(|held| held.id == *assignment || grant.is_like_assignment(held))
         }
-        Held::Scheduled { schedule, .. } => {
-            facts.active.iter().any(|held| held.id == *schedule || is_same(grant, held))
+        Held::Scheduled { schedule: id, .. } => {
+            facts.active.iter().any(|held| held.id == *id || grant.is_like_schedule(held))
         }
-        Held::Eligible { eligibility, .. } => {
-            facts.eligible.iter().any(|held| held.id == *eligibility || is_same(grant, held))
+        Held::Eligible { eligibility: id, .. } => {
+            facts.eligible.iter().any(|held| held.id == *id || grant.is_like_schedule(held))
         }
         Held::ThroughGroup { group, .. } => facts
             .members
@@ -142,19 +138,10 @@ fn still_held(grant: &Grant, facts: &Facts) -> bool {
             .is_some_and(|members| members.iter().any(|member| member.id == grant.principal)),
         Held::AppRole { app_role, .. } => {
             let own = facts.apps.iter().filter(|app| app.id == grant.principal);
-            own.flat_map(|app| &app.app_roles).any(|role| role.id == *app_role)
+            own.flat_map(|app| &app.app_roles)
+                .any(|held| held.id == *app_role || grant.is_like_app_role(held))
         }
     }
-}
-
-fn is_same(grant: &Grant, held: &ScheduleInstance) -> bool {
-    held.principal_id == grant.principal
-        && is_role(grant, &held.role_definition_id, &held.directory_scope_id)
-        && !held.member_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("group"))
-}
-
-fn is_role(grant: &Grant, definition: &str, scope: &str) -> bool {
-    definition.eq_ignore_ascii_case(&grant.role.definition_id) && *scope == grant.scope
 }
 
 #[cfg(test)]

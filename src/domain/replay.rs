@@ -20,6 +20,7 @@ use super::facts::{
     DirectoryObject, Facts, PartnerEntry, PartnerReference, RoleAssignment, ScheduleInstance, User,
 };
 use super::finding::FindingName;
+use super::grant::Grant;
 use super::id::{AssignmentId, PartnerId, PrincipalId, Sha256Hex, SinkName, TenantId};
 use super::plan::{Circumstances, History, PastStep, Step, StepState, Verdict, plan};
 use super::policy::{Mode, Policy};
@@ -307,7 +308,7 @@ impl<'a> Stage<'a> {
             self.revoked_at.push(at);
             let state = StepState::Verified;
             let past = PastStep { episode: step.episode, state, at, approved: false };
-            self.history.steps.insert(step.key(), past);
+            self.history.take_in(step.key(), step.grant().map(Grant::likeness), past);
             if let Some(grant) = step.grant() {
                 take_away(&mut self.facts, grant);
             }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use self::names::{Kind, Names};
 use super::facts::Facts;
 use super::grant::{Grant, Held, grants};
-use super::id::{AssignmentId, PrincipalId, Sha256Hex};
+use super::id::{PrincipalId, Sha256Hex};
 use super::policy::Policy;
 use super::role;
 use super::roster::Tenant;
@@ -142,29 +142,30 @@ pub fn scrub(
     Ok(Scrubbed { snapshot, policy })
 }
 
-/// What was taken away, by the keys of the grants as they are now. What nobody holds now is known
-/// by no name and stays known by none.
+/// What was taken away, by the likenesses of the grants as they are now. What nobody holds now is
+/// known by no name and stays known by none.
 fn taken_away(facts: &Facts, tenant: &Tenant, names: &mut Names) -> BTreeMap<Sha256Hex, u32> {
     if facts.taken_away.is_empty() {
         return BTreeMap::new();
     }
     let held = grants(facts, tenant).into_iter().filter_map(|grant| {
-        let times = facts.taken_away.get(&grant.key())?;
-        Some((renamed(grant, names).key(), *times))
+        let times = facts.taken_away.get(&grant.likeness())?;
+        Some((renamed(grant, names).likeness(), *times))
     });
     held.collect()
 }
 
-/// The grant as far as its key goes.
+/// The grant as far as its likeness goes.
 fn renamed(mut grant: Grant, names: &mut Names) -> Grant {
-    let id = AssignmentId(names.opaque_exact(&grant.held.id().0));
     match &mut grant.held {
-        Held::AppRole { app_role: held, .. } => *held = id,
-        Held::ThroughGroup { through: held, .. }
-        | Held::Eligible { eligibility: held, .. }
-        | Held::Scheduled { schedule: held, .. }
-        | Held::Assignment { assignment: held, .. } => {
-            *held = id;
+        Held::AppRole { resource, .. } => {
+            *resource = resource.take().map(|id| names.plain(&id));
+        }
+        Held::ThroughGroup { group, .. } => {
+            *group = PrincipalId::new(&names.plain(group.as_str()));
+            grant.role.definition_id = names.plain(&grant.role.definition_id);
+        }
+        Held::Eligible { .. } | Held::Scheduled { .. } | Held::Assignment { .. } => {
             grant.role.definition_id = names.plain(&grant.role.definition_id);
         }
     }

@@ -343,7 +343,7 @@ fn body(case: &Case, link: Option<&str>) -> String {
             let _ = writeln!(body, "- {told}");
             continue;
         }
-        let _ = writeln!(body, "- {}", told(step, case.mode));
+        let _ = writeln!(body, "- {}", told(row, step, case.mode));
         if needs_a_hand(step) {
             let _ = writeln!(body, "  By hand: {}", step.by_hand);
         }
@@ -407,7 +407,7 @@ fn needs_a_hand(step: &StepRow) -> bool {
     }
 }
 
-fn told(step: &StepRow, mode: Mode) -> String {
+fn told(row: &Row, step: &StepRow, mode: Mode) -> String {
     let summary = &step.summary;
     let detail = step.detail.as_deref().map_or_else(String::new, |detail| format!(": {detail}"));
     // What is done to a principal or a partner is so, or is not; access is gone, or is there.
@@ -423,7 +423,7 @@ fn told(step: &StepRow, mode: Mode) -> String {
     } else {
         ""
     };
-    let for_good = step.remediation.cannot_be_undone();
+    let for_good = row.cannot_be_undone();
     let for_good = for_good.map_or_else(String::new, |why| format!(" It cannot be undone: {why}."));
     match step.state {
         StepState::Described => {

@@ -136,14 +136,14 @@ impl Trial {
 /// What was taken away before, as the facts tell it.
 fn history(facts: &Facts, now: Timestamp) -> History {
     let before = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(now);
-    let steps = facts.taken_away.iter().map(|(grant, times)| {
+    let alike = facts.taken_away.iter().map(|(likeness, times)| {
         let episode = times.saturating_sub(1);
         (
-            grant.clone(),
+            likeness.clone(),
             PastStep { episode, state: StepState::Verified, at: before, approved: false },
         )
     });
-    History { steps: steps.collect(), ..History::default() }
+    History { alike: alike.collect(), ..History::default() }
 }
 
 /// The strongest that is really done about one partner: a step that a guardrail holds back, and a

@@ -1,22 +1,25 @@
 //! What was taken away, put back by a person's command: planned, done, read again, written down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use tracing::{info, warn};
 
-use super::{World, conclusion, observe};
+use super::{World, conclusion, observe, stop};
 use crate::domain::case::{Case, Outcome, Row};
 use crate::domain::conditional_access::quarantine::{has_tag, tag};
-use crate::domain::facts::{AccessAssignment, are_same_roles};
+use crate::domain::facts::{Facts, Gap, GapCause, Part};
+use crate::domain::grant::Grant;
 use crate::domain::id::{PrincipalId, StepId, TenantId};
 use crate::domain::plan::{Step, StepState, Target, Verdict as StepVerdict};
 use crate::domain::proof::Seen;
 use crate::domain::record::{Call, Record, RecordEvent};
+use crate::domain::restore::there::{given_to_group, groups_of, in_its_groups};
 use crate::domain::restore::{
-    About, Item, Restoration, RestorePlan, Verdict, restore_plan, target_of,
+    About, Item, Now, Restoration, RestorePlan, Verdict, Wish, restore_plan, target_of,
 };
-use crate::ports::{PortError, Proof, PutBack, chain};
+use crate::domain::roster::Tenant;
+use crate::ports::{Failure, PortError, Proof, PutBack, chain};
 
 /// Why nothing can be put back.
 #[derive(Debug, thiserror::Error)]
@@ -42,26 +45,35 @@ pub struct PutBackOutcome {
     pub seen: bool,
 }
 
-/// Plans to put back what a record says was taken away: the steps of `only`, or all where it is
-/// empty. Reads the tenant and changes nothing.
+/// Plans to put back what a record says was taken away. Reads the tenant and changes nothing.
 ///
 /// # Errors
-/// [`RestoreError::UnknownTenant`].
+/// [`RestoreError`].
 pub async fn plan(
     world: &World,
     record: &Record,
-    only: &[StepId],
-    anyway: bool,
+    wish: &Wish,
 ) -> Result<RestorePlan, RestoreError> {
     let case = &record.case;
     let tenant = world.policy.roster.tenant(case.tenant);
     let tenant = tenant.ok_or(RestoreError::UnknownTenant(case.tenant))?;
+    let latest = latest(world, case).await?;
     let steps: Vec<Step> = case.rows.iter().filter_map(|row| step_of(case, row)).collect();
     let seen = see(world, case, &steps).await;
-    let now = world.clock.now();
-    let about = About { policy: &world.policy, tenant, now, anyway };
-    let seen_of = |step: &StepId| seen.get(step).cloned().unwrap_or(Seen::Unread);
-    Ok(restore_plan(case, only, seen_of, about))
+    let facts = whose(world, tenant, &steps).await;
+    let stopped = stop::asked(world.stop.as_ref()).await;
+    let about = About {
+        policy: &world.policy,
+        tenant,
+        facts: facts.as_ref(),
+        stopped: stopped.as_ref(),
+        now: world.clock.now(),
+    };
+    let now_of = |step: &StepId| Now {
+        seen: seen.get(step).cloned().unwrap_or(Seen::Unread),
+        begun: latest.as_ref().is_some_and(|case| case.is_restoring(step)),
+    };
+    Ok(restore_plan(case, wish, now_of, about))
 }
 
 /// Puts back what a plan says, one after the other, each call written down before and after it, and
@@ -80,15 +92,18 @@ pub async fn carry_out(
 ) -> Result<Vec<PutBackOutcome>, RestoreError> {
     let mut done = Vec::new();
     for item in &plan.items {
-        let Verdict::PutBack(restoration) = &item.verdict else { continue };
-        note(world, record, item, &begun(why), Vec::new(), None).await?;
-        let outcome = ask(world, put_back, plan.tenant, restoration, why).await;
-        let seen = outcome.state != StepState::Refused
-            && is_there(world, &record.case, &item.step, pauses).await;
-        let outcome = believed(outcome, seen);
-        let call = Call::of(&item.step, format!("undo: {}", item.had_done), &outcome);
-        let proof = (outcome.state == StepState::Restored).then_some(Proof::Restored);
-        note(world, record, item, &outcome, vec![call], proof).await?;
+        let (outcome, seen) = match &item.verdict {
+            Verdict::PutBack(restoration) => match held(world, plan).await {
+                Some(held) => (held, false),
+                None => one(world, put_back, record, item, restoration, why, pauses).await?,
+            },
+            Verdict::WriteDown => {
+                let outcome = found();
+                note(world, record, item, &outcome, true, Vec::new()).await?;
+                (outcome, true)
+            }
+            Verdict::Needless(_) | Verdict::Refused(_) => continue,
+        };
         info!(
             tenant.name = plan.tenant_name,
             partner.name = plan.partner.name,
@@ -104,9 +119,39 @@ pub async fn carry_out(
     Ok(done)
 }
 
-fn begun(why: &str) -> Outcome {
-    let detail = Some(format!("it is being put back: {why}"));
-    Outcome { state: StepState::Verified, detail, request_id: None, acted_at: None }
+/// Puts one thing back. Says how that ended and whether it was seen to be there.
+async fn one(
+    world: &World,
+    put_back: &dyn PutBack,
+    record: &Record,
+    item: &Item,
+    restoration: &Restoration,
+    why: &str,
+    pauses: &[SignedDuration],
+) -> Result<(Outcome, bool), RestoreError> {
+    begin(world, record, item, why).await?;
+    let outcome = ask(world, put_back, record.case.tenant, restoration, why).await;
+    // What is refused may be so because it is there: an earlier call may have come about without an
+    // answer. One look tells.
+    let looks = if outcome.state == StepState::Refused { 1 } else { pauses.len() };
+    let pauses = pauses.get(..looks).unwrap_or(pauses);
+    let seen = is_there(world, &record.case, &item.step, pauses).await;
+    let outcome = believed(outcome, seen);
+    let call = Call::of(&item.step, format!("undo: {}", item.had_done), &outcome);
+    note(world, record, item, &outcome, seen, vec![call]).await?;
+    Ok((outcome, seen))
+}
+
+/// What becomes of an item when all is stopped after it was planned.
+async fn held(world: &World, plan: &RestorePlan) -> Option<Outcome> {
+    let stop = stop::asked(world.stop.as_ref()).await.filter(|_| !plan.while_stopped)?;
+    let (state, detail) = (StepState::Held, Some(stop.holds()));
+    Some(Outcome { state, detail, request_id: None, acted_at: None })
+}
+
+fn found() -> Outcome {
+    let detail = Some("an earlier attempt put it back; it was read again and is there".to_owned());
+    Outcome { state: StepState::Restored, detail, request_id: None, acted_at: None }
 }
 
 async fn ask(
@@ -119,8 +164,16 @@ async fn ask(
     let now = world.clock.now();
     put_back.put_back(tenant, restoration, why, now).await.unwrap_or_else(|error| {
         warn!("not put back: {}", chain(&error));
-        let detail = Some(error.said);
-        Outcome { state: StepState::Intended, detail, request_id: None, acted_at: None }
+        let state = match error.kind {
+            // Nothing was heard of what came with a sign-in that was turned away.
+            Failure::SignInRefused | Failure::Denied => StepState::Refused,
+            Failure::Transient
+            | Failure::Throttled(_)
+            | Failure::Gone
+            | Failure::Refused
+            | Failure::Unintelligible => StepState::Intended,
+        };
+        Outcome { state, detail: Some(error.said), request_id: None, acted_at: None }
     })
 }
 
@@ -128,11 +181,20 @@ async fn ask(
 /// yet is put back too, and said to be not seen.
 fn believed(outcome: Outcome, seen: bool) -> Outcome {
     match (outcome.state, seen) {
-        (_, true) => Outcome { state: StepState::Restored, ..outcome },
-        (StepState::Restored, false) => Outcome {
-            detail: Some("Graph took it, and it was not seen to be there yet".to_owned()),
+        (StepState::Restored, true) => outcome,
+        (_, true) => Outcome {
+            state: StepState::Restored,
+            detail: outcome.detail.map(|said| format!("{said}; it was read again and is there")),
             ..outcome
         },
+        (StepState::Restored, false) => {
+            let unseen = "it was not seen to be there yet";
+            let detail = match outcome.detail {
+                Some(said) => format!("{said}; {unseen}"),
+                None => format!("Graph took it, and {unseen}"),
+            };
+            Outcome { detail: Some(detail), ..outcome }
+        }
         _ => outcome,
     }
 }
@@ -150,54 +212,43 @@ async fn is_there(world: &World, case: &Case, step: &StepId, pauses: &[SignedDur
     false
 }
 
+/// What each step took away looks like now.
 async fn see(world: &World, case: &Case, steps: &[Step]) -> BTreeMap<StepId, Seen> {
-    let asked: Vec<&Step> = steps.iter().collect();
+    let (exactly, asked): (Vec<&Step>, Vec<&Step>) =
+        steps.iter().partition(|step| is_read_exactly(step));
     let (clock, name) = (world.clock.as_ref(), &case.tenant_name);
     let seen = observe::again(&world.readers, clock, case.tenant, name, &asked).await;
     let mut seen: BTreeMap<StepId, Seen> =
         seen.into_iter().map(|reread| (reread.step, reread.seen)).collect();
-    for step in steps {
-        let now = match &step.target {
+    for step in exactly {
+        let so = match &step.target {
             Target::Partner => let_in(world, case).await,
-            Target::AccessAssignment { relationship, group, roles, .. } => {
-                given(world, case, relationship, group, roles).await
+            Target::Grant(grant) => in_groups(world, case.tenant, grant).await,
+            Target::AccessAssignment { relationship, .. } => {
+                let ids = std::slice::from_ref(relationship);
+                let read = world.readers.relationships.relationships_now(case.tenant, ids).await;
+                given_to_group(&step.target, &read.items, read.failure.is_none())
             }
-            Target::Grant(_) | Target::Principal { .. } | Target::Relationship { .. } => continue,
+            Target::Principal { .. } | Target::Relationship { .. } => Seen::Unread,
         };
-        seen.insert(step.id.clone(), now);
+        seen.insert(step.id.clone(), so);
     }
     seen
 }
 
-/// Whether a relationship gives a group these roles, under whatever id: what is given to it again
-/// has another.
-async fn given(
-    world: &World,
-    case: &Case,
-    relationship: &str,
-    group: &PrincipalId,
-    roles: &[String],
-) -> Seen {
-    let ids = [relationship.to_owned()];
-    let read = world.readers.relationships.relationships_now(case.tenant, &ids).await;
-    let gives = |used: &AccessAssignment| {
-        let has = |role: &String| {
-            used.roles().any(|id| are_same_roles([id].into_iter(), [role.as_str()].into_iter()))
-        };
-        used.is_in_force()
-            && !used.is("deleting")
-            && used.group().as_ref() == Some(group)
-            && roles.iter().all(has)
-    };
-    let mut used =
-        read.items.iter().filter(|it| it.gives_power()).flat_map(|it| &it.access_assignments);
-    if used.any(gives) {
-        Seen::There
-    } else if read.failure.is_some() {
-        Seen::Unread
-    } else {
-        Seen::Gone
+/// Whether more is to be read than whether it is gone.
+fn is_read_exactly(step: &Step) -> bool {
+    match &step.target {
+        Target::Partner | Target::AccessAssignment { .. } => true,
+        Target::Grant(grant) => groups_of(grant).is_some(),
+        Target::Principal { .. } | Target::Relationship { .. } => false,
     }
+}
+
+async fn in_groups(world: &World, tenant: TenantId, grant: &Grant) -> Seen {
+    let groups = groups_of(grant).unwrap_or_default();
+    let direct = world.readers.groups.direct_members(tenant, &groups).await;
+    in_its_groups(grant, &direct.items.into_iter().collect())
 }
 
 /// Whether the partner of a case is kept out by a policy of ours, whatever that looks like now.
@@ -212,6 +263,36 @@ async fn let_in(world: &World, case: &Case) -> Seen {
     } else {
         Seen::There
     }
+}
+
+/// What is to be read to tell whose the principals of steps are by now; nothing where none is about
+/// a principal.
+async fn whose(world: &World, tenant: &Tenant, steps: &[Step]) -> Option<Facts> {
+    let principal = |step: &Step| match &step.target {
+        Target::Grant(grant) => Some(grant.principal.clone()),
+        Target::Principal { principal, .. } => Some(principal.clone()),
+        Target::Partner | Target::Relationship { .. } | Target::AccessAssignment { .. } => None,
+    };
+    let ids: BTreeSet<PrincipalId> = steps.iter().filter_map(principal).collect();
+    if ids.is_empty() {
+        return None;
+    }
+    let ids: Vec<PrincipalId> = ids.into_iter().collect();
+    let mut facts = observe::facts(&world.readers, tenant).await;
+    let objects = world.readers.objects.objects(tenant.id, &ids).await;
+    facts.objects.extend(objects.items);
+    if let Some(failure) = objects.failure {
+        let (part, cause) = (Part::Principals, GapCause::Unavailable);
+        facts.gaps.push(Gap { part, cause, detail: failure.said });
+    }
+    Some(facts)
+}
+
+/// The case about the partner of another one as it stands now.
+async fn latest(world: &World, case: &Case) -> Result<Option<Case>, PortError> {
+    let key = case.partner.key();
+    let cases = world.ledger.cases(case.tenant).await?;
+    Ok(cases.into_iter().find(|it| it.partner.key() == key))
 }
 
 /// The step of a row, as far as reading again needs it.
@@ -233,30 +314,52 @@ fn step_of(case: &Case, row: &Row) -> Option<Step> {
     })
 }
 
-/// Writes down how far putting something back has come, in the case as it stands now.
+/// Writes down that something is about to be put back, before it is. What was taken away was seen
+/// to be gone, so that is proven too.
+async fn begin(world: &World, record: &Record, item: &Item, why: &str) -> Result<(), PortError> {
+    let now = world.clock.now();
+    let why = format!("it is being put back: {why}");
+    let change = |case: &mut Case| case.putting_back(&record.case, &item.step, &why, now);
+    write_down(world, record, change, Vec::new(), &[(item.step.clone(), Proof::Gone)]).await
+}
+
+/// Writes down how putting something back has ended.
 async fn note(
     world: &World,
     record: &Record,
     item: &Item,
     outcome: &Outcome,
+    seen: bool,
     calls: Vec<Call>,
-    proof: Option<Proof>,
+) -> Result<(), PortError> {
+    let now = world.clock.now();
+    let change = |case: &mut Case| case.put_back(&record.case, &item.step, outcome, seen, now);
+    let is_back = outcome.state == StepState::Restored;
+    let proof = is_back.then(|| (item.step.clone(), Proof::Restored));
+    write_down(world, record, change, calls, proof.as_slice()).await
+}
+
+/// Writes a change down in the case as it stands now.
+async fn write_down(
+    world: &World,
+    record: &Record,
+    change: impl FnOnce(&mut Case),
+    calls: Vec<Call>,
+    proofs: &[(StepId, Proof)],
 ) -> Result<(), PortError> {
     let tenant = record.case.tenant;
     let before = world.ledger.cases(tenant).await?;
     let key = record.case.partner.key();
     let latest = before.iter().find(|case| case.partner.key() == key);
     let mut case = latest.unwrap_or(&record.case).clone();
-    let now = world.clock.now();
-    case.put_back(&record.case, &item.step, outcome, now);
+    change(&mut case);
     case.begun = true;
+    let now = world.clock.now();
     let record = |case: &Case| Record {
         mode: world.policy.mode,
         calls: calls.clone(),
         ..Record::of(RecordEvent::Restored, now, &world.policy.hash, case)
     };
     let conclusion = conclusion(world, &before, vec![case], record);
-    let proofs: Vec<(StepId, Proof)> =
-        proof.map(|proof| (item.step.clone(), proof)).into_iter().collect();
-    world.ledger.verified(tenant, &proofs, conclusion).await
+    world.ledger.verified(tenant, proofs, conclusion).await
 }

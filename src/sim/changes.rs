@@ -272,6 +272,13 @@ fn request(directory: &mut Directory, ask: &Ask<'_>, eligible: bool) -> Result<R
                     "The following policy rules failed: [\"JustificationRule\"]",
                 ));
             }
+            if !directory.principals.contains_key(&held.principal) {
+                return Err(GraphError::new(
+                    StatusCode::BAD_REQUEST,
+                    "SubjectNotFound",
+                    "The subject is not found.",
+                ));
+            }
             let end = expiry(&body, ask.asked.now)?;
             let mut held = held;
             (held.start, held.end) = (Some(ask.asked.now), end);
@@ -428,11 +435,12 @@ fn add_app_role(directory: &mut Directory, ask: &Ask<'_>, id: &str) -> Result<Re
         principal,
         resource: resource.clone(),
         app_role: text(&body, "appRoleId")?.to_ascii_lowercase(),
+        granted: ask.asked.request_id(),
     };
     if text(&body, "principalId")?.to_ascii_lowercase() != grant.principal {
         return Err(GraphError::bad_request("The principal is another than that of the path."));
     }
-    if directory.grants.iter().any(|it| it.id() == grant.id()) {
+    if directory.grants.iter().any(|it| it.is_same(&grant)) {
         return Err(GraphError::new(
             StatusCode::BAD_REQUEST,
             "Request_BadRequest",

@@ -68,12 +68,22 @@ pub(crate) struct Grant {
     pub(crate) principal: String,
     pub(crate) resource: String,
     pub(crate) app_role: String,
+    /// What tells it from the same that was granted before: each time it gets a new id.
+    pub(crate) granted: String,
 }
 
 impl Grant {
     /// The id of its `appRoleAssignment`.
     pub(crate) fn id(&self) -> String {
-        ids::token(&["appRoleAssignment", &self.principal, &self.resource, &self.app_role])
+        let Self { principal, resource, app_role, granted } = self;
+        ids::token(&["appRoleAssignment", principal, resource, app_role, granted])
+    }
+
+    /// Whether both give the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.principal == other.principal
+            && self.resource == other.resource
+            && self.app_role == other.app_role
     }
 
     /// What an assignment of the scenario comes to; Microsoft Graph appears with its first grant.
@@ -94,7 +104,8 @@ impl Grant {
                 return Err(ScenarioError::new(&directory.name, what));
             }
         };
-        Ok(Self { principal: directory.principal_id(&given.principal)?, resource, app_role })
+        let principal = directory.principal_id(&given.principal)?;
+        Ok(Self { principal, resource, app_role, granted: String::new() })
     }
 }
 
@@ -226,7 +237,7 @@ fn app_roles(principal: &Principal) -> Value {
 }
 
 pub(crate) fn grant_json(directory: &Directory, grant: &Grant) -> Object {
-    let Grant { principal, resource, app_role } = grant;
+    let Grant { principal, resource, app_role, .. } = grant;
     let name = |id: &str| directory.principals.get(id).map(|it| it.name.as_str());
     object(json!({
         "id": grant.id(),

@@ -83,6 +83,18 @@ pub(crate) fn deployment(town: &Town) -> Deployment<'static> {
     }
 }
 
+/// What a command on somebody's own machine is told of a deployed stack.
+pub(crate) fn command_variables(stack: &Stack) -> Vec<(String, String)> {
+    let variables = [
+        ("WARDEN_STORE", format!("aws:{}", stack.output("Table"))),
+        ("AWS_ENDPOINT_URL", stack.emulator.url()),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+    ];
+    variables.map(|(name, value)| (name.to_owned(), value)).to_vec()
+}
+
 /// The table, as the tests look into it.
 pub(crate) fn table(stack: &Stack) -> DynamoDb {
     let credentials = Credentials::new("test", "test", None, None, "tests");

@@ -20,6 +20,7 @@ use When::{AfterEffect, BeforeEffect};
 
 mod relationships;
 pub(crate) mod remedies;
+mod restore;
 
 use crate::harness::{CLIENT_STATE_KEY, ENFORCE, LIMIT, Town, Warden, steps};
 

@@ -284,6 +284,18 @@ impl Town {
         self.stack.get().expect("nothing was started on AWS")
     }
 
+    /// The environment of a command beside what runs.
+    pub(crate) fn command_variables(&self) -> Vec<(String, String)> {
+        let own = self.variables().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        #[cfg_attr(not(feature = "aws"), expect(unused_mut, reason = "only AWS has others"))]
+        let mut all: Vec<(String, String)> = own.collect();
+        #[cfg(feature = "aws")]
+        if self.backend == Backend::Aws {
+            all.extend(crate::aws::command_variables(self.stack()));
+        }
+        all
+    }
+
     /// Starts `serve` and waits until it listens.
     pub(crate) fn serve(&self) -> Warden {
         let mut child = Command::new(env!("CARGO_BIN_EXE_partner-warden"))

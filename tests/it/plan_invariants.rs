@@ -1,7 +1,5 @@
 //! What holds of every plan, whatever the tenant and the policy.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use partner_warden::domain::facts::{
     self, AppRoleAssignment, DirectoryObject, Facts, Gap, GapCause, Group, Member, Part,
@@ -459,12 +457,13 @@ impl World {
 
     fn history(&self, facts: &Facts, policy: &Policy) -> History {
         let grants = grants(facts, &policy.roster.tenants[0]);
-        let past = grants.iter().zip(&self.past).filter_map(|(grant, past)| {
-            let (episode, state) = (*past)?;
-            Some((grant.key(), PastStep { episode, state, at: now(), approved: false }))
-        });
-        let steps = past.collect::<BTreeMap<_, _>>();
-        History { steps, revocations: self.done, ..History::default() }
+        let mut history = History { revocations: self.done, ..History::default() };
+        for (grant, past) in grants.iter().zip(&self.past) {
+            let Some((episode, state)) = *past else { continue };
+            let past = PastStep { episode, state, at: now(), approved: false };
+            history.take_in(grant.key(), Some(grant.likeness()), past);
+        }
+        history
     }
 
     fn plan(&self) -> Plan {

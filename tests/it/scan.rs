@@ -479,7 +479,7 @@ async fn everything_that_is_wrong_is_told_and_each_thing_once() {
     let taken_before = grants(&snapshot.facts, tenant)
         .into_iter()
         .find(|it| it.principal_name == "AdminAgents" && it.role.name == "Global Administrator");
-    snapshot.facts.taken_away.insert(taken_before.unwrap().key(), 1);
+    snapshot.facts.taken_away.insert(taken_before.unwrap().likeness(), 1);
     let (part, cause) = (Part::ServiceProviderConstraints, GapCause::Denied);
     snapshot.facts.gaps.push(Gap { part, cause, detail: "refused".to_owned() });
     std::fs::write(of(&town, "later.json"), snapshot.to_json()).unwrap();

@@ -21,6 +21,7 @@ use super::table::{
 };
 use crate::domain::approval::ProposalChange;
 use crate::domain::case::{Case, Outcome};
+use crate::domain::grant::Grant;
 use crate::domain::id::{Sha256Hex, StepId, TenantId};
 use crate::domain::plan::{History, PastStep, Step, StepState};
 use crate::ports::{Conclusion, DueVerification, Failure, Ledger, PortError, Proof};
@@ -34,7 +35,7 @@ const DUE_MAX: usize = 100;
 #[async_trait]
 impl Ledger for DynamoDb {
     async fn history(&self, tenant: TenantId, since: Timestamp) -> Result<History, PortError> {
-        let only = "#grant, #episode, #state, #intended_at, #acted_at, #approval, #attempts";
+        let only = "#grant, #step, #episode, #state, #intended_at, #acted_at, #approval, #attempts";
         let steps = self.all(&tenant_key(tenant), "STEP#", Some(only)).await?;
         let mut history = History::default();
         for item in steps {
@@ -44,7 +45,7 @@ impl Ledger for DynamoDb {
                 count(&mut history, attempts.into_iter(), since);
                 continue;
             }
-            let (grant, past) = past_step(&item)?;
+            let (grant, likeness, past) = past_step(&item)?;
             let acted = as_moment(&item, "acted_at");
             // The last attempt is what the step itself tells of.
             if acted.is_none() && matches!(past.state, StepState::Intended | StepState::Verified) {
@@ -55,10 +56,7 @@ impl Ledger for DynamoDb {
             let seen = (past.state == StepState::Verified).then_some(past.at);
             let all = attempts.into_iter().chain(acted.or(seen));
             count(&mut history, all, since);
-            let last = history.steps.entry(grant).or_insert(past);
-            if last.episode < past.episode {
-                *last = past;
-            }
+            history.take_in(grant, likeness, past);
         }
         history.proposals = self.last_proposals(tenant).await?;
         Ok(history)
@@ -424,7 +422,8 @@ fn count(history: &mut History, moments: impl Iterator<Item = Timestamp>, since:
     }
 }
 
-fn past_step(item: &Item) -> Result<(Sha256Hex, PastStep), PortError> {
+/// The key of a step, the likeness of the grant it is about, and how far it came.
+fn past_step(item: &Item) -> Result<(Sha256Hex, Option<Sha256Hex>, PastStep), PortError> {
     let word = |name| as_text(item, name).map(|text| serde_json::Value::String(text.to_owned()));
     let grant = word("grant").and_then(|grant| serde_json::from_value(grant).ok());
     let state = word("state").and_then(|state| serde_json::from_value(state).ok());
@@ -432,7 +431,9 @@ fn past_step(item: &Item) -> Result<(Sha256Hex, PastStep), PortError> {
     match (grant, episode, state, as_moment(item, "intended_at")) {
         (Some(grant), Some(episode), Some(state), Some(at)) => {
             let approved = item.contains_key("approval");
-            Ok((grant, PastStep { episode, state, at, approved }))
+            let step: Step = json(as_text(item, "step").unwrap_or_default(), "a step")?;
+            let likeness = step.grant().map(Grant::likeness);
+            Ok((grant, likeness, PastStep { episode, state, at, approved }))
         }
         _ => Err(unreadable("a step that is not whole")),
     }

@@ -6,14 +6,15 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::revoke::is_segment;
+use super::revoke::{came_of, is_segment, says};
 use super::{Graph, WHOM, refusal, said};
+use crate::adapters::http::Answer;
 use crate::domain::case::Outcome;
 use crate::domain::conditional_access::quarantine::{has_tag, tag};
 use crate::domain::id::{PartnerId, PrincipalId, TenantId};
 use crate::domain::plan::StepState;
 use crate::domain::restore::Restoration;
-use crate::ports::{Listed, PortError, PutBack};
+use crate::ports::{Failure, Listed, PortError, PutBack};
 
 const DIRECTORY: &str = "roleManagement/directory";
 const POLICIES: &str = "identity/conditionalAccess/policies";
@@ -29,12 +30,32 @@ struct Call {
     path: Vec<String>,
     body: Option<Value>,
     etag: Option<String>,
+    /// Whether what was made is a request that has a status of its own.
+    is_request: bool,
 }
 
 fn call(method: Method, base: &str, ids: &[&str], body: Value) -> Call {
     let path = base.split('/').chain(ids.iter().copied()).map(str::to_owned).collect();
-    Call { method, path, body: Some(body), etag: None }
+    Call { method, path, body: Some(body), etag: None, is_request: false }
 }
+
+/// The errors which say that it is there already: the code, and what the message holds. Reading
+/// again tells in any case.
+///
+/// Source: as for what takes away; the messages are those that clients have reported of role
+/// assignments, members and app roles that were there.
+const THERE_ALREADY: [(&str, &str); 4] = [
+    ("RoleAssignmentExists", ""),
+    (
+        "Request_BadRequest",
+        "A conflicting object with one or more of the specified property values",
+    ),
+    ("Request_BadRequest", "added object references already exist"),
+    ("Request_BadRequest", "Permission being assigned already exists on the object"),
+];
+
+/// A request about the same role and principal waits, maybe ours whose answer was lost.
+const WAITS: &str = "PendingRoleAssignmentRequest";
 
 #[async_trait]
 impl PutBack for Restorer {
@@ -46,11 +67,15 @@ impl PutBack for Restorer {
         now: Timestamp,
     ) -> Result<Outcome, PortError> {
         let calls = match restoration {
-            Restoration::EndQuarantine { partner } => self.policies_of(tenant, *partner).await?,
+            Restoration::EndQuarantine { partner } => self.policies_of(tenant, *partner).await,
             Restoration::AutoExtend { relationship, duration } => {
                 let change = json!({"autoExtendDuration": duration});
-                let etag = self.etag(tenant, relationship).await?;
-                vec![Call { etag, ..call(Method::PATCH, RELATIONSHIPS, &[relationship], change) }]
+                self.etag(tenant, relationship).await.map(|etag| {
+                    vec![Call {
+                        etag,
+                        ..call(Method::PATCH, RELATIONSHIPS, &[relationship], change)
+                    }]
+                })
             }
             Restoration::AssignRole { .. }
             | Restoration::AssignSchedule { .. }
@@ -59,18 +84,71 @@ impl PutBack for Restorer {
             | Restoration::EnableAccount { .. }
             | Restoration::EnableApp { .. }
             | Restoration::CreateAccessAssignment { .. } => {
-                self.calls_for(restoration, justification, now)?
+                self.calls_for(restoration, justification, now)
             }
         };
+        let calls = match calls {
+            Ok(calls) => calls,
+            // Nothing was asked to change yet.
+            Err(PortError {
+                kind: Failure::Gone | Failure::Refused | Failure::Denied,
+                said,
+                ..
+            }) => {
+                return Ok(refused(&said, None));
+            }
+            Err(error) => return Err(error),
+        };
+        let all = calls.len();
         let mut last = refused("there is nothing to put it back with", None);
-        for call in calls {
+        for (done, call) in calls.into_iter().enumerate() {
             last = self.send(tenant, call).await?;
             if last.state == StepState::Refused {
+                let why = last.detail.unwrap_or_default();
+                let before = format!("{why}; {done} of {all} changes were made before it");
+                last.detail = Some(if all > 1 { before } else { why });
                 break;
             }
         }
         Ok(last)
     }
+}
+
+/// How a call ended.
+fn ended(call: &Call, answer: &Answer) -> Result<(StepState, Option<String>), PortError> {
+    let said = || format!("{WHOM} answered {}", said(answer));
+    let there = |(code, part): &(&str, &str)| says(answer, code, part);
+    Ok(match answer.status {
+        status if status.is_success() && call.is_request => match came_of(answer)? {
+            (StepState::Revoked, detail) => (StepState::Restored, detail),
+            other => other,
+        },
+        // What is accepted and not done yet is seen once it is there.
+        StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => {
+            (StepState::Restored, None)
+        }
+        // Our own standing is in doubt, not what is put back.
+        StatusCode::UNAUTHORIZED => return Err(refusal(answer)),
+        StatusCode::NOT_FOUND if call.method == Method::DELETE => {
+            (StepState::Restored, Some("it was already gone".to_owned()))
+        }
+        status if status.is_client_error() && THERE_ALREADY.iter().any(there) => {
+            (StepState::Restored, Some(format!("{}, so it is there already", said())))
+        }
+        status if status.is_client_error() && says(answer, WAITS, "") => {
+            return Err(PortError { kind: Failure::Transient, ..refusal(answer) });
+        }
+        StatusCode::PRECONDITION_FAILED => {
+            let said = said();
+            (
+                StepState::Refused,
+                Some(format!("{said}: it was changed in the meantime; run it again")),
+            )
+        }
+        status if status.is_client_error() => (StepState::Refused, Some(said())),
+        // Neither yes nor no, such as the page of a gateway.
+        _ => return Err(refusal(answer)),
+    })
 }
 
 fn refused(why: &str, request_id: Option<&str>) -> Outcome {
@@ -97,20 +175,10 @@ impl Restorer {
             }
         };
         let answer = graph.send(tenant, request).await?;
-        let request_id = answer.header("request-id");
-        match answer.status {
-            status if status.is_success() => Ok(Outcome {
-                state: StepState::Restored,
-                detail: None,
-                request_id: request_id.map(str::to_owned),
-                acted_at: Some(graph.clock.now()),
-            }),
-            StatusCode::UNAUTHORIZED => Err(refusal(&answer)),
-            status if status.is_client_error() => {
-                Ok(refused(&format!("{WHOM} answered {}", said(&answer)), request_id))
-            }
-            _ => Err(refusal(&answer)),
-        }
+        let request_id = answer.header("request-id").map(str::to_owned);
+        let (state, detail) = ended(&call, &answer)?;
+        let acted_at = (state == StepState::Restored).then(|| graph.clock.now());
+        Ok(Outcome { state, detail, request_id, acted_at })
     }
 
     fn way(&self, path: &[String]) -> Result<Url, PortError> {
@@ -203,7 +271,7 @@ impl Restorer {
                     "justification": justification,
                     "scheduleInfo": {"startDateTime": now.to_string(), "expiration": expiration},
                 });
-                call(Method::POST, DIRECTORY, &[requests], body)
+                Call { is_request: true, ..call(Method::POST, DIRECTORY, &[requests], body) }
             }
             Restoration::AddGroupMember { groups, member } => {
                 let object = self.0.url(&format!("v1.0/directoryObjects/{member}"))?;

@@ -135,7 +135,7 @@ impl Revoker {
 ///
 /// Source: Microsoft Graph documentation, "request resource type" (the values of `status`), and of
 /// the same requests for Azure roles, which has more of them.
-fn came_of(answer: &Answer) -> Result<(StepState, Option<String>), PortError> {
+pub(super) fn came_of(answer: &Answer) -> Result<(StepState, Option<String>), PortError> {
     const DONE: [&str; 2] = ["Revoked", "Provisioned"];
     const NEVER: [&str; 7] = [
         "AdminDenied",
@@ -173,7 +173,7 @@ fn came_of(answer: &Answer) -> Result<(StepState, Option<String>), PortError> {
 }
 
 /// Whether an error has this code, and a message that holds `part`.
-fn says(answer: &Answer, code: &str, part: &str) -> bool {
+pub(super) fn says(answer: &Answer, code: &str, part: &str) -> bool {
     let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
     body.is_some_and(|body| {
         let message = body["error"]["message"].as_str().unwrap_or_default();

@@ -11,6 +11,7 @@ mod reduce;
 mod reduced;
 mod relationships;
 mod remove;
+mod restore;
 mod revoke;
 mod service_principal;
 mod snapshot;

@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::{Sqlite, from_json, from_text, json, millis, optional, outbox, proposals, timestamp};
 use crate::domain::case::{Case, Outcome};
+use crate::domain::grant::Grant;
 use crate::domain::id::{Sha256Hex, StepId, TenantId};
 use crate::domain::plan::{History, PastStep, Step, StepState};
 use crate::domain::record::Record;
@@ -182,7 +183,7 @@ fn verified(db: &Connection, step: &StepId, proof: Proof) -> rusqlite::Result<()
 pub(super) fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Result<History> {
     let mut statement = db.prepare_cached(
         "SELECT grant_key, MAX(episode), state, intended_at,
-                json_extract(step, '$.approval') IS NOT NULL FROM steps
+                json_extract(step, '$.approval') IS NOT NULL, step FROM steps
          WHERE tenant = ?1 GROUP BY grant_key",
     )?;
     let rows = statement.query_map([tenant], |row| {
@@ -192,7 +193,8 @@ pub(super) fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Re
             at: timestamp(row.get(3)?),
             approved: row.get(4)?,
         };
-        Ok((from_text(row.get(0)?)?, past))
+        let step: Step = from_json(&row.get::<_, String>(5)?)?;
+        Ok((from_text(row.get(0)?)?, step.grant().map(Grant::likeness), past))
     })?;
     // What was seen to be gone after its answer was lost has no moment but that of its beginning.
     // Every former attempt that was not answered may have come about too, before the same was given
@@ -210,9 +212,13 @@ pub(super) fn history(db: &Connection, tenant: &str, since: i64) -> rusqlite::Re
         params![tenant, since],
         |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(timestamp))),
     )?;
-    let steps = rows.collect::<rusqlite::Result<_>>()?;
     let proposals = proposals::last(db, tenant)?;
-    Ok(History { steps, revocations, first_revocation, proposals, ..History::default() })
+    let mut history = History { revocations, first_revocation, proposals, ..History::default() };
+    for row in rows {
+        let (step, likeness, past) = row?;
+        history.take_in(step, likeness, past);
+    }
+    Ok(history)
 }
 
 /// It is known what came of the last attempt of a step.

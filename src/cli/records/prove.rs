@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::domain::record::bundle::{BYTES_MAX, Bundle, Forged};
 use crate::domain::record::chain::{Broken, Check, Proven};
 use crate::domain::text::{count, one_line};
-use crate::ports::{Chain, PortError, ReadRecords};
+use crate::ports::{Chain, Failure, PortError, ReadRecords};
 
 /// What came of it, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -125,6 +125,22 @@ impl Proof {
         out.push(String::new());
         out.join("\n")
     }
+}
+
+/// Proves the chain of this name, and tells where in it `link` stands.
+///
+/// # Errors
+/// Those of the store. What does not hold is no error.
+pub(super) async fn chain(
+    store: &dyn ReadRecords,
+    name: &str,
+    link: &str,
+) -> Result<Result<Proven, Broken>, PortError> {
+    let chain = store.chains().await?.into_iter().find(|chain| chain.name == name);
+    let chain = chain.ok_or_else(|| {
+        PortError::new(Failure::Gone, format!("there is no chain {} any more", one_line(name)))
+    })?;
+    proven(store, &chain, Some(link)).await
 }
 
 /// Proves one chain, a page after the other. What is written behind its end meanwhile is left for

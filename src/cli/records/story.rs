@@ -131,6 +131,11 @@ impl Told {
             if let Some(at) = step.verified_at {
                 self.add(&format!("seen to be gone {}", moment(at)));
             }
+            if step.restoring {
+                self.add(
+                    "begun to be put back, and not seen to be there since; `restore` again tells",
+                );
+            }
         }
     }
 

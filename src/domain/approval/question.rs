@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::ProposalId;
 use crate::domain::finding::{Finding, FindingName, Severity};
 use crate::domain::id::{Sha256Hex, TenantId};
-use crate::domain::plan::{PlannedCase, Step, Verdict};
+use crate::domain::plan::{PlannedCase, Verdict};
 use crate::domain::policy::Policy;
 use crate::domain::roster::AffectedPartner;
 
@@ -155,12 +155,13 @@ pub fn question(
     let asked = || case.steps.iter().filter(|step| step.verdict == Verdict::AwaitApproval);
     let mut ids: Vec<&str> = asked().map(|step| step.id.0.as_str()).collect();
     ids.sort_unstable();
-    let line = |step: &Step| StepLine {
-        summary: step.summary(),
-        because: step.because.clone(),
-        cannot_be_undone: step.remediation.cannot_be_undone().map(str::to_owned),
-    };
-    let steps = asked().map(line).collect();
+    let steps = asked()
+        .map(|step| StepLine {
+            summary: step.summary(),
+            because: step.because.clone(),
+            cannot_be_undone: step.cannot_be_undone().map(str::to_owned),
+        })
+        .collect();
     let held = case.steps.iter().filter_map(|step| match &step.verdict {
         Verdict::Held(reason) => Some(HeldLine { summary: step.summary(), reason: reason.clone() }),
         Verdict::AwaitApproval | Verdict::CarryOut | Verdict::Already(_) => None,

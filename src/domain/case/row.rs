@@ -21,11 +21,14 @@ pub(super) enum Closing {
     Allowed,
     /// It is a step that nothing asks for any more.
     Unasked,
+    /// It is there under another id, and has a row by that.
+    Replaced,
 }
 
 impl Row {
     /// Why this, which was not found again, no longer stands; nothing where it may only be unread.
-    pub(super) fn why_closed(&self, facts: &Facts) -> Option<Closing> {
+    /// `found` has the likenesses of the grants that were found.
+    pub(super) fn why_closed(&self, facts: &Facts, found: &BTreeSet<Sha256Hex>) -> Option<Closing> {
         let unread = |part| facts.gaps.iter().any(|gap| gap.part == part);
         // A step about no grant that is not asked for any more: what it answered is judged in rows
         // of its own. What was done and is not proven is not over.
@@ -52,6 +55,16 @@ impl Row {
         let is_gone = match grant {
             Some(grant) if grant.is_seen_in(facts) => {
                 return facts.is_complete().then_some(Closing::Allowed);
+            }
+            // The same access is there under another id, so nothing is proven of this one.
+            Some(grant) if grant.is_alike_in(facts) => {
+                return if !found.contains(&grant.likeness()) {
+                    facts.is_complete().then_some(Closing::Allowed)
+                } else if self.step.as_ref().is_some_and(StepRow::may_be_done) {
+                    None
+                } else {
+                    Some(Closing::Replaced)
+                };
             }
             Some(grant) => !grant.rests_on().any(unread),
             // The part it speaks of was read this time, or its gap would have been found again;
@@ -86,6 +99,13 @@ impl Row {
         }
     }
 
+    /// Another row speaks of it from now on, and of what is done about it. What was refused stays
+    /// told.
+    pub(super) fn give_way(&mut self) {
+        self.open = false;
+        self.step = self.step.take().filter(|step| step.state == StepState::Refused);
+    }
+
     /// The newer view of the same thing. What a step's call said is kept.
     pub(super) fn replace(&mut self, new: Self) {
         let old = std::mem::replace(self, new);
@@ -98,6 +118,7 @@ impl Row {
             return;
         }
         new.cause = old.cause;
+        new.restoring = old.restoring;
         new.undone_at = old.undone_at;
         if new.acted_at.is_none() {
             new.detail = new.detail.take().or(old.detail);
@@ -112,6 +133,22 @@ impl Row {
 }
 
 impl StepRow {
+    /// Whether Graph took it, or may have.
+    fn may_be_done(&self) -> bool {
+        match self.state {
+            StepState::Intended
+            | StepState::Revoked
+            | StepState::Verified
+            | StepState::Reappeared
+            | StepState::Unverified
+            | StepState::Restored => true,
+            StepState::Described
+            | StepState::AwaitingApproval
+            | StepState::Held
+            | StepState::Refused => false,
+        }
+    }
+
     /// Whether a look shows that a guest was disabled, or that what was begun to be taken from a
     /// relationship is gone: whoever was to write down its outcome may have died before.
     fn is_seen_done(&self, facts: &Facts) -> bool {
@@ -179,6 +216,7 @@ fn step_row(step: &Step, outcome: Outcome) -> StepRow {
         by_hand: step.by_hand(),
         reappeared: step.episode > 0,
         stuck: false,
+        restoring: false,
         waits: step.waits,
         gone_unanswered: None,
         cause: None,

@@ -20,7 +20,7 @@ fn check(view: &View<'_>) -> Vec<Finding> {
     }
     let open = view.open.iter().filter(|grant| grant.kind != PrincipalKind::Unclassified);
     open.filter_map(|grant| {
-        let often = match *view.facts.taken_away.get(&grant.key())? {
+        let often = match *view.facts.taken_away.get(&grant.likeness())? {
             0 | 1 => "once".to_owned(),
             number => format!("{number} times"),
         };

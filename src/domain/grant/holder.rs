@@ -302,6 +302,32 @@ fn unclassified(name: String, upn: Option<String>) -> Holder {
     Holder { kind, partner, name, upn, app_id: None }
 }
 
+/// Whose a principal is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Belongs {
+    /// This partner's.
+    To(AffectedPartner),
+    /// The tenant's own, or of somebody who is no partner.
+    Own,
+    /// That cannot be told.
+    Unknown,
+    /// Nobody's: the directory has no such object.
+    Nobody,
+}
+
+/// Whose a principal is, by `facts` in which it was looked up.
+pub fn belongs(facts: &Facts, tenant: &Tenant, id: &PrincipalId) -> Belongs {
+    let known = Known::new(facts, tenant);
+    if known.object(id).is_none() {
+        return Belongs::Nobody;
+    }
+    match known.of_principal(id) {
+        None => Belongs::Own,
+        Some(Holder { kind: PrincipalKind::Unclassified, .. }) => Belongs::Unknown,
+        Some(Holder { partner, .. }) => Belongs::To(partner),
+    }
+}
+
 /// A name fit to show, or the id where there is none.
 pub(super) fn shown(name: Option<&str>, id: &PrincipalId) -> String {
     let name = name.map(text::foreign).filter(|name| !name.is_empty());

@@ -19,7 +19,7 @@ use super::{
     Circumstances, History, PastStep, Remediation, Step, StepState, Target, Verdict, gate,
 };
 use crate::domain::facts::{Facts, Part};
-use crate::domain::grant::{PrincipalKind, keeps_a_global_administrator};
+use crate::domain::grant::{Grant, PrincipalKind, keeps_a_global_administrator};
 use crate::domain::id::{Sha256Hex, SinkName, StepId};
 use crate::domain::policy::{Do, Mode};
 
@@ -83,13 +83,10 @@ impl<'a> Guard<'a> {
     pub(super) fn step(&mut self, wanted: Wanted) -> Step {
         let key = wanted.key();
         let past = self.about.history.steps.get(&key).copied();
-        let episode = self.episode_with(&wanted, past).or(wanted.episode).unwrap_or(match past {
-            Some(PastStep {
-                episode, state: StepState::Verified | StepState::Restored, ..
-            }) => episode + 1,
-            Some(PastStep { episode, .. }) => episode,
-            None => 0,
-        });
+        let likeness = wanted.target.grant().map(Grant::likeness);
+        let alike = likeness.and_then(|it| self.about.history.alike.get(&it).copied());
+        let episode = self.episode_with(&wanted, past).or(wanted.episode);
+        let episode = episode.unwrap_or_else(|| own_episode(past, alike));
         let past = past.filter(|past| past.episode == episode);
         // One that was begun before is counted already.
         let begun = u32::from(past.is_some_and(|past| past.state == StepState::Intended));
@@ -314,6 +311,18 @@ impl Administrators {
             Self::NotSeen
         }
     }
+}
+
+/// Which episode a step is by its own last one and by the last one that was about the same access. A
+/// step that is not over goes on; whatever did not last is done anew, whatever its id is by now.
+fn own_episode(own: Option<PastStep>, alike: Option<PastStep>) -> u32 {
+    let is_over = |past: &PastStep| matches!(past.state, StepState::Verified | StepState::Restored);
+    if let Some(own) = own.filter(|own| !is_over(own)) {
+        return own.episode;
+    }
+    let did_not_last = |past: &PastStep| is_over(past) || past.state == StepState::Reappeared;
+    let past = own.into_iter().chain(alike);
+    past.map(|past| past.episode + u32::from(did_not_last(&past))).max().unwrap_or(0)
 }
 
 /// What kind of principal it is done to, where it is done to one.

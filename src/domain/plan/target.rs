@@ -69,6 +69,17 @@ pub enum Target {
 }
 
 impl Target {
+    /// The grant, where it is one.
+    pub fn grant(&self) -> Option<&Grant> {
+        match self {
+            Self::Grant(grant) => Some(grant),
+            Self::Principal { .. }
+            | Self::Partner
+            | Self::Relationship { .. }
+            | Self::AccessAssignment { .. } => None,
+        }
+    }
+
     /// What stays the same as long as `remediation` does the same to the same. For a grant that is
     /// the grant's own key, since there is one way to take it away.
     pub fn key(&self, remediation: Remediation, partner: &AffectedPartner) -> Sha256Hex {

@@ -594,7 +594,127 @@ fn only_what_was_seen_to_be_gone_counts_as_taken_away_with_how_often() {
     let others = others.map(|state| (key(state.as_str()), past(0, state)));
     let gone = [("once", 0), ("three times", 2)];
     let gone = gone.map(|(name, episode)| (key(name), past(episode, StepState::Verified)));
-    let history = History { steps: others.into_iter().chain(gone).collect(), ..History::default() };
+    let history = History { alike: others.into_iter().chain(gone).collect(), ..History::default() };
     let taken_away = BTreeMap::from([(key("once"), 1), (key("three times"), 3)]);
     assert_eq!(history.taken_away(), taken_away);
+}
+
+/// An account's eligibility, and the same with another id.
+fn eligible(id: &str) -> Case {
+    let upn = "svc@woodgrove.example";
+    let mut case = case().account(upn).eligible(upn, "Reports Reader", None);
+    case.facts.eligible[0].id = crate::domain::id::AssignmentId(id.to_owned());
+    case
+}
+
+/// What is known after every step of a plan went so far.
+fn history_of(plan: &Plan, state: StepState) -> History {
+    let mut history = History::default();
+    for step in plan.cases.iter().flat_map(|case| &case.steps) {
+        let past = PastStep { episode: step.episode, state, at: noon(), approved: false };
+        history.take_in(step.key(), step.grant().map(Grant::likeness), past);
+    }
+    history
+}
+
+fn only_step(plan: &Plan) -> &Step {
+    let [step] = plan.cases[0].steps.as_slice() else { panic!("{plan}") };
+    step
+}
+
+#[test]
+fn what_comes_back_under_another_id_is_told_to_be_back_and_is_taken_away_as_that() {
+    let first = plan_of(&eligible("first"), &History::default());
+    let history = history_of(&first, StepState::Verified);
+    let mut back = eligible("second");
+    back.facts.taken_away = history.taken_away();
+    let second = plan_of(&back, &history);
+    let found: Vec<_> = second.cases[0].findings.iter().map(|it| it.finding).collect();
+    assert!(found.contains(&FindingName::Reappeared), "{second}");
+    let (one, other) = (only_step(&first), only_step(&second));
+    assert_eq!((one.episode, other.episode), (0, 1));
+    assert_eq!(other.verdict, Verdict::CarryOut);
+    assert_ne!((&one.id, one.key()), (&other.id, other.key()));
+    // It is counted on, whatever its ids are, until it is left to a person.
+    let mut history = history;
+    for (id, episode) in [("second", 1), ("third", 2), ("fourth", 3)] {
+        let plan = plan_of(&eligible(id), &history);
+        let step = only_step(&plan);
+        assert_eq!(step.episode, episode, "{id}");
+        let held = matches!(&step.verdict, Verdict::Held(why) if why.contains("came back each"));
+        assert_eq!(held, episode == 3, "{id}: {:?}", step.verdict);
+        let past = PastStep { episode, state: StepState::Verified, at: noon(), approved: false };
+        history.take_in(step.key(), step.grant().map(Grant::likeness), past);
+    }
+}
+
+#[test]
+fn another_id_takes_over_nothing_of_the_step_but_how_often_it_did_not_last() {
+    let first = plan_of(&eligible("first"), &History::default());
+    for (state, episode) in [
+        (StepState::Intended, 0),
+        (StepState::Revoked, 0),
+        (StepState::Unverified, 0),
+        (StepState::Refused, 0),
+        (StepState::Reappeared, 1),
+        (StepState::Verified, 1),
+        (StepState::Restored, 1),
+    ] {
+        let history = history_of(&first, state);
+        let plan = plan_of(&eligible("second"), &history);
+        let step = only_step(&plan);
+        assert_eq!((step.episode, &step.verdict), (episode, &Verdict::CarryOut), "{state:?}");
+        assert_ne!(step.id, only_step(&first).id, "{state:?}");
+        let same = plan_of(&eligible("first"), &history);
+        let is_over = matches!(state, StepState::Verified | StepState::Restored);
+        assert_eq!(only_step(&same).episode, u32::from(is_over), "{state:?}");
+    }
+}
+
+#[test]
+fn two_alike_are_two_steps_each_of_its_own() {
+    let mut both = eligible("first");
+    both.facts.eligible.extend(eligible("second").facts.eligible);
+    let plan = plan_of(&both, &History::default());
+    let [one, other] = plan.cases[0].steps.as_slice() else { panic!("{plan}") };
+    assert_ne!((&one.id, one.key()), (&other.id, other.key()));
+    let likeness = |step: &Step| step.grant().unwrap().likeness();
+    assert_eq!(likeness(one), likeness(other));
+    assert_eq!((&one.verdict, &other.verdict), (&Verdict::CarryOut, &Verdict::CarryOut));
+    // What became of the one says nothing of the other.
+    let mut history = History::default();
+    let past = PastStep { episode: 0, state: StepState::Revoked, at: noon(), approved: false };
+    history.take_in(one.key(), Some(likeness(one)), past);
+    let next = plan_of(&both, &history);
+    let verdicts: Vec<_> = next.cases[0].steps.iter().map(|step| &step.verdict).collect();
+    assert_eq!(verdicts, [&Verdict::Already(StepState::Revoked), &Verdict::CarryOut]);
+    assert_eq!(next.cases[0].steps[1].id, other.id);
+}
+
+#[test]
+fn of_what_is_alike_the_last_counts() {
+    let key = |name: &str| Sha256Hex::of(name.as_bytes());
+    let past = |episode, state, seconds| PastStep {
+        episode,
+        state,
+        at: noon() + SignedDuration::from_secs(seconds),
+        approved: false,
+    };
+    let alike = |steps: &[(&str, PastStep)]| {
+        let mut history = History::default();
+        for (step, past) in steps {
+            history.take_in(key(step), Some(key("alike")), *past);
+        }
+        assert_eq!(history.steps.len(), 2);
+        history.alike[&key("alike")]
+    };
+    let (gone, back) = (past(0, StepState::Verified, 0), past(1, StepState::Restored, 9));
+    assert_eq!(alike(&[("a", gone), ("b", back)]), back);
+    assert_eq!(alike(&[("b", back), ("a", gone)]), back);
+    let later = past(0, StepState::Revoked, 1);
+    assert_eq!(alike(&[("a", gone), ("b", later)]), later);
+    assert_eq!(alike(&[("b", later), ("a", gone)]), later);
+    let mut history = History::default();
+    history.take_in(key("a"), None, gone);
+    assert_eq!((history.steps.len(), history.taken_away().len()), (1, 0));
 }

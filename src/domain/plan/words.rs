@@ -221,6 +221,9 @@ impl fmt::Display for Plan {
                         write!(f, "\n    → done before ({}): {summary}", state.as_str())?;
                     }
                 }
+                if let (Some(why), false) = (step.cannot_be_undone(), step.is_done_before()) {
+                    write!(f, "\n      it cannot be undone: {why}")?;
+                }
             }
             for finding in &case.left {
                 write!(f, "\n    → left to people: {finding}: this version has no step for it")?;

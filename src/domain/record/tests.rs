@@ -429,6 +429,7 @@ mod timelines {
             by_hand: String::new(),
             reappeared: false,
             stuck: false,
+            restoring: false,
             waits: false,
             gone_unanswered: None,
             cause: Some(cause),

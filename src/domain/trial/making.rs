@@ -331,7 +331,7 @@ impl Making {
         });
     }
 
-    /// What was taken away before is known by its grant.
+    /// What was taken away before is known by what it gives to whom.
     fn remember(&mut self, tenant: &Tenant) {
         if self.taken_away.is_empty() {
             return;
@@ -339,7 +339,7 @@ impl Making {
         for grant in grants(&self.facts, tenant) {
             let before = self.taken_away.iter().find(|(id, _)| *id == grant.principal);
             if let Some((_, times)) = before {
-                self.facts.taken_away.insert(grant.key(), *times);
+                self.facts.taken_away.insert(grant.likeness(), *times);
             }
         }
     }

@@ -351,7 +351,7 @@ mod tests {
         let detail = Some("it is being put back".to_owned());
         let begun =
             Outcome { state: StepState::Verified, detail, request_id: None, acted_at: None };
-        cases[0].put_back(&before, &id, &begun, later);
+        cases[0].put_back(&before, &id, &begun, false, later);
         let at = |event_at| deed(&cases, &Signal { event_at: Some(event_at), ..enabled.clone() });
         assert_eq!(at(later), Some(Deed::Change));
         assert_eq!(at(noon()), None, "long before");

@@ -218,7 +218,7 @@ impl Case {
     pub(crate) fn taken_away(mut self, role: &str, often: u32) -> Self {
         let policy = self.policy();
         let grants = grants(&self.facts, &policy.roster.tenants[0]);
-        let keys = grants.iter().filter(|grant| grant.role.name == role).map(Grant::key);
+        let keys = grants.iter().filter(|grant| grant.role.name == role).map(Grant::likeness);
         self.facts.taken_away.extend(keys.map(|key| (key, often)));
         self
     }
