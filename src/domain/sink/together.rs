@@ -105,7 +105,11 @@ mod tests {
         let priority = if priority.is_empty() { None } else { Some(priority.to_owned()) };
         let common = Common {
             priority: priority.into_iter().map(|word| (Severity::High, word)).collect(),
-            fields: [("labels".to_owned(), json!(labels))].into(),
+            fields: labels
+                .first()
+                .map(|_| ("labels".to_owned(), json!(labels)))
+                .into_iter()
+                .collect(),
             decide,
             ..Common::default()
         };
