@@ -107,7 +107,11 @@ mod tests {
         let priority = if priority.is_empty() { None } else { Some(priority.to_owned()) };
         let common = Common {
             priority: priority.into_iter().map(|word| (Severity::High, word)).collect(),
-            fields: labels.iter().map(|label| ("labels".to_owned(), json!([label]))).collect(),
+            fields: labels
+                .first()
+                .map(|_| ("labels".to_owned(), json!(labels)))
+                .into_iter()
+                .collect(),
             decide,
             ..Common::default()
         };
