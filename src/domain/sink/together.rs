@@ -26,7 +26,7 @@ impl Sink {
             ("fields", !self.common.fields.is_empty(), no_fields),
         ] {
             if given && nothing {
-                found.push(format!("`{name}` means nothing to a {} sink", settings.kind()));
+                found.push(format!("`{name}` means nothing to a sink of kind {}", settings.kind()));
             }
         }
         let Decides { approve, refuse, .. } = &self.common.decide;
@@ -135,8 +135,7 @@ mod tests {
                 "{settings}: {:?}",
                 with.contradictions()
             );
-            let mut without = sink(settings, "", Decides::default(), &[]);
-            without.common.fields.clear();
+            let without = sink(settings, "", Decides::default(), &[]);
             assert_eq!(without.contradictions(), Vec::<String>::new());
         }
     }
