@@ -1,5 +1,7 @@
 //! The ledger: intents, outcomes, verifications, and conclusions that are whole or not at all.
 
+mod restored;
+
 use jiff::Timestamp;
 
 use super::{Given, Store, at, tenant};
@@ -14,6 +16,8 @@ use crate::domain::record::chain::{Anchor, Entry, check};
 use crate::domain::record::{Record, RecordEvent};
 use crate::domain::ticket::{Message, messages};
 use crate::ports::{Conclusion, DueVerification, Ledger as _, Outbox as _, Proof};
+
+pub(in crate::adapters) use self::restored::what_is_put_back_is_restored_in_step_and_case_together;
 
 /// When the outcome of what is intended at noon is to be known.
 const CHECK: i64 = 300;
@@ -187,72 +191,6 @@ pub(in crate::adapters) async fn of_several_episodes_the_last_counts<S: Store>()
     let latest = PastStep { episode: 2, state: StepState::Verified, at: at(90), approved: false };
     assert_eq!((history.steps[&anew.key()], history.alike[&likeness]), (latest, latest));
     assert_eq!(history.taken_away(), [(likeness, 3)].into());
-}
-
-/// As `restore` does it: what is about to be put back was seen to be gone, and is written down before
-/// the call and after it.
-pub(in crate::adapters) async fn what_is_put_back_is_restored_in_step_and_case_together<
-    S: Store,
->() {
-    let given = Given::<S>::new().await;
-    let [first, second] = steps();
-    let done = case(StepState::Revoked);
-    for step in [&first, &second] {
-        given.store.intend(&[step], std::slice::from_ref(&done), at(0), at(CHECK)).await.unwrap();
-        given.settle(step, StepState::Revoked, 0).await;
-    }
-    let write_down = async |given: &Given<S>, case: &Case, proof: Option<Proof>, seconds: i64| {
-        let proofs: Vec<(StepId, Proof)> =
-            proof.map(|proof| (first.id.clone(), proof)).into_iter().collect();
-        let record = Record { event: RecordEvent::Restored, ..record(case, seconds) };
-        let cases = vec![(case.clone(), Some(record), Vec::new())];
-        let conclusion = Conclusion { cases, ..Conclusion::default() };
-        given.store.verified(tenant(WOODGROVE), &proofs, conclusion).await.unwrap();
-    };
-    let mut latest = done.clone();
-    latest.putting_back(&done, &first.id, "CHG-1", at(60));
-    write_down(&given, &latest, Some(Proof::Gone), 60).await;
-    let given = given.after_a_crash().await;
-    assert_eq!(given.state(&first).await, Some(StepState::Verified));
-    let kept = given.store.cases(tenant(WOODGROVE)).await.unwrap();
-    assert_eq!(kept, [latest.clone()]);
-    assert!(kept[0].is_restoring(&first.id) && !kept[0].is_restoring(&second.id));
-    // How it ended is not known: the step stays as it is.
-    let unknown = Outcome { acted_at: None, ..outcome(StepState::Intended, 61) };
-    latest.put_back(&done, &first.id, &unknown, false, at(61));
-    write_down(&given, &latest, None, 61).await;
-    assert_eq!(given.state(&first).await, Some(StepState::Verified));
-    assert!(given.store.cases(tenant(WOODGROVE)).await.unwrap()[0].is_restoring(&first.id));
-    // And as often as it is written down that it is there.
-    for seconds in [62, 63] {
-        latest.put_back(
-            &done,
-            &first.id,
-            &outcome(StepState::Restored, seconds),
-            true,
-            at(seconds),
-        );
-        write_down(&given, &latest, Some(Proof::Restored), seconds).await;
-        assert_eq!(given.state(&first).await, Some(StepState::Restored));
-        assert_eq!(given.state(&second).await, Some(StepState::Revoked), "it is another's");
-    }
-    let given = given.after_a_crash().await;
-    let kept = given.store.cases(tenant(WOODGROVE)).await.unwrap();
-    assert_eq!(kept, [latest]);
-    assert!(!kept[0].is_restoring(&first.id));
-    let due: Vec<StepId> = given.due_steps(9999).await.into_iter().map(|due| due.step.id).collect();
-    assert_eq!(
-        due,
-        std::slice::from_ref(&second.id),
-        "what was put back is not read again to be gone"
-    );
-    let history = given.store.history(tenant(WOODGROVE), noon()).await.unwrap();
-    assert_eq!(history.taken_away(), [].into());
-    let likeness = first.grant().unwrap().likeness();
-    assert_eq!(history.alike[&likeness].state, StepState::Restored);
-    // The same step is never begun again; what is done anew is another episode.
-    given.intend(&first, 120).await;
-    assert_eq!(given.state(&first).await, Some(StepState::Restored));
 }
 
 pub(in crate::adapters) async fn a_step_is_begun_again_only_while_nothing_has_come_of_it<
