@@ -1,7 +1,5 @@
 //! Where Microsoft and people reach this program: asked as they would, from here.
 
-use std::fmt::Write as _;
-
 use serde::Deserialize;
 use url::Url;
 
@@ -110,17 +108,14 @@ async fn health(base: &Url, http: &Http) -> Result<Health, (String, String)> {
         return Err((said, "set WARDEN_PUBLIC_URL to where it leads".to_owned()));
     }
     let health: Option<Health> = serde_json::from_slice(&answer.body).ok();
-    match health.filter(|health| answer.status.is_success() && health.status == "ok") {
-        Some(health) => Ok(health),
-        None => {
-            let mut said = format!("{whom} answered {status}");
-            if answer.status.is_success() {
-                // Writing to a String cannot fail.
-                let _ = write!(said, ", and not as Partner Warden does");
-            }
-            Err((said, nobody.to_owned()))
+    let ours = health.filter(|health| answer.status.is_success() && health.status == "ok");
+    ours.ok_or_else(|| {
+        let mut said = format!("{whom} answered {status}");
+        if answer.status.is_success() {
+            said.push_str(", and not as Partner Warden does");
         }
-    }
+        (said, nobody.to_owned())
+    })
 }
 
 /// Asks as Graph does before it subscribes: the token comes back as it was sent, as plain text.

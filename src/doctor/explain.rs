@@ -146,9 +146,8 @@ pub fn explained(sections: &[Section], login: &str) -> Vec<Explained> {
                 .collect();
             let permissions: Vec<&str> = of
                 .iter()
-                .filter_map(|it| match it {
-                    Fix::Grant { permission, .. } => Some(*permission),
-                    _ => None,
+                .filter_map(|it| {
+                    if let Fix::Grant { permission, .. } = it { Some(*permission) } else { None }
                 })
                 .collect();
             all.push(grant(*tenant, tenant_name, client_id, &permissions, login));
