@@ -1,5 +1,7 @@
 //! The page about templates does what it says: each of its examples is read, tried and rendered.
 
+use std::fmt::Write as _;
+
 use partner_warden::domain::markup::plain;
 use partner_warden::domain::policy::Policy;
 use partner_warden::domain::sink::Common;
@@ -42,7 +44,7 @@ fn the_examples_of_the_page_come_out_as_it_says() {
             told.push('\n');
         }
         for (name, value) in &said.fields {
-            told.push_str(&format!("\n{name} = {value}"));
+            write!(told, "\n{name} = {value}").unwrap();
         }
         assert_eq!(told, *expect);
     }

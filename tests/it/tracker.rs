@@ -214,7 +214,7 @@ impl State {
                     }
                     ("PUT", []) => {
                         let ticket = &mut self.tickets[at];
-                        ticket.status = body["Status"].as_str().unwrap().to_owned();
+                        body["Status"].as_str().unwrap().clone_into(&mut ticket.status);
                         ticket.by = Some("warden".to_owned());
                         answer(200, &json!(["done"]))
                     }

@@ -38,7 +38,7 @@ use crate::ports::ticket::{Class, Notify, SinkError};
 /// Until the whole conversation is over. What is waited for longest is the answer to the mail
 /// itself, for which RFC 5321, section 4.5.3.2.6, grants minutes; a mail that is taken after that
 /// comes twice, under one `Message-ID`.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long a server may take to say goodbye, when all is said.
 const GOODBYE: Duration = Duration::from_secs(2);

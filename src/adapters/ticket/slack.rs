@@ -205,7 +205,7 @@ fn message(said: &Said, most: usize) -> Value {
 fn sections(blocks: Vec<Block>) -> Vec<String> {
     let apart = blocks.into_iter().flat_map(|block| match block {
         Block::List(items) => items.into_iter().map(|item| Block::List(vec![item])).collect(),
-        block => vec![block],
+        block @ (Block::Heading(_) | Block::Paragraph(_)) => vec![block],
     });
     let mut sections: Vec<Document> = Vec::new();
     for block in apart {

@@ -198,7 +198,7 @@ impl Server {
     /// The one ticket of this title, once it is closed.
     async fn closed(self, begins: &str) -> Ticket {
         let is_closed = |all: &[Ticket]| all.iter().any(|ticket| !ticket.open);
-        only(self.until("the closed ticket", begins, is_closed).await)
+        only(&self.until("the closed ticket", begins, is_closed).await)
     }
 
     /// Closes a ticket as a person of that system would.
@@ -223,8 +223,8 @@ async fn asked(url: &Url, (name, value): (&str, &str)) -> Value {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-fn only(all: Vec<Ticket>) -> Ticket {
-    let [one] = all.as_slice() else { panic!("not one ticket but {all:?}") };
+fn only(all: &[Ticket]) -> Ticket {
+    let [one] = all else { panic!("not one ticket but {all:?}") };
     one.clone()
 }
 
@@ -251,7 +251,7 @@ async fn a_hundred_signals_at_once_are_one_ticket_that_is_closed_with_the_proof(
     town.looked(2).await;
     warden.idle(&town).await;
     let log = warden.stop().await;
-    assert_eq!(only(server.tickets(name).await), ticket);
+    assert_eq!(only(&server.tickets(name).await), ticket);
     assert_eq!(town.sim.deletions().len(), 2);
     let records = town.records().await;
     let keys: HashSet<&str> = records
@@ -278,7 +278,7 @@ async fn a_system_that_is_down_keeps_nothing_from_being_revoked_and_gets_its_tic
     proxy.open().await;
     let ticket = server.closed(name).await;
     warden.stop().await;
-    assert_eq!(only(server.tickets(name).await), ticket);
+    assert_eq!(only(&server.tickets(name).await), ticket);
 }
 
 async fn an_answer_that_is_lost_opens_no_second_ticket(server: Server) {
@@ -290,7 +290,7 @@ async fn an_answer_that_is_lost_opens_no_second_ticket(server: Server) {
     let warden = town.serve();
     warden.role_was_added().await;
     warden.logged("not delivered, tried again", 1).await;
-    let first = only(server.tickets(name).await);
+    let first = only(&server.tickets(name).await);
     let ticket = server.closed(name).await;
     assert_eq!((&ticket.id, &ticket.key), (&first.id, &first.key));
     warden.stop().await;
@@ -302,14 +302,14 @@ async fn a_ticket_that_somebody_closed_is_taken_up_again_while_the_case_is_open(
     let town = server.town_with(&server.url(), name, "LEAST", &policy).await;
     let warden = town.serve();
     warden.role_was_added().await;
-    let opened = only(server.until("the ticket", name, |all| !all.is_empty()).await);
+    let opened = only(&server.until("the ticket", name, |all| !all.is_empty()).await);
     assert!(opened.open);
     server.close_by_hand(&opened).await;
 
     town.sim.grant(WOODGROVE, "HelpdeskAgents", "Exchange Administrator").unwrap();
     warden.role_was_added_again(2).await;
     let is_open = |all: &[Ticket]| all.iter().any(|ticket| ticket.open);
-    let again = only(server.until("the ticket taken up again", name, is_open).await);
+    let again = only(&server.until("the ticket taken up again", name, is_open).await);
     assert_eq!((&again.id, &again.key), (&opened.id, &opened.key));
     warden.stop().await;
     assert_eq!(town.sim.deletions(), []);
@@ -333,7 +333,7 @@ async fn who_may_not_open_tickets_revokes_all_the_same_and_tells_once_that_is_me
     let warden = town.serve();
     let ticket = server.closed(name).await;
     warden.stop().await;
-    assert_eq!(only(server.tickets(name).await), ticket);
+    assert_eq!(only(&server.tickets(name).await), ticket);
 }
 
 async fn a_sink_is_tried_by_hand(server: Server) {

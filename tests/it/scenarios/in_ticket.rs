@@ -58,7 +58,7 @@ impl Given {
         let records = self.town.records().await;
         let asked = records.last().unwrap().case.asked.as_ref().unwrap();
         assert_eq!(asked.standing, Standing::Approved);
-        asked.decisions.iter().map(|decision| decision.who()).collect()
+        asked.decisions.iter().map(partner_warden::domain::approval::Decision::who).collect()
     }
 
     /// Nothing was done, and nothing is to be.

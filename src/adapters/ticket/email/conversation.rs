@@ -90,10 +90,10 @@ impl At {
     /// The class of a refusal (RFC 5321, section 4.2; RFC 4954, section 6).
     fn class(self, code: u16) -> Class {
         match (self, code) {
-            (_, 400..=499) => Class::Transient,
+            // 552 to a recipient is "too much mail for this one", which may pass (RFC 5321, section
+            // 4.5.3.1.10).
+            (_, 400..=499) | (Self::Recipient, 552) => Class::Transient,
             (Self::SignIn, _) | (_, 530 | 534 | 535 | 538) => Class::Auth,
-            // "Too much mail for this one", which may pass (RFC 5321, section 4.5.3.1.10).
-            (Self::Recipient, 552) => Class::Transient,
             (Self::Sender | Self::End, 552) => Class::TooLarge,
             _ => Class::Config,
         }

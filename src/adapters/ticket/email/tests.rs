@@ -126,7 +126,7 @@ async fn every_attempt_is_the_same_mail() {
     let email = email(&host, Tls::None, &[FIRST], LONG);
     for attempts in 0..2 {
         let again = Delivery { attempts, ..delivery("ticket.opened", 1) };
-        email.tell(&again, Timestamp::UNIX_EPOCH + Duration::from_secs(60)).await.unwrap();
+        email.tell(&again, Timestamp::UNIX_EPOCH + Duration::from_mins(1)).await.unwrap();
     }
     let mail = host.seen().mail;
     assert_eq!(mail.len(), 2);
