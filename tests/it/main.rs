@@ -7,6 +7,7 @@ mod answers;
 mod aws;
 mod cli;
 mod crash;
+mod documents;
 mod evidence;
 mod front_door;
 mod harness;
