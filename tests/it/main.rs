@@ -8,6 +8,7 @@ mod aws;
 mod cli;
 mod crash;
 mod doctor;
+mod documents;
 mod evidence;
 mod front_door;
 mod harness;
