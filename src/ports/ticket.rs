@@ -10,14 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Delivery, PortError};
 use crate::domain::id::{SinkName, TenantId};
 use crate::domain::markup::Markup;
-use crate::domain::ticket::link::{Guard, Link, Native};
+use crate::domain::ticket::link::Link;
 use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef};
 
 /// What a system can do, as far as that decides how it is dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
-    /// What becomes of a second attempt to open the same ticket.
-    pub create: Create,
     /// How soon a ticket can be found by its key.
     pub find: Find,
     /// Whether what is said later than the opening is seen by anybody.
@@ -28,18 +26,6 @@ pub struct Caps {
     pub title_max: usize,
     /// Longest text, in characters.
     pub body_max: usize,
-}
-
-/// What becomes of a second attempt to open the same ticket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Create {
-    /// The system itself knows the key, and the second attempt is the first one again.
-    Native {
-        /// For how long; for ever if nothing.
-        lasts: Option<Duration>,
-    },
-    /// It is a second ticket.
-    Unguarded,
 }
 
 /// How soon a ticket can be found by its key.
@@ -203,21 +189,15 @@ impl<T: TicketLinks> WhoseTicket for T {
     }
 }
 
-impl Caps {
-    /// What keeps a ticket from being opened twice.
-    pub fn guard(self) -> Guard {
-        let time = |time| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
-        Guard {
-            native: match self.create {
-                Create::Native { lasts: Some(lasts) } => Some(Native::For(time(lasts))),
-                Create::Native { lasts: None } => Some(Native::Always),
-                Create::Unguarded => None,
-            },
-            found_after: match self.find {
-                Find::Strong => Some(SignedDuration::ZERO),
-                Find::Eventual(lag) => Some(time(lag)),
-                Find::Never => None,
-            },
+impl Find {
+    /// How long after it was opened a ticket is found at the latest; nothing where it never is.
+    pub fn after(self) -> Option<SignedDuration> {
+        match self {
+            Self::Strong => Some(SignedDuration::ZERO),
+            Self::Eventual(lag) => {
+                Some(SignedDuration::try_from(lag).unwrap_or(SignedDuration::MAX))
+            }
+            Self::Never => None,
         }
     }
 }

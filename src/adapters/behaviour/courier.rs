@@ -21,7 +21,7 @@ use crate::domain::sink::{Common, Texts};
 use crate::domain::ticket::said::says;
 use crate::domain::ticket::{Content, Message, MessageKind, Party};
 use crate::pipeline::deliver::{AT_ONCE, Counter, Desk, deliver};
-use crate::ports::ticket::{Class, Create, Find, Teller};
+use crate::ports::ticket::{Class, Find, Teller};
 use crate::ports::{Clock, Delivery, Enqueue, Failure, Outbox as _, PortError};
 use crate::wire::Verified;
 
@@ -157,10 +157,9 @@ fn body(kind: MessageKind, number: u32) -> String {
 }
 
 const STRONG: Find = Find::Strong;
-const UNGUARDED: Create = Create::Unguarded;
 
 pub(in crate::adapters) async fn a_ticket_is_opened_told_and_ended<S: Store>() {
-    let system = System::new(UNGUARDED, STRONG);
+    let system = System::new(STRONG);
     let office = Office::<S>::one(&system).await;
     office.put(MessageKind::Opened, 1).await;
     office.round().await;
@@ -180,12 +179,8 @@ pub(in crate::adapters) async fn a_ticket_is_opened_told_and_ended<S: Store>() {
 pub(in crate::adapters) async fn after_an_hour_out_of_order_there_is_one_ticket_and_nothing_is_lost<
     S: Store,
 >() {
-    for (create, find) in [
-        (UNGUARDED, STRONG),
-        (UNGUARDED, Find::Eventual(std::time::Duration::from_mins(2))),
-        (Create::Native { lasts: None }, Find::Never),
-    ] {
-        let system = System::new(create, find);
+    for find in [STRONG, Find::Eventual(std::time::Duration::from_mins(2))] {
+        let system = System::new(find);
         let office = Office::<S>::one(&system).await;
         system.down();
         office.put(MessageKind::Opened, 1).await;
@@ -197,7 +192,7 @@ pub(in crate::adapters) async fn after_an_hour_out_of_order_there_is_one_ticket_
         system.up();
         office.pass(7200 * 2).await;
         let ticket = system.only();
-        assert!(ticket.open && !office.waits().await, "{create:?}, {find:?}");
+        assert!(ticket.open && !office.waits().await, "{find:?}");
         // What waited is one word: the last, which says all.
         assert_eq!(ticket.said.len(), 2, "{ticket:?}");
         assert!(says(&ticket.said[1], &format!("{KEY} #5")));
@@ -206,13 +201,8 @@ pub(in crate::adapters) async fn after_an_hour_out_of_order_there_is_one_ticket_
 
 pub(in crate::adapters) async fn a_lost_answer_opens_no_second_ticket<S: Store>() {
     let minutes = std::time::Duration::from_mins(2);
-    for (create, find, opens) in [
-        (UNGUARDED, STRONG, 1),
-        (UNGUARDED, Find::Eventual(minutes), 1),
-        (Create::Native { lasts: None }, Find::Never, 2),
-        (Create::Native { lasts: Some(minutes) }, STRONG, 2),
-    ] {
-        let system = System::new(create, find);
+    for find in [STRONG, Find::Eventual(minutes)] {
+        let system = System::new(find);
         let office = Office::<S>::one(&system).await;
         system.fails("open", &[Fault::Lost]);
         if let Find::Eventual(_) = find {
@@ -221,8 +211,8 @@ pub(in crate::adapters) async fn a_lost_answer_opens_no_second_ticket<S: Store>(
         }
         office.put(MessageKind::Opened, 1).await;
         office.pass(7200).await;
-        assert_eq!(system.only().said.len(), 1, "{create:?}, {find:?}");
-        assert_eq!(system.count("open"), opens, "{create:?}, {find:?}");
+        assert_eq!(system.only().said.len(), 1, "{find:?}");
+        assert_eq!(system.count("open"), 1, "{find:?}");
         assert!(!office.waits().await);
     }
 }
@@ -230,7 +220,7 @@ pub(in crate::adapters) async fn a_lost_answer_opens_no_second_ticket<S: Store>(
 pub(in crate::adapters) async fn where_it_cannot_be_known_whether_it_was_opened_a_person_is_asked_and_no_second_is_opened<
     S: Store,
 >() {
-    let system = System::new(UNGUARDED, Find::Never);
+    let system = System::new(Find::Never);
     let office = Office::<S>::one(&system).await;
     system.fails("open", &[Fault::Lost]);
     office.put(MessageKind::Opened, 1).await;
@@ -240,7 +230,7 @@ pub(in crate::adapters) async fn where_it_cannot_be_known_whether_it_was_opened_
 }
 
 pub(in crate::adapters) async fn a_lost_ledger_is_healed_by_what_is_found<S: Store>() {
-    let system = System::new(UNGUARDED, STRONG);
+    let system = System::new(STRONG);
     let office = Office::<S>::one(&system).await;
     office.put(MessageKind::Opened, 1).await;
     office.round().await;
@@ -252,7 +242,7 @@ pub(in crate::adapters) async fn a_lost_ledger_is_healed_by_what_is_found<S: Sto
 }
 
 pub(in crate::adapters) async fn a_hundred_at_once_open_one_ticket<S: Store>() {
-    let system = System::new(UNGUARDED, STRONG);
+    let system = System::new(STRONG);
     let office = Office::<S>::one(&system).await;
     office.put(MessageKind::Opened, 1).await;
     let due = office.given.store.due(office.desk.clock.now()).await.unwrap();
@@ -266,7 +256,7 @@ pub(in crate::adapters) async fn a_hundred_at_once_open_one_ticket<S: Store>() {
 }
 
 pub(in crate::adapters) async fn what_was_said_is_not_said_twice_after_a_lost_answer<S: Store>() {
-    let system = System::new(UNGUARDED, STRONG);
+    let system = System::new(STRONG);
     let office = Office::<S>::one(&system).await;
     office.put(MessageKind::Opened, 1).await;
     office.round().await;
@@ -279,7 +269,7 @@ pub(in crate::adapters) async fn what_was_said_is_not_said_twice_after_a_lost_an
 pub(in crate::adapters) async fn whoever_wants_to_be_left_alone_is_and_that_is_no_failed_attempt<
     S: Store,
 >() {
-    let system = System::new(UNGUARDED, STRONG);
+    let system = System::new(STRONG);
     let office = Office::<S>::one(&system).await;
     let busy = Fault::Says(Class::RateLimited(Some(std::time::Duration::from_secs(30))));
     system.fails("find", &[busy; 20]);
@@ -294,7 +284,7 @@ pub(in crate::adapters) async fn whoever_wants_to_be_left_alone_is_and_that_is_n
 pub(in crate::adapters) async fn what_a_person_has_to_mend_is_asked_for_once_in_a_while_and_not_for_each_message<
     S: Store,
 >() {
-    let system = System::new(UNGUARDED, STRONG);
+    let system = System::new(STRONG);
     let office = Office::<S>::one(&system).await;
     system.fails("all", &[Fault::Says(Class::Auth)]);
     for number in 0..20 {
@@ -321,7 +311,7 @@ pub(in crate::adapters) async fn what_a_person_has_to_mend_is_asked_for_once_in_
 pub(in crate::adapters) async fn what_people_ended_is_taken_up_again_and_what_they_deleted_opened_anew<
     S: Store,
 >() {
-    let system = System::new(UNGUARDED, STRONG);
+    let system = System::new(STRONG);
     let office = Office::<S>::one(&system).await;
     office.put(MessageKind::Opened, 1).await;
     office.round().await;
@@ -341,7 +331,7 @@ pub(in crate::adapters) async fn what_people_ended_is_taken_up_again_and_what_th
 }
 
 pub(in crate::adapters) async fn a_policy_may_leave_the_end_to_people<S: Store>() {
-    let system = System::new(UNGUARDED, STRONG);
+    let system = System::new(STRONG);
     let common = Common { close: false, ..Common::default() };
     let office = Office::<S>::new(&[("security", &system, common)]).await;
     office.put(MessageKind::Opened, 1).await;
@@ -356,7 +346,7 @@ pub(in crate::adapters) async fn a_policy_may_leave_the_end_to_people<S: Store>(
 pub(in crate::adapters) async fn while_a_sink_takes_nothing_another_one_is_told_and_hears_the_end_too<
     S: Store,
 >() {
-    let (system, other) = (System::new(UNGUARDED, STRONG), System::new(UNGUARDED, STRONG));
+    let (system, other) = (System::new(STRONG), System::new(STRONG));
     let common = Common { fallback: Some(sink("helpdesk")), ..Common::default() };
     let office =
         Office::<S>::new(&[("security", &system, common), ("helpdesk", &other, Common::default())])
@@ -401,7 +391,7 @@ pub(in crate::adapters) async fn a_template_that_fails_costs_no_ticket_and_is_na
         close: Some("**{{ tenant.name }}** is over".to_owned()),
         ..Texts::default()
     };
-    let system = System::new(UNGUARDED, STRONG);
+    let system = System::new(STRONG);
     let common = Common { templates, ..Common::default() };
     let office = Office::<S>::new(&[("security", &system, common)]).await;
     system.fails("open", &[Fault::Says(Class::Transient)]);

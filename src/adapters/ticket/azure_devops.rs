@@ -21,7 +21,7 @@ use crate::domain::secret::Secret;
 use crate::domain::sink::{self, Common};
 use crate::domain::text::foreign;
 use crate::domain::ticket::said::{Ground, Said, Standing, TicketKey, TicketRef, says};
-use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
+use crate::ports::ticket::{Caps, Class, Find, Found, SinkError, TicketSystem};
 
 /// The version of the API whose shapes these are.
 const VERSION: &str = "7.1";
@@ -311,7 +311,6 @@ impl AzureDevops {
 impl TicketSystem for AzureDevops {
     fn caps(&self) -> Caps {
         Caps {
-            create: Create::Unguarded,
             // WIQL is a query of its database, not of the search index.
             find: Find::Strong,
             comment: true,

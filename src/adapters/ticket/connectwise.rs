@@ -17,7 +17,7 @@ use crate::domain::markup::{Markup, plain};
 use crate::domain::secret::Secret;
 use crate::domain::sink;
 use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
-use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
+use crate::ports::ticket::{Caps, Class, Find, Found, SinkError, TicketSystem};
 
 /// How many notes, the last first, are searched for what was said.
 const SEARCHED: usize = 50;
@@ -274,7 +274,6 @@ impl Connectwise {
 impl TicketSystem for Connectwise {
     fn caps(&self) -> Caps {
         Caps {
-            create: Create::Unguarded,
             find: Find::Strong,
             comment: true,
             markup: Markup::Plain,

@@ -17,7 +17,7 @@ use crate::domain::markup::{Markup, markdown};
 use crate::domain::secret::Secret;
 use crate::domain::sink::{self, Decides};
 use crate::domain::ticket::said::{Ground, Said, Standing, TicketKey, TicketRef, says};
-use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
+use crate::ports::ticket::{Caps, Class, Find, Found, SinkError, TicketSystem};
 
 /// The version of the API whose shapes these are.
 const VERSION: &str = "2022-11-28";
@@ -290,7 +290,6 @@ impl Issue {
 impl TicketSystem for Github {
     fn caps(&self) -> Caps {
         Caps {
-            create: Create::Unguarded,
             // The list is not the search index, which lags.
             find: Find::Strong,
             comment: true,

@@ -20,7 +20,7 @@ use crate::domain::markup::{Markup, html};
 use crate::domain::secret::Secret;
 use crate::domain::sink;
 use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
-use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
+use crate::ports::ticket::{Caps, Class, Find, Found, SinkError, TicketSystem};
 
 /// How many of the newest tickets are looked through where a search found nothing.
 const NEWEST: usize = 50;
@@ -326,7 +326,6 @@ impl Halopsa {
 impl TicketSystem for Halopsa {
     fn caps(&self) -> Caps {
         Caps {
-            create: Create::Unguarded,
             // Nothing is promised about its search.
             find: if self.searches { Find::Eventual(Duration::from_mins(1)) } else { Find::Never },
             comment: true,
@@ -630,7 +629,7 @@ mod tests {
             Halopsa::new(&settings, making)
         });
         assert_eq!(halo.caps().find, Find::Never);
-        assert_eq!(halo.caps().guard().found_after, None);
+        assert_eq!(halo.caps().find.after(), None);
     }
 
     #[tokio::test]

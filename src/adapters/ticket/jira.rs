@@ -31,7 +31,7 @@ use crate::domain::secret::Secret;
 use crate::domain::sink::{self, Becomes, Decides, Edition};
 use crate::domain::text::foreign;
 use crate::domain::ticket::said::{Ground, Said, Standing, TicketKey, TicketRef, says};
-use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
+use crate::ports::ticket::{Caps, Class, Find, Found, SinkError, TicketSystem};
 
 /// Longest description and comment, in characters.
 const TEXT_MAX: usize = 32_767;
@@ -342,7 +342,6 @@ impl TicketSystem for Jira {
             Edition::DataCenter => (Markup::Wiki, Duration::from_mins(2)),
         };
         Caps {
-            create: Create::Unguarded,
             find: Find::Eventual(lag),
             comment: true,
             markup,

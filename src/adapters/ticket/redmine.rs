@@ -22,7 +22,7 @@ use crate::domain::markup::{Block, Document, Markup, Span, markdown, plain, text
 use crate::domain::secret::Secret;
 use crate::domain::sink::{self, Formatting};
 use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
-use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
+use crate::ports::ticket::{Caps, Class, Find, Found, SinkError, TicketSystem};
 
 /// A key that no ticket has.
 const NOBODYS: &str = "pw1-none";
@@ -272,7 +272,6 @@ impl Redmine {
 impl TicketSystem for Redmine {
     fn caps(&self) -> Caps {
         Caps {
-            create: Create::Unguarded,
             // It is a query of its database.
             find: Find::Strong,
             comment: true,

@@ -26,7 +26,7 @@ use crate::domain::secret::Secret;
 use crate::domain::sink;
 use crate::domain::text::foreign;
 use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
-use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
+use crate::ports::ticket::{Caps, Class, Find, Found, SinkError, TicketSystem};
 
 /// How often a ticket is read again that others change at the same time.
 const ROUNDS: usize = 4;
@@ -300,7 +300,6 @@ impl RequestTracker {
 impl TicketSystem for RequestTracker {
     fn caps(&self) -> Caps {
         Caps {
-            create: Create::Unguarded,
             // It is a query of its database.
             find: Find::Strong,
             comment: true,

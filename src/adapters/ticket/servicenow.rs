@@ -27,7 +27,7 @@ use crate::domain::sink::{self, Decides, SignsIn};
 use crate::domain::text::foreign;
 use crate::domain::ticket::MessageKind;
 use crate::domain::ticket::said::{Ground, Said, Standing, TicketKey, TicketRef, says};
-use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
+use crate::ports::ticket::{Caps, Class, Find, Found, SinkError, TicketSystem};
 
 /// What is asked of a record.
 const FIELDS: &str = "sys_id,number,state,active,correlation_id,approval,impact,urgency";
@@ -338,7 +338,6 @@ impl TicketSystem for Servicenow {
     fn caps(&self) -> Caps {
         Caps {
             // An import set has the key coalesced if its transform map was set up for it.
-            create: Create::Unguarded,
             find: match self.settings.staging {
                 None => Find::Strong,
                 // A transformation may be one that nobody waits for.

@@ -25,7 +25,7 @@ use crate::domain::secret::Secret;
 use crate::domain::sink::{self, Decides};
 use crate::domain::ticket::MessageKind;
 use crate::domain::ticket::said::{Ground, Said, Standing, TicketKey, TicketRef, says};
-use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
+use crate::ports::ticket::{Caps, Class, Find, Found, SinkError, TicketSystem};
 
 /// How often a ticket is read again that others change at the same time. Zendesk takes 30 updates
 /// of a ticket in ten minutes from one user, so that is not often.
@@ -374,7 +374,6 @@ impl TicketSystem for Zendesk {
         Caps {
             // Zendesk knows the key of a request for two hours, counted from the first: that stands
             // beside the search and does not take its place.
-            create: Create::Unguarded,
             find: Find::Eventual(Duration::from_mins(2)),
             comment: true,
             markup: Markup::Html,

@@ -64,25 +64,6 @@ pub enum LinkState {
     Closed,
 }
 
-/// What becomes of a second attempt to open the same ticket, and how soon one can be found: see
-/// [`crate::ports::ticket::Caps`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Guard {
-    /// For how long the system itself knows the key; nothing where it does not.
-    pub native: Option<Native>,
-    /// How long after it was opened a ticket is found at the latest; nothing where it never is.
-    pub found_after: Option<SignedDuration>,
-}
-
-/// For how long a system itself knows a key, so that a second attempt is the first one again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Native {
-    /// For ever.
-    Always,
-    /// For this time.
-    For(SignedDuration),
-}
-
 /// What is to be done next with a ticket, to say something in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Move {
@@ -118,19 +99,20 @@ impl Link {
         }
     }
 
-    /// What is to be done next, to say `number`. `closes` tells whether tickets are ended.
+    /// What is to be done next, to say `number`. A ticket is found `found_after` it was opened at the
+    /// latest, and never if nothing; `closes` tells whether tickets are ended.
     pub fn next(
         &self,
         (kind, number): (MessageKind, u32),
-        guard: Guard,
+        found_after: Option<SignedDuration>,
         closes: bool,
         now: Timestamp,
     ) -> Move {
         match self.state {
-            LinkState::Free => Move::Open { find: guard.found_after.is_some() },
+            LinkState::Free => Move::Open { find: found_after.is_some() },
             LinkState::Reserved { until, .. } if now < until => Move::Wait(until),
             LinkState::Reserved { since, .. } | LinkState::Unknown { since } => {
-                again(guard, since, now)
+                again(found_after, since, now)
             }
             LinkState::Linked | LinkState::Closed if number > self.said => Move::Say,
             LinkState::Linked if kind == MessageKind::Closed && closes => Move::End,
@@ -140,14 +122,8 @@ impl Link {
 }
 
 /// What is to be done about an attempt whose outcome is not known.
-fn again(guard: Guard, since: Timestamp, now: Timestamp) -> Move {
-    let known = match guard.native {
-        Some(Native::Always) => true,
-        Some(Native::For(lasts)) => now < since + lasts,
-        None => false,
-    };
-    match guard.found_after {
-        _ if known => Move::Open { find: false },
+fn again(found_after: Option<SignedDuration>, since: Timestamp, now: Timestamp) -> Move {
+    match found_after {
         Some(lag) if now < since + lag => Move::Wait(since + lag),
         Some(_) => Move::Open { find: true },
         None => Move::Stuck,
@@ -159,14 +135,9 @@ mod tests {
     use super::*;
     use crate::domain::finding::testing::noon;
 
-    const STRONG: Guard = Guard { native: None, found_after: Some(SignedDuration::ZERO) };
-    const LAGS: Guard = Guard { native: None, found_after: Some(SignedDuration::from_mins(2)) };
-    const BLIND: Guard = Guard { native: None, found_after: None };
-    const KNOWS: Guard = Guard { native: Some(Native::Always), found_after: None };
-    const KNOWS_FOR_AN_HOUR: Guard = Guard {
-        native: Some(Native::For(SignedDuration::from_hours(1))),
-        found_after: Some(SignedDuration::ZERO),
-    };
+    const STRONG: Option<SignedDuration> = Some(SignedDuration::ZERO);
+    const LAGS: Option<SignedDuration> = Some(SignedDuration::from_mins(2));
+    const BLIND: Option<SignedDuration> = None;
 
     fn at(minutes: i64) -> Timestamp {
         noon() + SignedDuration::from_mins(minutes)
@@ -177,22 +148,22 @@ mod tests {
         Link { state, said, ..Link::new(key, SinkName("s".to_owned()), None) }
     }
 
-    fn opening(state: LinkState, guard: Guard, minutes: i64) -> Move {
-        link(state, 0).next((MessageKind::Opened, 1), guard, true, at(minutes))
+    fn opening(state: LinkState, found_after: Option<SignedDuration>, minutes: i64) -> Move {
+        link(state, 0).next((MessageKind::Opened, 1), found_after, true, at(minutes))
     }
 
     #[test]
     fn what_is_not_known_is_looked_for_and_opened() {
-        for (guard, find) in [(STRONG, true), (LAGS, true), (BLIND, false), (KNOWS, false)] {
-            assert_eq!(opening(LinkState::Free, guard, 0), Move::Open { find }, "{guard:?}");
+        for (after, find) in [(STRONG, true), (LAGS, true), (BLIND, false)] {
+            assert_eq!(opening(LinkState::Free, after, 0), Move::Open { find }, "{after:?}");
         }
     }
 
     #[test]
     fn while_somebody_opens_it_nobody_else_does() {
         let reserved = LinkState::Reserved { since: at(0), until: at(4) };
-        for guard in [STRONG, LAGS, BLIND, KNOWS] {
-            assert_eq!(opening(reserved, guard, 3), Move::Wait(at(4)), "{guard:?}");
+        for after in [STRONG, LAGS, BLIND] {
+            assert_eq!(opening(reserved, after, 3), Move::Wait(at(4)), "{after:?}");
         }
     }
 
@@ -200,17 +171,14 @@ mod tests {
     fn after_a_lost_answer_no_second_ticket_is_opened_blindly() {
         let reserved = LinkState::Reserved { since: at(0), until: at(0) };
         for state in [LinkState::Unknown { since: at(0) }, reserved] {
-            for (guard, minutes, expect) in [
+            for (after, minutes, expect) in [
                 (STRONG, 0, Move::Open { find: true }),
                 (LAGS, 1, Move::Wait(at(2))),
                 (LAGS, 2, Move::Open { find: true }),
                 (BLIND, 0, Move::Stuck),
                 (BLIND, 600, Move::Stuck),
-                (KNOWS, 600, Move::Open { find: false }),
-                (KNOWS_FOR_AN_HOUR, 59, Move::Open { find: false }),
-                (KNOWS_FOR_AN_HOUR, 60, Move::Open { find: true }),
             ] {
-                assert_eq!(opening(state, guard, minutes), expect, "{guard:?} after {minutes} min");
+                assert_eq!(opening(state, after, minutes), expect, "{after:?} after {minutes} min");
             }
         }
     }

@@ -41,7 +41,8 @@ pub(super) async fn tell(
     };
     for _ in 0..MOVES {
         let now = desk.clock.now();
-        let next = at_hand.link.next((said.kind, said.number), caps.guard(), common.close, now);
+        let next =
+            at_hand.link.next((said.kind, said.number), caps.find.after(), common.close, now);
         let moved = match next {
             Move::Nothing => return Ok(Told::Known),
             Move::Wait(until) => return Ok(Told::NotYet(until)),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::super::Store;
 use super::system::System;
-use super::{KEY, Office, STRONG, UNGUARDED, body, sink};
+use super::{KEY, Office, STRONG, body, sink};
 use crate::domain::finding::testing::WOODGROVE;
 use crate::domain::signal::Subject;
 use crate::domain::sink::{Common, Decides};
@@ -83,7 +83,7 @@ fn the_ticket() -> Vec<Subject> {
 }
 
 pub(in crate::adapters) async fn what_waits_for_a_ticket_is_taken_up_once_it_is_there<S: Store>() {
-    let system = System::new(UNGUARDED, STRONG);
+    let system = System::new(STRONG);
     let office = Office::<S>::new(&[("security", &system, gated())]).await;
     system.down();
     office.tell(MessageKind::Opened, 1, &["held"]).await;
@@ -111,7 +111,7 @@ pub(in crate::adapters) async fn what_waits_for_a_ticket_is_taken_up_once_it_is_
 }
 
 pub(in crate::adapters) async fn a_ticket_that_nothing_waits_for_wakes_nobody<S: Store>() {
-    let system = System::new(UNGUARDED, STRONG);
+    let system = System::new(STRONG);
     let office = Office::<S>::one(&system).await;
     office.tell(MessageKind::Opened, 1, &["held", "awaiting-approval"]).await;
     office.round().await;
@@ -122,7 +122,7 @@ pub(in crate::adapters) async fn a_ticket_that_nothing_waits_for_wakes_nobody<S:
 pub(in crate::adapters) async fn a_ticket_in_which_people_are_asked_is_read_once_that_is_said<
     S: Store,
 >() {
-    let system = System::new(UNGUARDED, STRONG);
+    let system = System::new(STRONG);
     let decide = Decides { approve: vec!["Go".to_owned()], ..Decides::default() };
     let office =
         Office::<S>::new(&[("security", &system, Common { decide, ..Common::default() })]).await;
@@ -137,7 +137,7 @@ pub(in crate::adapters) async fn a_ticket_in_which_people_are_asked_is_read_once
 pub(in crate::adapters) async fn a_gate_is_knocked_at_every_five_minutes_for_as_long_as_it_takes<
     S: Store,
 >() {
-    let system = System::new(UNGUARDED, STRONG);
+    let system = System::new(STRONG);
     let office = Office::<S>::new(&[("security", &system, gated())]).await;
     system.down();
     office.tell(MessageKind::Opened, 1, &["held"]).await;
@@ -158,7 +158,7 @@ pub(in crate::adapters) async fn a_gate_is_knocked_at_every_five_minutes_for_as_
 pub(in crate::adapters) async fn after_a_crash_between_the_link_and_the_news_of_it_the_news_is_told<
     S: Store,
 >() {
-    let system = System::new(UNGUARDED, STRONG);
+    let system = System::new(STRONG);
     let office = Office::<S>::new(&[("security", &system, gated())]).await;
     office.woken.down.store(true, Ordering::SeqCst);
     office.tell(MessageKind::Opened, 1, &["held"]).await;
@@ -177,7 +177,7 @@ pub(in crate::adapters) async fn after_a_crash_between_the_link_and_the_news_of_
 pub(in crate::adapters) async fn who_keeps_no_tickets_opens_a_gate_by_taking_the_message<
     S: Store,
 >() {
-    let system = System::new(UNGUARDED, STRONG);
+    let system = System::new(STRONG);
     let mut office = Office::<S>::new(&[("security", &system, gated())]).await;
     let inbox = Arc::new(Inbox { down: AtomicBool::new(true), taken: AtomicU32::new(0) });
     let desk = Arc::get_mut(&mut office.desk).unwrap();

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::domain::markup::{Markup, plain};
 use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef, says};
-use crate::ports::ticket::{Caps, Class, Create, Find, Found, SinkError, TicketSystem};
+use crate::ports::ticket::{Caps, Class, Find, Found, SinkError, TicketSystem};
 
 /// How a system is out of order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +38,9 @@ pub(super) struct System {
 }
 
 impl System {
-    pub(super) fn new(create: Create, find: Find) -> Arc<Self> {
+    pub(super) fn new(find: Find) -> Arc<Self> {
         let markup = Markup::Plain;
-        let caps = Caps { create, find, comment: true, markup, title_max: 255, body_max: 10_000 };
+        let caps = Caps { find, comment: true, markup, title_max: 255, body_max: 10_000 };
         Arc::new(Self {
             caps,
             tickets: Mutex::default(),
@@ -139,15 +139,11 @@ impl TicketSystem for System {
 
     async fn open(&self, said: &Said) -> Result<TicketRef, SinkError> {
         let mut at = 0;
-        let native = matches!(self.caps.create, Create::Native { .. });
         self.call("open", |tickets| {
-            let there = tickets.iter().position(|it| it.key == said.key.0);
-            at = there.filter(|_| native).unwrap_or(tickets.len());
-            if at == tickets.len() {
-                let said_first = vec![plain(&said.text)];
-                let key = said.key.0.clone();
-                tickets.push(Ticket { key, open: true, said: said_first, deleted: false });
-            }
+            at = tickets.len();
+            let said_first = vec![plain(&said.text)];
+            let key = said.key.0.clone();
+            tickets.push(Ticket { key, open: true, said: said_first, deleted: false });
         })?;
         Ok(place(at))
     }

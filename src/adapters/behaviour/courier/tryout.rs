@@ -16,9 +16,7 @@ use crate::domain::ticket::said::{Said, Standing, TicketKey, TicketRef};
 use crate::pipeline::deliver::Counter;
 use crate::pipeline::deliver::tryout::{Report, Seen, Step, Tried, try_sink};
 use crate::ports::Delivery;
-use crate::ports::ticket::{
-    Caps, Class, Create, Find, Found, Notify, SinkError, Teller, TicketSystem,
-};
+use crate::ports::ticket::{Caps, Class, Find, Found, Notify, SinkError, Teller, TicketSystem};
 
 /// A system that says it did something and did not.
 struct Liar {
@@ -112,7 +110,7 @@ fn steps(report: &Report) -> Vec<Step> {
 
 #[tokio::test]
 async fn a_system_that_does_as_it_says_ends_with_one_closed_ticket() {
-    let system = System::new(Create::Unguarded, Find::Strong);
+    let system = System::new(Find::Strong);
     let mut common = Common::default();
     common.templates.title = Some("Please look".to_owned());
     let report = tried(system.clone(), common).await;
@@ -145,7 +143,7 @@ async fn the_first_thing_that_does_not_hold_is_told_and_nothing_is_tried_after_i
         ("end at once", Step::ReadBack, 4, "nobody has closed it"),
         ("close", Step::ReadClosed, 6, "is still open"),
     ] {
-        let inner = System::new(Create::Unguarded, Find::Strong);
+        let inner = System::new(Find::Strong);
         let liar = Arc::new(Liar { inner: inner.clone(), about });
         let report = tried(liar, Common::default()).await;
         let trouble = report.trouble.as_ref().unwrap_or_else(|| panic!("{about} went unseen"));
@@ -167,7 +165,7 @@ async fn what_a_system_refuses_is_told_with_what_to_do_about_it() {
         (Class::RateLimited(Some(Duration::from_secs(90))), "again in 90 seconds"),
         (Class::Transient, "the system at https://redmine.example is in order"),
     ] {
-        let system = System::new(Create::Unguarded, Find::Strong);
+        let system = System::new(Find::Strong);
         system.fails("open", &[Fault::Says(class)]);
         let report = tried(system.clone(), Common::default()).await;
         let trouble = report.trouble.unwrap();
@@ -180,7 +178,7 @@ async fn what_a_system_refuses_is_told_with_what_to_do_about_it() {
 
 #[tokio::test]
 async fn a_ticket_whose_opening_is_in_doubt_is_told_to_be_looked_for() {
-    let system = System::new(Create::Unguarded, Find::Strong);
+    let system = System::new(Find::Strong);
     system.fails("open", &[Fault::Lost]);
     let report = tried(system.clone(), Common::default()).await;
     assert_eq!(report.trouble.as_ref().unwrap().step, Step::Open);
@@ -190,13 +188,13 @@ async fn a_ticket_whose_opening_is_in_doubt_is_told_to_be_looked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_search_that_lags_behind_is_waited_for() {
-    let system = System::new(Create::Unguarded, Find::Eventual(Duration::from_mins(2)));
+    let system = System::new(Find::Eventual(Duration::from_mins(2)));
     // The courier looks once before it opens.
     system.hidden.store(4, Ordering::SeqCst);
     let report = tried(system.clone(), Common::default()).await;
     assert_eq!((report.trouble, system.count("find")), (None, 5));
 
-    let system = System::new(Create::Unguarded, Find::Eventual(Duration::from_secs(10)));
+    let system = System::new(Find::Eventual(Duration::from_secs(10)));
     system.hidden.store(100, Ordering::SeqCst);
     let report = tried(system, Common::default()).await;
     assert_eq!(report.trouble.unwrap().step, Step::Find);
@@ -204,14 +202,14 @@ async fn a_search_that_lags_behind_is_waited_for() {
 
 #[tokio::test]
 async fn what_cannot_be_seen_or_is_not_wanted_is_left_out_and_said() {
-    let system = System::new(Create::Native { lasts: None }, Find::Never);
+    let system = System::new(Find::Never);
     let report = tried(system.clone(), Common { close: false, ..Common::default() }).await;
     let left_out: Vec<Step> =
         report.steps.iter().filter(|seen| seen.left_out).map(|seen| seen.step).collect();
     assert_eq!((&report.trouble, left_out), (&None, vec![Step::Find, Step::Close]));
     assert!(report.left_behind && system.only().open, "people close tickets there");
 
-    let liar = Liar { inner: System::new(Create::Unguarded, Find::Strong), about: "no reading" };
+    let liar = Liar { inner: System::new(Find::Strong), about: "no reading" };
     let report = tried(Arc::new(liar), Common::default()).await;
     assert_eq!(report.trouble, None);
     assert!(report.steps[4].said.contains("cannot be seen"), "{:?}", report.steps[4]);
