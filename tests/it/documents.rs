@@ -66,13 +66,13 @@ impl Document {
 
     /// Where its links and pictures lead.
     fn links(&self) -> Vec<String> {
-        let led = |event| match event {
-            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
-                Some(dest_url.to_string())
+        let mut links = Vec::new();
+        for event in Parser::new(&self.text) {
+            if let Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) = event {
+                links.push(dest_url.to_string());
             }
-            _ => None,
-        };
-        Parser::new(&self.text).filter_map(led).collect()
+        }
+        links
     }
 }
 
@@ -89,7 +89,7 @@ fn plain(path: &Path) -> PathBuf {
     for part in path.components() {
         match part {
             Component::ParentDir => {
-                assert!(parts.pop(), "{} leaves the repository", path.display())
+                assert!(parts.pop(), "{} leaves the repository", path.display());
             }
             Component::CurDir => {}
             Component::Normal(_) | Component::RootDir | Component::Prefix(_) => parts.push(part),
@@ -153,15 +153,26 @@ fn named_in_last_column(text: &str, title: &str) -> Vec<String> {
     let (mut names, mut cells, mut counts, mut head) = (Vec::new(), 0, false, false);
     let mut last = 0;
     for event in Parser::new_ext(text, options) {
-        match event {
-            Event::Start(Tag::TableHead) => (head, cells, counts) = (true, 0, false),
-            Event::End(TagEnd::TableHead) => (head, last) = (false, cells),
-            Event::End(TagEnd::Table) => counts = false,
-            Event::Start(Tag::TableRow) => cells = 0,
-            Event::Start(Tag::TableCell) => cells += 1,
-            Event::Text(text) if head => counts = &*text == title,
-            Event::Code(name) if counts && !head && cells == last => names.push(name.to_string()),
-            _ => {}
+        if let Event::Start(Tag::TableHead) = event {
+            (head, cells, counts) = (true, 0, false);
+        } else if let Event::End(TagEnd::TableHead) = event {
+            (head, last) = (false, cells);
+        } else if let Event::End(TagEnd::Table) = event {
+            counts = false;
+        } else if let Event::Start(Tag::TableRow) = event {
+            cells = 0;
+        } else if let Event::Start(Tag::TableCell) = event {
+            cells += 1;
+        } else if let Event::Text(text) = &event
+            && head
+        {
+            counts = **text == *title;
+        } else if let Event::Code(name) = event
+            && counts
+            && !head
+            && cells == last
+        {
+            names.push(name.to_string());
         }
     }
     names
