@@ -48,7 +48,7 @@ pub use self::servicenow::{Record, Servicenow, SignsIn, Staging};
 pub use self::slack::{Channel, Slack};
 pub use self::splunk_on_call::SplunkOnCall;
 pub use self::teams::Teams;
-pub use self::webhook::Webhook;
+pub use self::webhook::{Format, Webhook};
 pub use self::zendesk::Zendesk;
 
 /// A sink: what every one has, and what its kind asks for.

@@ -8,11 +8,13 @@ mod tests;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use reqwest::header::CONTENT_TYPE;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use url::Url;
 
 use super::Making;
 use super::call::{Caller, Does};
-use crate::domain::sink::{self, Common};
+use crate::domain::sink::{self, Common, Format};
 use crate::domain::ticket::said::worded;
 use crate::ports::Delivery;
 use crate::ports::ticket::{Class, Notify, SinkError};
@@ -23,6 +25,7 @@ pub struct Webhook {
     caller: Caller,
     url: Url,
     key: WebhookSecret,
+    format: Format,
     common: Common,
 }
 
@@ -37,7 +40,8 @@ impl Webhook {
         let url = settings.url.url().clone();
         // Its address, and what it answers, are nobody else's business.
         let caller = Caller::new(making.http.clone(), url.clone(), &making.name.0).wordless();
-        Ok(Self { caller, url, key, common: making.common.clone() })
+        let (format, common) = (settings.format, making.common.clone());
+        Ok(Self { caller, url, key, format, common })
     }
 }
 
@@ -53,6 +57,17 @@ impl Notify for Webhook {
     async fn tell(&self, delivery: &Delivery, now: Timestamp) -> Result<(), SinkError> {
         let worded = worded(&delivery.id, &delivery.body, &self.common);
         let body = worded.as_ref().unwrap_or(&delivery.body);
+        let (content_type, body) = match self.format {
+            Format::StandardWebhooks => ("application/json", body.clone()),
+            Format::CloudEvents => {
+                let event = Event::of(delivery, body).and_then(|it| serde_json::to_string(&it));
+                let event = event.map_err(|_| {
+                    let said = "the message cannot be written as an event by this version";
+                    SinkError::new(Class::Config, format!("ticket sink {}: {said}", delivery.sink))
+                })?;
+                ("application/cloudevents+json", event)
+            }
+        };
         // The timestamp is that of the attempt, so each attempt has its own signature.
         let signature = self.key.sign(&delivery.id, now, body.as_bytes());
         let answer = self
@@ -60,7 +75,7 @@ impl Notify for Webhook {
             .any(Does::Writes, |client| {
                 client
                     .post(self.url.clone())
-                    .header(CONTENT_TYPE, "application/json")
+                    .header(CONTENT_TYPE, content_type)
                     .header("webhook-id", &delivery.id)
                     .header("webhook-timestamp", now.as_second().to_string())
                     .header("webhook-signature", &signature)
@@ -76,5 +91,46 @@ impl Notify for Webhook {
             429 => Err(self.caller.refused(Class::RateLimited(answer.retry_after()), &answer)),
             _ => Err(self.caller.refused(Class::Transient, &answer)),
         }
+    }
+}
+
+/// A message as an event of CloudEvents 1.0: `source` and `id` together are the same for every
+/// attempt, and those of no other message
+/// (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md>).
+#[derive(Serialize)]
+struct Event<'a> {
+    specversion: &'static str,
+    id: &'a str,
+    source: String,
+    #[serde(rename = "type")]
+    kind: String,
+    subject: &'a str,
+    time: &'a str,
+    datacontenttype: &'static str,
+    data: &'a RawValue,
+}
+
+impl<'a> Event<'a> {
+    fn of(delivery: &'a Delivery, body: &'a str) -> Result<Self, serde_json::Error> {
+        /// What stands in a message beside what it tells.
+        #[derive(Deserialize)]
+        struct Message<'a> {
+            #[serde(rename = "type")]
+            kind: &'a str,
+            timestamp: &'a str,
+            #[serde(borrow)]
+            data: &'a RawValue,
+        }
+        let Message { kind, timestamp, data } = serde_json::from_str(body)?;
+        Ok(Self {
+            specversion: "1.0",
+            id: &delivery.id,
+            source: format!("/partner-warden/{}", delivery.sink),
+            kind: format!("partner-warden.{kind}"),
+            subject: &delivery.ticket,
+            time: timestamp,
+            datacontenttype: "application/json",
+            data,
+        })
     }
 }

@@ -11,6 +11,21 @@ use super::{Address, SecretName, Takes};
 pub struct Webhook {
     /// Where to: https, or http to this machine.
     pub url: Address,
+    /// How the body is written. Default: `standard-webhooks`.
+    #[serde(default)]
+    pub format: Format,
+}
+
+/// How the body of a message is written. The headers that sign it are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// `type`, `timestamp` and `data`.
+    #[default]
+    StandardWebhooks,
+    /// An event of [CloudEvents 1.0](https://github.com/cloudevents/spec), in structured mode.
+    #[serde(rename = "cloudevents")]
+    CloudEvents,
 }
 
 impl Webhook {

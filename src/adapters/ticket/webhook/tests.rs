@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::testing::QUICK;
+use crate::adapters::testing::{QUICK, Server, status};
 use crate::adapters::ticket::testing::made;
 use crate::domain::id::SinkName;
 use crate::domain::sink::{Common, Texts};
@@ -130,4 +130,39 @@ async fn title_and_text_are_in_the_policys_words_and_signed_so() {
         arrived[1].body,
         serde_json::from_str::<serde_json::Value>(&delivery().body).unwrap()
     );
+}
+
+#[tokio::test]
+async fn as_an_event_it_is_the_same_message_and_signed_as_it_is_sent() {
+    let server = Server::start(|_| status(202)).await;
+    let settings = serde_json::json!({ "url": server.origin, "format": "cloudevents" });
+    let settings = serde_json::from_value(settings).unwrap();
+    let sink = made(&Common::default(), &[("secret", INBOX_SECRET)], QUICK, |making| {
+        Webhook::new(&settings, making)
+    });
+    let body =
+        r#"{"type":"ticket.opened","timestamp":"2026-11-23T12:00:00Z","data":{"title":"Ünï"}}"#;
+    let message = Delivery { body: body.to_owned(), ..delivery() };
+    let now = SystemClock.now();
+    sink.tell(&message, now).await.unwrap();
+    let [asked] = server.asked().try_into().unwrap();
+    assert_eq!(asked.content_type.as_deref(), Some("application/cloudevents+json"));
+    let event: serde_json::Value = serde_json::from_slice(&asked.body).unwrap();
+    let expect = serde_json::json!({
+        "specversion": "1.0",
+        "id": "pw1-abc-1",
+        "source": "/partner-warden/security",
+        "type": "partner-warden.ticket.opened",
+        "subject": "pw1-abc",
+        "time": "2026-11-23T12:00:00Z",
+        "datacontenttype": "application/json",
+        "data": { "title": "Ünï" },
+    });
+    assert_eq!(event, expect);
+    let key = WebhookSecret::parse(&crate::domain::secret::Secret::new(INBOX_SECRET)).unwrap();
+    assert_eq!(asked.headers["webhook-signature"], key.sign("pw1-abc-1", now, &asked.body));
+
+    let error = sink.tell(&delivery(), now).await.unwrap_err();
+    assert_eq!(error.class, Class::Config, "no time stands in it");
+    assert_eq!(server.asked().len(), 1);
 }
