@@ -91,7 +91,9 @@ fuzz_target!(|input: &[u8]| {
     let said = said(&template, &partner);
     assert!(plain(&said.text).ends_with(&format!("{KEY} #1")));
     assert!(said.title.chars().count() <= 255 && !said.title.contains('\n'));
-    if let Some(told) = worded(&format!("{KEY}-1"), &message(&partner).to_string(), &with(&template)) {
+    if let Some(told) =
+        worded(&format!("{KEY}-1"), &message(&partner).to_string(), &with(&template))
+    {
         let told: Value = serde_json::from_str(&told).expect("JSON");
         let mut same = message(&partner);
         for name in ["title", "body"] {

@@ -93,6 +93,11 @@ tickets:
         let given = given("revoke", "gate");
         let first = planned(&given, &History::default());
         assert!(is_held(&first));
+        let Verdict::Held(why) = &first.cases[0].steps[0].verdict else { panic!("{first}") };
+        assert_eq!(
+            why,
+            "nothing is written before its ticket in gate is there (tickets.gate.gate)"
+        );
         let again = noon() + SignedDuration::from_secs(601);
         assert_eq!(first.passes, Some(Passes::At(again)));
         let partner = first.cases[0].partner.clone();
