@@ -155,6 +155,6 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Stop(command) => stop::stop(command, SystemClock.now()).await,
         Command::Resume(command) => stop::resume(command).await,
         Command::Redrive(command) => redrive::run(command).await,
-        Command::Restore(command) => restore::run(command).await,
+        Command::Restore(command) => Box::pin(restore::run(command)).await,
     }
 }

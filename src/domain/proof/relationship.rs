@@ -162,6 +162,37 @@ mod tests {
     }
 
     #[test]
+    fn what_reading_it_again_found_is_told_in_microsofts_own_terms() {
+        let mut other = used_by("Alumni", &["Directory Readers"]);
+        other.status = Some("deleted".to_owned());
+        let mut given = given();
+        given.access_assignments.push(other);
+        let used = given.access_assignments[0].id.clone();
+        let roles = given.roles().collect::<Vec<_>>().join(", ");
+        let expect = [
+            format!("relationship {}: active", given.id),
+            "autoExtendDuration: P180D".to_owned(),
+            format!("roles: {roles}"),
+            format!("access assignment {used}: in force"),
+        ];
+        let facts = facts(vec![relationship("Another", &[]), given]);
+        for remediation in ALL {
+            assert_eq!(proof::found(&step(remediation), &facts), expect, "{remediation:?}");
+            assert_eq!(proof::found(&step(remediation), &Facts::default()), [""; 0]);
+        }
+        let bare = DelegatedAdminRelationship {
+            status: None,
+            auto_extend_duration: None,
+            access_details: None,
+            access_assignments: Vec::new(),
+            ..self::given()
+        };
+        let found = proof::found(&step(StopAutoExtend), &self::facts(vec![bare]));
+        assert!(found[0].ends_with(": not told") && found[1].ends_with(": not told"), "{found:?}");
+        assert_eq!(found[2..], ["roles: none"]);
+    }
+
+    #[test]
     fn what_is_as_it_was_is_there_and_what_is_gone_or_ended_gives_nothing() {
         for remediation in ALL {
             assert_eq!(sees(remediation, given()), Seen::There, "{remediation:?}");
