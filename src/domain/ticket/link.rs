@@ -160,6 +160,20 @@ mod tests {
     }
 
     #[test]
+    fn a_ticket_is_there_once_it_was_opened_and_as_long_as_it_was_not_deleted() {
+        let now = at(0);
+        for (state, there) in [
+            (LinkState::Free, false),
+            (LinkState::Reserved { since: now, until: now }, false),
+            (LinkState::Unknown { since: now }, false),
+            (LinkState::Linked, true),
+            (LinkState::Closed, true),
+        ] {
+            assert_eq!(link(state, 1).is_there(), there, "{state:?}");
+        }
+    }
+
+    #[test]
     fn while_somebody_opens_it_nobody_else_does() {
         let reserved = LinkState::Reserved { since: at(0), until: at(4) };
         for after in [STRONG, LAGS, BLIND] {

@@ -137,9 +137,7 @@ impl Stack {
     /// an operation does: `SendMessageBatch` is `sqs:SendMessage` several times
     /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html>).
     async fn allow_what_only_the_emulator_asks_for(&self) {
-        for (role, allowed) in
-            [("IngestRole", &["WorkQueueArn"][..]), ("SweepRole", &["WorkQueueArn"])]
-        {
+        for role in ["IngestRole", "WorkerRole", "SweepRole"] {
             let describe = [
                 ("Action", "DescribeStackResource"),
                 ("StackName", &self.name),
@@ -147,9 +145,9 @@ impl Stack {
             ];
             let described = self.emulator.form("cloudformation", &describe).await;
             let name = between(&described, "<PhysicalResourceId>", "<").unwrap();
-            let queues: Vec<&str> = allowed.iter().map(|name| self.output(name)).collect();
             let policy = json!({"Version": "2012-10-17", "Statement": [
-                {"Effect": "Allow", "Action": "sqs:SendMessageBatch", "Resource": queues}]});
+                {"Effect": "Allow", "Action": "sqs:SendMessageBatch",
+                 "Resource": self.output("WorkQueueArn")}]});
             let policy = policy.to_string();
             let put = [
                 ("Action", "PutRolePolicy"),

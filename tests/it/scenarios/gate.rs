@@ -28,7 +28,11 @@ pub(super) fn policy(tracker: &Tracker, more: &str) -> String {
 
 /// A town whose tickets are in the tracker.
 pub(super) async fn town(policy: &str) -> Town {
-    let town = Town::new(woodgrove(), policy).await.secret("tickets", None);
+    town_on(Backend::Embedded, policy).await
+}
+
+pub(super) async fn town_on(on: Backend, policy: &str) -> Town {
+    let town = Town::on(on, woodgrove(), policy).await.secret("tickets", None);
     let town = town.secret("tickets.security.token", Some(TOKEN));
     town.secret("tickets.security.callbackSecret", Some(CALLBACK))
 }

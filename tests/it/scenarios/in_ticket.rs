@@ -5,12 +5,16 @@ use partner_warden::domain::approval::Standing;
 use partner_warden::sim::WOODGROVE;
 
 use super::approve::ask_at;
-use super::gate::{policy, town};
-use crate::harness::{Town, Warden};
+use super::gate::{policy, town_on};
+use crate::harness::{Backend, Town, Warden, on_each};
 use crate::tracker::{CALLBACK, Tracker};
 
 /// What decides in the tests' tickets.
 const DECIDES: &str = ", decide: {approve: [approved], refuse: [refused], by: [megan, adele]}";
+
+on_each! {
+    approved_in_the_ticket_it_is_carried_out_for_whoever_is_named
+}
 
 struct Given {
     tracker: Tracker,
@@ -21,9 +25,13 @@ struct Given {
 impl Given {
     /// People are asked in the only ticket, which was read since.
     async fn asked(more: &str) -> Self {
+        Self::asked_on(Backend::Embedded, more).await
+    }
+
+    async fn asked_on(on: Backend, more: &str) -> Self {
         let tracker = Tracker::start().await;
         let policy = policy(&tracker, DECIDES).replace("mode: enforce", "mode: approve");
-        let town = ask_at(town(&format!("{policy}{more}\n")).await);
+        let town = ask_at(town_on(on, &format!("{policy}{more}\n")).await);
         let warden = town.start().await;
         warden.role_was_added().await;
         tracker.says("To agree: bring this ticket to approved").await;
@@ -70,9 +78,9 @@ impl Given {
     }
 }
 
-#[tokio::test]
-async fn approved_in_the_ticket_it_is_carried_out_for_whoever_is_named() {
-    let given = Given::asked("").await;
+async fn approved_in_the_ticket_it_is_carried_out_for_whoever_is_named(on: Backend) {
+    let given = Given::asked_on(on, "").await;
+    let _schedule = given.warden.hasten();
     given.tracker.says("Only these count: megan, adele").await;
     let looks = given.town.looks();
     // Nobody but the tracker can say that a ticket changed.
