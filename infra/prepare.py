@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Makes the two secrets that the template is told the names of, as docs/aws.md describes.
 
-  prepare.py GRAPH_CLIENT_SECRET SINK=WHSEC_KEY …
+  prepare.py GRAPH_CLIENT_SECRET SINK[.NAME]=SECRET …
 
-The keys of senders are made up; `make invoke` reads them where the functions do. A secret that is
-there already is left as it is.
+SINK.NAME is what the sink's page calls tickets.SINK.NAME; NAME is `secret` unless it is said. The keys
+of senders are made up; `make invoke` reads them where the functions do. A secret that is there already
+is left as it is.
 """
 import base64
 import json
@@ -29,13 +30,20 @@ def create(name: str, document: dict) -> None:
 
 if len(sys.argv) < 2 or any("=" not in sink for sink in sys.argv[2:]):
     sys.exit(__doc__)
+door, graph = {}, {}
+for sink in sys.argv[2:]:
+    place, secret = sink.split("=", 1)
+    sink, _, name = place.partition(".")
+    # What ticket systems call back with is proven at the door.
+    document = door if name.startswith("callbackSecret") else graph
+    document.setdefault(sink, {})[name or "secret"] = secret
 create("partner-warden/door", {
     "clientStateKey": secrets.token_urlsafe(48),
     "auditWebhookSecret": key(),
     "decisionKey": secrets.token_urlsafe(48),
+    **({"tickets": door} if door else {}),
 })
-sinks = dict(sink.split("=", 1) for sink in sys.argv[2:])
 create("partner-warden/graph", {
     "graphClientSecret": sys.argv[1],
-    "tickets": {name: {"secret": secret} for name, secret in sinks.items()},
+    "tickets": graph,
 })

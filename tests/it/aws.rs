@@ -57,7 +57,7 @@ pub(crate) fn deployment(town: &Town) -> Deployment<'static> {
     let (mut door, mut graph, mut writer) = (json!({}), json!({}), None);
     for (key, value) in secrets.as_object().unwrap() {
         let secret = match key.as_str() {
-            key if DOOR.contains(&key) => &mut door,
+            key if DOOR.contains(&key) || key.ends_with(".callbackSecret") => &mut door,
             key if key.starts_with(WRITER) => writer.get_or_insert_with(|| json!({})),
             _ => &mut graph,
         };
