@@ -475,7 +475,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("tickets: {s: {url: https://x.example}}", &["8:14: `kind` is missing"]),
     ("tickets: {s: {kind: webhook, url: \"http://x.example\"}}", &["8:35: the url must be https (plain http only to this machine)"]),
     ("tickets: {s: {kind: webhook, url: x}}", &["8:35: not a url: relative URL without a base"]),
-    ("tickets: {s: {kind: webhook, url: https://x.example, project: SEC}}", &["8:54: unknown field `project`; there is: kind, gate, fallback, close, priority, fields, templates, decide, url"]),
+    ("tickets: {s: {kind: webhook, url: https://x.example, project: SEC}}", &["8:54: unknown field `project`; there is: kind, gate, fallback, close, priority, fields, templates, decide, url, format"]),
     ("tickets:\n  a: {kind: webhook, url: https://x.example, fallback: b}\n  b: {kind: webhook, url: https://x.example, fallback: c}\n  c: {kind: webhook, url: https://x.example}", &["9:56: `b` has a fallback itself; name that one here"]),
     ("tickets: {s: {kind: webhook, url: https://x.example, fallback: s}}", &["8:64: a sink cannot stand in for itself"]),
     ("tickets: {s: {kind: github, repository: woodgrove/security, decide: {approve: [Resolved]}}}", &["8:69: `Resolved` ends a ticket, or is where this program itself brings one: nobody agrees to anything by it; name a status that is for agreeing alone"]),
