@@ -239,13 +239,17 @@ impl fmt::Display for Plan {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Circumstances, History, plan};
+    use super::super::{Circumstances, History, StepState, plan};
     use super::*;
     use crate::domain::facts::DirectoryObject;
     use crate::domain::finding::testing::{Case, noon};
 
     /// The steps that a case gives reason to.
     fn steps(case: &Case) -> Vec<Step> {
+        planned(case).cases.into_iter().flat_map(|case| case.steps).collect()
+    }
+
+    fn planned(case: &Case) -> Plan {
         let (policy, history) = (case.policy(), History::default());
         let about = Circumstances {
             policy: &policy,
@@ -255,7 +259,7 @@ mod tests {
             stopped: None,
             now: noon(),
         };
-        plan(&case.facts, about).cases.into_iter().flat_map(|case| case.steps).collect()
+        plan(&case.facts, about)
     }
 
     fn case() -> Case {
@@ -275,6 +279,18 @@ mod tests {
 
     const MAIL: &str = "alice@contoso-reseller.example";
     const ALICE: &str = "Alice (alice_contoso-reseller.example#EXT#@woodgrove.example)";
+
+    #[test]
+    fn what_cannot_be_undone_is_told_before_it_is_done_and_not_afterwards() {
+        let guest = case().guest("Alice", MAIL, "Reports Reader");
+        let mut plan = planned(&guest);
+        let told = |plan: &Plan| plan.to_string().matches("it cannot be undone: ").count();
+        assert_eq!((plan.cases[0].steps.len(), told(&plan)), (2, 1), "{plan}");
+        for step in &mut plan.cases[0].steps {
+            step.verdict = Verdict::Already(StepState::Verified);
+        }
+        assert_eq!(told(&plan), 0, "{plan}");
+    }
 
     #[test]
     fn a_person_is_told_the_place_where_what_is_held_can_be_taken_away() {
