@@ -231,12 +231,14 @@ pub struct Unfinished {
 
 impl History {
     /// Takes in a step that was begun, by its key and the likeness of the grant it was to take away,
-    /// where it is about one. The last one counts.
+    /// where it is about one. The last one counts, and of two that were begun at once the one that is
+    /// not proven: what of its like is still there has not come back.
     pub fn take_in(&mut self, step: Sha256Hex, likeness: Option<Sha256Hex>, past: PastStep) {
+        let rank = |it: &PastStep| (it.episode, it.at, it.state != StepState::Verified);
         let known = std::iter::once((&mut self.steps, step));
         for (all, key) in known.chain(likeness.map(|likeness| (&mut self.alike, likeness))) {
             let last = all.entry(key).or_insert(past);
-            if (last.episode, last.at) < (past.episode, past.at) {
+            if rank(last) < rank(&past) {
                 *last = past;
             }
         }

@@ -599,6 +599,33 @@ fn only_what_was_seen_to_be_gone_counts_as_taken_away_with_how_often() {
     assert_eq!(history.taken_away(), taken_away);
 }
 
+#[test]
+fn the_last_of_two_alike_counts_and_of_two_at_once_the_one_that_is_not_proven() {
+    let key = |name: &str| Sha256Hex::of(name.as_bytes());
+    let (gone, left) = (StepState::Verified, StepState::Revoked);
+    let past = |episode, state, seconds: i64, approved| {
+        let at = noon() + SignedDuration::from_secs(seconds);
+        PastStep { episode, state, at, approved }
+    };
+    let counts = |one, other| {
+        let mut history = History::default();
+        history.take_in(key("one"), Some(key("like")), one);
+        history.take_in(key("other"), Some(key("like")), other);
+        assert_eq!((history.steps[&key("one")], history.steps[&key("other")]), (one, other));
+        history.alike[&key("like")]
+    };
+    for (less, more) in [
+        (past(0, left, 9, false), past(1, gone, 0, false)),
+        (past(0, left, 0, false), past(0, gone, 1, false)),
+        (past(0, gone, 0, false), past(0, left, 0, false)),
+    ] {
+        assert_eq!((counts(less, more), counts(more, less)), (more, more));
+    }
+    // Of two that are the same in all of that, the first stays.
+    let (one, other) = (past(0, left, 0, false), past(0, left, 0, true));
+    assert_eq!((counts(one, other), counts(other, one)), (one, other));
+}
+
 /// An account's eligibility, and the same with another id.
 fn eligible(id: &str) -> Case {
     let upn = "svc@woodgrove.example";
